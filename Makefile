@@ -1,0 +1,49 @@
+# Breezeway: what a developer runs. `make help` lists the targets.
+# Each target sets up what it needs in a virtual environment of its own; nothing else is touched.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test test-all lint bench clean
+
+help: ## Say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+# One stamp for each set of packages, made anew when pyproject.toml changes.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.lint: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[lint]'
+	@touch $@ $(VENV)/.core
+
+serve: $(VENV)/.core ## Serve the demo on http://127.0.0.1:8000
+	$(BIN)/breezeway demo
+
+test: $(VENV)/.test ## Run all tests
+	$(BIN)/python -m pytest
+
+test-all: ## Run all tests on every CPython from 3.11 on that is found
+	@PYTHON='$(PYTHON)' sh tests/run_all.sh
+
+lint: $(VENV)/.lint ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: ## Compare with other servers (needs root or wrk and libev-dev installed)
+	$(PYTHON) bench/run.py
+
+clean: ## Remove everything that the other targets made
+	rm -rf .venv .venv-* bench/.env build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Breezeway: the whole way of WSGI (PEP 3333) in pure Python."""
