@@ -1,0 +1,1 @@
+"""The settings: one table (`settings`), what a value may look like (`kinds`), their flags."""

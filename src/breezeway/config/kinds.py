@@ -1,0 +1,111 @@
+"""What a setting's value can be: how it is read from text, checked and shown.
+
+Text comes from the command line; Python code passes the value itself. So each `Kind` can do both:
+`parse` turns text into a value, `accepts` says whether a value of Python is one.
+
+Sizes are in bytes and take `k`, `M`, `G` or `KiB`, `MiB`, `GiB`, powers of 1024 all of them. `kB`
+and `MB` are refused: half of their readers take them for powers of 1000. Durations are in seconds
+and take `ms`, `s`, `m`, `h`; a bare number is seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+_SIZE = re.compile(r"(\d+) ?(?:([kmg])(?:ib)?)?", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?", re.ASCII | re.IGNORECASE)
+_COUNT = re.compile(r"\d+", re.ASCII)
+_MODE = re.compile(r"(?:0o)?([0-7]{1,5})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value: its name in the help, what it is in Python, and what one can do with it.
+
+    `parse` raises `ValueError` with part of a sentence, such as "'x' is not a whole number".
+    """
+
+    name: str
+    noun: str
+    accepts: Callable[[object], bool]
+    parse: Callable[[str], Any] = str
+    show: Callable[[Any], str] = str
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as `512`, `256k` or `10MiB`; return bytes."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a size, such as 512, 256k or 10MiB")
+    return int(match[1]) * SIZE_UNITS[(match[2] or "").lower()]
+
+
+def show_size(size: int) -> str:
+    """Write bytes with the largest unit that divides them."""
+    for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if size and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration such as `30`, `30s`, `500ms`, `2m` or `1h`; return seconds."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a duration, such as 30s, 500ms or 2m")
+    return float(match[1]) * DURATION_UNITS[(match[2] or "s").lower()]
+
+
+def show_duration(seconds: float) -> str:
+    """Write seconds as `500ms` or `65s`."""
+    return f"{seconds * 1000:g}ms" if 0 < seconds < 1 else f"{seconds:g}s"
+
+
+def parse_count(text: str) -> int:
+    """Read a whole number that is not negative."""
+    if not _COUNT.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def parse_mode(text: str) -> int:
+    """Read the permission bits of a file in octal, such as `660`."""
+    match = _MODE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not an octal mode, such as 660")
+    return int(match[1], 8)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_seconds(value: object) -> bool:
+    return _is_int(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_str(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+TEXT = Kind("TEXT", "a string", _is_str)
+DIRECTORY = Kind("DIRECTORY", "a string", _is_str)
+ADDRESS = Kind("ADDRESS", "a string", _is_str)
+WORD = Kind("WORD", "a string", _is_str, parse=str.lower)
+COUNT = Kind("N", "a whole number", _is_int, parse_count)
+MODE = Kind("MODE", "a file mode, such as 0o660", _is_int, parse_mode, "{:o}".format)
+SIZE = Kind("SIZE", "a whole number of bytes", _is_int, parse_size, show_size)
+DURATION = Kind("DURATION", "a number of seconds", _is_seconds, parse_duration, show_duration)
+SWITCH = Kind("SWITCH", "True or False", _is_bool)
+"""On the command line a switch is two flags without a value, so there is no text to parse."""
