@@ -78,6 +78,6 @@ def _host(spec: str, host: str) -> str | None:
         return host[1:-1]
     if ":" in host:
         raise ValueError(f"{spec!r} is not clear: an IPv6 address goes in brackets, [::1]:8000")
-    if any(character in "[]/@?#" or character.isspace() for character in host):
+    if not host.isprintable() or set(host) & set("[]/@?#% "):
         raise ValueError(f"{spec!r} has no host that could be one: write {FORMS}")
     return host or None
