@@ -1,0 +1,51 @@
+"""What an environ holds before a request's own keys come in: per worker, listener and connection."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from breezeway import __version__
+from breezeway.gateway.file_wrapper import FileWrapper
+from breezeway.gateway.input import EMPTY_INPUT
+from breezeway.gateway.types import Environ
+
+SERVER_SOFTWARE = f"breezeway/{__version__}"
+
+
+class ErrorStream:
+    """wsgi.errors: the standard error stream, as it is at the time of writing."""
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        return sys.stderr.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        sys.stderr.writelines(lines)
+
+    def flush(self) -> None:
+        """Make sure that what was written is out."""
+        sys.stderr.flush()
+
+
+def base_environ(
+    *, server_name: str, server_port: str, root_path: str, multithread: bool, multiprocess: bool
+) -> Environ:
+    """Build what is the same for all requests of one listener (PEP 3333, 'environ Variables')."""
+    return {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "SERVER_SOFTWARE": SERVER_SOFTWARE,
+        "SERVER_NAME": server_name,
+        "SERVER_PORT": server_port,
+        "SCRIPT_NAME": root_path,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": ErrorStream(),
+        "wsgi.input": EMPTY_INPUT,
+        "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.multithread": multithread,
+        "wsgi.multiprocess": multiprocess,
+        "wsgi.run_once": False,
+    }

@@ -1,0 +1,118 @@
+"""wsgi.input: what an application reads a request body from.
+
+A body is complete before the application is called, so that a slow client never holds a thread:
+small ones in memory, larger ones in a temporary file. Both are real files to the application, with
+every method that a file has. The exception is a client that waits for `100 Continue`: its body
+is fetched at the first read (`AwaitedInput`), so that an application can refuse it unsent.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+
+class EmptyInput(io.BytesIO):
+    """The input of every request without a body: one object, which nobody can change or close."""
+
+    def close(self) -> None:
+        """Do nothing: other requests read here too."""
+
+    def writable(self) -> bool:
+        """Return False."""
+        return False
+
+    def write(self, _: object) -> int:
+        """Refuse.
+
+        Raises:
+            io.UnsupportedOperation: always.
+        """
+        raise io.UnsupportedOperation("wsgi.input cannot be written to")
+
+
+class Spool:
+    """Collects a body: in memory up to a bound, then in a temporary file, which has no name."""
+
+    __slots__ = ("_file", "_memory_limit", "size")
+
+    def __init__(self, memory_limit: int) -> None:
+        """`memory_limit` is in bytes."""
+        self._file: IO[bytes] = io.BytesIO()
+        self._memory_limit = memory_limit
+        self.size = 0
+
+    def write(self, content: bytes) -> None:
+        """Add content.
+
+        Raises:
+            OSError: the temporary file could not be made or written to (ENOSPC: disk full).
+        """
+        if self.size <= self._memory_limit < self.size + len(content):
+            self._move_to_disk()
+        self.size += len(content)
+        self._file.write(content)
+
+    def _move_to_disk(self) -> None:
+        from tempfile import TemporaryFile  # noqa: PLC0415 - 2 MB of memory, if it is ever needed
+
+        memory = self._file
+        memory.seek(0)
+        self._file = TemporaryFile(prefix="breezeway-body-")
+        while block := memory.read(io.DEFAULT_BUFFER_SIZE):
+            self._file.write(block)
+
+    def finish(self) -> IO[bytes]:
+        """Return the complete body as a file, at its beginning.
+
+        Raises:
+            OSError: as for `write`.
+        """
+        self._file.seek(0)
+        return self._file
+
+    def close(self) -> None:
+        """Throw the body away."""
+        self._file.close()
+
+
+class AwaitedInput:
+    """An input whose body is fetched at the first use."""
+
+    def __init__(self, fetch: Callable[[], IO[bytes]]) -> None:
+        """`fetch` waits for the body and returns it; it may raise OSError."""
+        self._fetch = fetch
+        self._file: IO[bytes] | None = None
+
+    def _body(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = self._fetch()
+        return self._file
+
+    def __getattr__(self, name: str) -> Any:
+        """Give every other method that a file has."""
+        return getattr(self._body(), name)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most `size` bytes, all that is left when it is negative or None."""
+        return self._body().read(-1 if size is None else size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read one line, at most `size` bytes of it."""
+        return self._body().readline(-1 if size is None else size)
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """Read lines until their sum reaches `hint`."""
+        return self._body().readlines(-1 if hint is None else hint)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Iterate over the lines."""
+        return iter(self._body())
+
+    def __next__(self) -> bytes:
+        """Read the next line."""
+        return next(self._body())
+
+
+EMPTY_INPUT = EmptyInput()

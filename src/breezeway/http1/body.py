@@ -1,0 +1,183 @@
+"""The body of a request as it comes off the wire: counted bytes or chunks (RFC 9112 sections 6, 7).
+
+A decoder is fed whatever has arrived and gives back the content in it. When `done` is true,
+`rest` holds what came after the body: the beginning of the next request.
+
+    decoder = ChunkedBody(limit=1000)
+    decoder.feed(b"5\\r\\nhel")  # -> b"hel"
+    decoder.feed(b"lo\\r\\n0\\r\\n\\r\\nGET")  # -> b"lo"; decoder.done, decoder.rest == b"GET"
+
+It makes no difference in which pieces the bytes come: the same content or the same error.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from breezeway.http1.errors import ProtocolError
+from breezeway.http1.grammar import CHUNK_LINE, FIELD_VALUE, TOKEN
+from breezeway.http1.limits import (
+    CHUNK_EXTENSION_BYTES,
+    CHUNK_LINE_BYTES,
+    CHUNK_SIZE_DIGITS,
+    TRAILER_BYTES,
+    TRAILER_FIELDS,
+)
+
+# What the next byte of a chunked body belongs to.
+_LINE, _DATA, _DATA_END, _TRAILERS = range(4)
+
+_FORBIDDEN_TRAILERS: Final = frozenset(
+    # RFC 9110 section 6.5.1: framing, routing, authentication, request modifiers, content format.
+    b"transfer-encoding content-length host trailer te connection expect upgrade keep-alive "
+    b"authorization proxy-authorization cookie set-cookie cache-control max-forwards range "
+    b"content-encoding content-type content-range".split()
+)
+
+
+class Body(Protocol):
+    """What both decoders have in common."""
+
+    done: bool
+    rest: bytes
+    trailers: list[tuple[str, str]]
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what has arrived, return the content in it."""
+
+
+class CountedBody:
+    """A body whose Content-Length is known."""
+
+    __slots__ = ("_missing", "done", "rest", "trailers")
+
+    def __init__(self, length: int) -> None:
+        self._missing = length
+        self.done = length == 0
+        self.rest = b""
+        self.trailers: list[tuple[str, str]] = []
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what has arrived, return the content in it."""
+        content = data[: self._missing]
+        self._missing -= len(content)
+        if not self._missing:
+            self.done = True
+            self.rest = data[len(content) :]
+        return content
+
+
+class ChunkedBody:
+    """A body in the chunked transfer coding.
+
+    chunked-body = *chunk last-chunk trailer-section CRLF             RFC 9112 section 7.1
+    chunk        = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
+    """
+
+    __slots__ = ("_buffer", "_expects", "_extensions", "_missing", "_room", "done", "rest", "trailers")
+
+    def __init__(self, limit: int) -> None:
+        """`limit`: the most content that is accepted, in bytes."""
+        self._buffer = b""
+        self._expects = _LINE
+        self._missing = 0  # bytes of the current chunk's data
+        self._room = limit
+        self._extensions = 0
+        self.done = False
+        self.rest = b""
+        self.trailers: list[tuple[str, str]] = []
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what has arrived, return the content in it.
+
+        Raises:
+            ProtocolError: 400 malformed, 413 more content than the limit, 431 too long a trailer.
+        """
+        data = self._buffer + data
+        content: list[bytes] = []
+        position = 0
+        while not self.done:
+            taken = self._step(data, position, content)
+            if not taken:
+                break
+            position += taken
+        self._buffer = data[position:]
+        if self.done:
+            self.rest, self._buffer = self._buffer, b""
+        return b"".join(content)
+
+    def _step(self, data: bytes, position: int, content: list[bytes]) -> int:
+        """Take the next part of the body; return its length, 0 when too little of it is there."""
+        if self._expects == _LINE:
+            return self._chunk_line(data, position)
+        if self._expects == _TRAILERS:
+            return self._trailer_section(data, position)
+        if self._expects == _DATA:
+            piece = data[position : position + self._missing]
+            content.append(piece)
+            self._missing -= len(piece)
+            if not self._missing:
+                self._expects = _DATA_END
+            return len(piece)
+        if len(data) - position < 2:
+            return 0
+        if not data.startswith(b"\r\n", position):
+            raise ProtocolError(400, "chunk data does not end with CRLF")
+        self._expects = _LINE
+        return 2
+
+    def _chunk_line(self, data: bytes, position: int) -> int:
+        end = _line_end(data, position, CHUNK_LINE_BYTES, 400)
+        if end < 0:
+            return 0
+        match = CHUNK_LINE.fullmatch(data, position, end)
+        if match is None or len(match[1]) > CHUNK_SIZE_DIGITS:
+            raise ProtocolError(400, "malformed chunk size or extension")
+        self._extensions += len(match[2])
+        if self._extensions > CHUNK_EXTENSION_BYTES:
+            raise ProtocolError(400, "too many chunk extensions")
+        size = int(match[1], 16)
+        if size > self._room:
+            raise ProtocolError(413, "request body is over the limit")
+        self._room -= size
+        self._missing = size
+        self._expects = _DATA if size else _TRAILERS
+        return end + 2 - position
+
+    def _trailer_section(self, data: bytes, position: int) -> int:
+        if data.startswith(b"\r\n", position):
+            self.done = True
+            return 2
+        end = _line_end(data, position, TRAILER_BYTES, 431)
+        if end < 0:
+            return 0
+        if len(self.trailers) >= TRAILER_FIELDS:
+            raise ProtocolError(431, "too many trailer fields")
+        self.trailers.append(_trailer(data[position:end]))
+        if sum(len(name) + len(value) for name, value in self.trailers) > TRAILER_BYTES:
+            raise ProtocolError(431, "trailer section too long")
+        return end + 2 - position
+
+
+def _line_end(data: bytes, position: int, limit: int, status: int) -> int:
+    """Find the CRLF that ends the line at `position`; -1 when it is not there yet.
+
+    A line over `limit` bytes is refused with `status`.
+    """
+    end = data.find(b"\r\n", position, position + limit + 2)
+    line_feed = data.find(b"\n", position, end if end >= 0 else position + limit + 2)
+    if line_feed >= 0:
+        raise ProtocolError(400, "bare LF in a chunked body")
+    if end < 0 and len(data) - position >= limit + 2:
+        raise ProtocolError(status, f"line of a chunked body is over {limit} bytes")
+    return end
+
+
+def _trailer(line: bytes) -> tuple[str, str]:
+    name, colon, value = line.partition(b":")
+    value = value.strip(b" \t")
+    if not colon or TOKEN.fullmatch(name) is None or FIELD_VALUE.fullmatch(value) is None:
+        raise ProtocolError(400, "malformed trailer field")
+    if name.lower() in _FORBIDDEN_TRAILERS:
+        raise ProtocolError(400, "trailer field that must not be one")
+    return name.decode("ascii"), value.decode("latin-1")

@@ -1,0 +1,195 @@
+"""Response head: what an application gave to start_response -> bytes, validated.
+
+No application can split a response: status, names and values are checked against the grammar of
+RFC 9110 before any of it goes out, and fields that belong to the connection (RFC 9110 section 7.6.1)
+are refused, as PEP 3333 demands. Applications answer with the same few heads again and again, so a
+whole validated head is remembered under its status and fields.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from breezeway.http1.grammar import FIELD_VALUE_TEXT, STATUS, TOKEN_TEXT
+from breezeway.http1.memo import Memo
+
+Headers = list[tuple[str, str]]
+
+_HOP_BY_HOP: Final = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    "transfer-encoding upgrade".split()
+)
+
+_NO_CONTENT: Final = 204
+_NOT_MODIFIED: Final = 304
+_FIRST_FINAL: Final = 200
+
+_HEADER_BYTES: Final = 64
+"""About what one header takes; for the size of a memo's key."""
+
+_SERVER_LINE: Final = b"Server: breezeway\r\n"
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+PHRASES: Final = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+    507: "Insufficient Storage",
+}
+"""Reason phrases (RFC 9110 section 15) of the answers that the server gives by itself."""
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """A validated response head."""
+
+    lines: bytes
+    """Status line and field lines, each with its CRLF; Content-Length is among them if given."""
+
+    length: int | None
+    """The application's Content-Length."""
+
+    plain: bool
+    """There may be a body, and the application has set neither Date nor Server: the common case."""
+
+    bodiless: bool
+    """204 and 304 have no body, whatever the application gives (RFC 9112 section 6.3)."""
+
+    has_date: bool
+    has_server: bool
+    status: int
+
+
+class Encoder:
+    """Encodes the response heads of one worker; threads may share it."""
+
+    def __init__(self) -> None:
+        self.memo: Memo[tuple[object, ...], ResponseHead] = Memo()
+        """Heads by `(status, *headers)`; `gateway.exchange` looks into `memo.young` by itself."""
+        self.ending = b"\r\n"
+        """Date, Server and the empty line: what ends a head. `set_date` renews it each second."""
+        self._date_line = b""
+
+    def set_date(self, date: bytes) -> None:
+        """Renew the Date field (RFC 9110 section 6.6.1); `date` is an IMF-fixdate."""
+        self._date_line = b"Date: " + date + b"\r\n"
+        self.ending = self._date_line + _SERVER_LINE + b"\r\n"
+
+    def ending_for(self, head: ResponseHead) -> bytes:
+        """Return what ends `head`, without what the application has set itself."""
+        if head.has_date or head.has_server:
+            date_line = b"" if head.has_date else self._date_line
+            return date_line + (b"" if head.has_server else _SERVER_LINE) + b"\r\n"
+        return self.ending
+
+    def head(self, status: str, headers: Headers) -> ResponseHead:
+        """Validate and encode what an application gave to start_response.
+
+        Raises:
+            TypeError, ValueError: in plain words for the author of the application.
+        """
+        if type(headers) is not list:
+            raise TypeError(f"the headers must be a list, not {type(headers).__name__}")
+        key = (status, *headers)
+        try:
+            known = self.memo.young.get(key) or self.memo.recall(key, _HEADER_BYTES * len(key))
+        except TypeError:  # a header that is a list: told below
+            known = None
+        if known is None:
+            known = _encode(status, headers)
+            self.memo.store(key, known, len(known.lines))
+        return known
+
+
+def _encode(status: str, headers: Headers) -> ResponseHead:
+    code = _status_code(status)
+    lines = [f"HTTP/1.1 {status}"]
+    names = set()
+    length = None
+    for header in headers:
+        name, value = _check_header(header)
+        lowered = name.lower()
+        if lowered == "content-length":
+            if length is not None:
+                raise ValueError("more than one Content-Length header")
+            length = _content_length(value)
+            if code == _NO_CONTENT:
+                continue  # RFC 9110 section 8.6: must not be sent
+        names.add(lowered)
+        lines.append(f"{name}: {value}")
+    bodiless = code in (_NO_CONTENT, _NOT_MODIFIED)
+    has_date, has_server = "date" in names, "server" in names
+    return ResponseHead(
+        lines="\r\n".join([*lines, ""]).encode("latin-1"),
+        length=length,
+        plain=not (bodiless or has_date or has_server),
+        bodiless=bodiless,
+        has_date=has_date,
+        has_server=has_server,
+        status=code,
+    )
+
+
+def _status_code(status: str) -> int:
+    if type(status) is not str:
+        raise TypeError(f"the status must be a str, not {type(status).__name__}")
+    match = STATUS.fullmatch(status)
+    if match is None or int(match[1]) < _FIRST_FINAL:
+        raise ValueError(f"the status must be like '200 OK', from 200 on, not {status!r}")
+    return int(match[1])
+
+
+def _check_header(header: tuple[str, str]) -> tuple[str, str]:
+    if not isinstance(header, tuple) or len(header) != 2:
+        raise TypeError(f"a header must be a tuple (name, value), not {header!r}")
+    name, value = header
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError(f"name and value of a header must be str, not {header!r}")
+    if TOKEN_TEXT.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no header name")
+    if FIELD_VALUE_TEXT.fullmatch(value) is None:
+        raise ValueError(f"control or non-latin-1 character in the value of header {name}")
+    if name.lower() in _HOP_BY_HOP:
+        raise ValueError(f"header {name} belongs to the connection: the server sets it (PEP 3333)")
+    return name, value
+
+
+def _content_length(value: str) -> int:
+    if re.fullmatch(r"[0-9]{1,18}", value) is None:
+        raise ValueError(f"Content-Length must be a number of bytes, not {value!r}")
+    return int(value)
+
+
+def early_hints(headers: Headers) -> bytes:
+    """Encode a 103 (RFC 8297).
+
+    Raises:
+        TypeError, ValueError: as for the headers of a response.
+    """
+    fields = [f"{name}: {value}\r\n" for name, value in map(_check_header, headers)]
+    return "".join(["HTTP/1.1 103 Early Hints\r\n", *fields, "\r\n"]).encode("latin-1")
+
+
+def plain_answer(status: int, text: str, ending: bytes) -> bytes:
+    """Build a whole response of the server's own: plain text, and the connection closes.
+
+    `ending` is `Encoder.ending`.
+    """
+    phrase = PHRASES[status]
+    body = f"{status} {phrase}\n{text}\n".encode("latin-1", "replace")
+    head = (
+        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+    )
+    return head.encode("latin-1") + ending + body
