@@ -75,9 +75,9 @@ def _number(spec: str, text: str, what: str) -> int:
 
 def _host(spec: str, host: str) -> str | None:
     if host.startswith("[") and host.endswith("]") and ":" in host:
-        return host[1:-1]
-    if ":" in host:
+        host = host[1:-1]
+    elif ":" in host:
         raise ValueError(f"{spec!r} is not clear: an IPv6 address goes in brackets, [::1]:8000")
-    if not host.isprintable() or set(host) & set("[]/@?#% "):
+    if not host.isprintable() or set(host) & set("[]/@?# "):
         raise ValueError(f"{spec!r} has no host that could be one: write {FORMS}")
     return host or None
