@@ -107,5 +107,5 @@ COUNT = Kind("N", "a whole number", _is_int, parse_count)
 MODE = Kind("MODE", "a file mode, such as 0o660", _is_int, parse_mode, "{:o}".format)
 SIZE = Kind("SIZE", "a whole number of bytes", _is_int, parse_size, show_size)
 DURATION = Kind("DURATION", "a number of seconds", _is_seconds, parse_duration, show_duration)
-SWITCH = Kind("SWITCH", "True or False", _is_bool)
+SWITCH = Kind("SWITCH", "True or False", _is_bool, show={True: "on", False: "off"}.__getitem__)
 """On the command line a switch is two flags without a value, so there is no text to parse."""

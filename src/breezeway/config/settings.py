@@ -25,12 +25,13 @@ from breezeway.config.kinds import (
     WORD,
     Kind,
 )
+from breezeway.config.setting import Setting, SettingError
 from breezeway.http1 import limits
 
 LISTEN = "Where to listen"
 APPLICATION = "The application"
-LOGGING = "Logging"
 CAPACITY = "Threads and queues"
+LOGGING = "Logging"
 TIME = "Time limits"
 SIZES = "Size limits"
 
@@ -38,63 +39,6 @@ SHORTEST = 0.001
 """Seconds. The least that a time limit can be; a limit of 0 would refuse everything."""
 
 T = TypeVar("T")
-
-
-class SettingError(ValueError):
-    """A value that a setting cannot have; its text is a sentence that names the setting."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name} {reason}")
-        self.name = name
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table: everything about a setting but its value.
-
-    `least` and `most` are inclusive and in the unit of `kind`; `choices` holds all the values
-    that there are, unless it is empty. A `repeatable` setting's value is a tuple.
-    """
-
-    name: str
-    default: Any
-    kind: Kind
-    group: str
-    doc: str
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
-    repeatable: bool = False
-
-    @property
-    def flag(self) -> str:
-        """The option of the command line."""
-        return "--" + self.name.replace("_", "-")
-
-    def check(self, value: Any) -> None:
-        """Raise `SettingError` unless the setting can have this value."""
-        if value is None and self.default is None:
-            return
-        if not self.repeatable:
-            self._check_one(value)
-        elif not isinstance(value, tuple) or not value:
-            raise SettingError(self.name, f"must be a tuple of at least one, not {value!r}")
-        else:
-            for item in value:
-                self._check_one(item)
-
-    def _check_one(self, value: Any) -> None:
-        kind = self.kind
-        if not kind.accepts(value):
-            raise SettingError(self.name, f"must be {kind.noun}, not {value!r}")
-        if self.choices and value not in self.choices:
-            allowed = ", ".join(self.choices)
-            raise SettingError(self.name, f"must be one of {allowed}, not {value!r}")
-        if self.least is not None and value < self.least:
-            raise SettingError(self.name, f"must be at least {kind.show(self.least)}")
-        if self.most is not None and value > self.most:
-            raise SettingError(self.name, f"must be at most {kind.show(self.most)}")
 
 
 def _setting(default: T, kind: Kind, group: str, doc: str, **more: Any) -> T:
@@ -149,15 +93,6 @@ class Settings:
         "SERVER_NAME in the environ. Without it, the address of the listener.",
     )
 
-    log_level: str = _setting(
-        "info",
-        WORD,
-        LOGGING,
-        "Least important messages to log.",
-        choices=("debug", "info", "warning", "error", "critical"),
-    )
-    access_log: bool = _setting(False, SWITCH, LOGGING, "Log a line for each request.")
-
     threads: int = _setting(
         8, COUNT, CAPACITY, "Requests that the application works on at a time.", least=1
     )
@@ -189,6 +124,15 @@ class Settings:
         "A streaming application waits when its client is this far behind.",
         least=1,
     )
+
+    log_level: str = _setting(
+        "info",
+        WORD,
+        LOGGING,
+        "Least important messages to log.",
+        choices=("debug", "info", "warning", "error", "critical"),
+    )
+    access_log: bool = _setting(False, SWITCH, LOGGING, "Log a line for each request.")
 
     graceful_timeout: float = _setting(
         30.0, DURATION, TIME, "How long a stop waits for the requests in flight.", least=0

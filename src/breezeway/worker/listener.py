@@ -18,6 +18,7 @@ import stat
 
 from breezeway.config import address
 from breezeway.config.address import InheritedSocket, TcpAddress, UnixAddress
+from breezeway.config.settings import Settings
 from breezeway.errors import BindError, UsageError
 from breezeway.worker import port_owner
 
@@ -85,6 +86,18 @@ def bind(spec: str, *, backlog: int, unix_mode: int | None) -> Listener:
     if isinstance(where, UnixAddress):
         return _bind_unix(spec, where.path, backlog, unix_mode)
     return _adopt(spec, where)
+
+
+def bind_all(settings: Settings) -> list[Listener]:
+    """Open every listener of `settings`, or none: if one cannot be had, the others are closed."""
+    with contextlib.ExitStack() as opened:
+        listeners = []
+        for spec in settings.bind:
+            listener = bind(spec, backlog=settings.backlog, unix_mode=settings.unix_mode)
+            opened.callback(listener.close)
+            listeners.append(listener)
+        opened.pop_all()
+    return listeners
 
 
 def _failure(spec: str, reason: str, hint: str = "") -> BindError:

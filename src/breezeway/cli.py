@@ -1,0 +1,172 @@
+"""The command line: `breezeway MODULE:NAME`, `breezeway demo`.
+
+The options come from the table of settings. What serves is imported by the command that needs it,
+so that `--help` and a mistake are quick and a server holds nothing that it does not use. Every
+mistake ends in `main`, which prints it as a sentence or two and chooses the exit status.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, NoReturn
+
+import click
+
+from breezeway.config import options
+from breezeway.config.settings import Settings
+from breezeway.errors import UserError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C before there was anything to stop: 128 and SIGINT, as a shell has it."""
+
+DEMO_DEFAULTS = {"access_log": True}
+
+USAGE = """\
+Usage: breezeway MODULE:NAME [OPTIONS]
+       breezeway COMMAND [OPTIONS]
+"""
+
+APPLICATIONS = """\
+  MODULE:NAME          an attribute of a module: shop.wsgi:application
+  MODULE:make_app()    what a factory returns; arguments may be literals
+  MODULE               its 'application', else its 'app'
+"""
+
+EXAMPLES = """\
+  breezeway shop.wsgi:application
+  breezeway 'shop:make_app("production")' --bind :8000 --threads 16
+  breezeway app --bind unix:/run/shop.sock --unix-mode 660 --access-log
+  breezeway demo
+"""
+
+EXIT_STATUS = """\
+  0 stopped in good order; 2 wrong usage; 3 the application could not be loaded;
+  4 an address could not be listened on.
+"""
+
+
+def _write_section(formatter: click.HelpFormatter, title: str, text: str) -> None:
+    formatter.write_paragraph()
+    formatter.write_heading(title)
+    formatter.write(text)
+
+
+class _Command(click.Command):
+    """A command whose help shows the settings by their groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        shown = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        for group, params in groupby(shown, _group):
+            with formatter.section(group):
+                formatter.write_dl(filter(None, (param.get_help_record(ctx) for param in params)))
+
+
+def _group(param: click.Option) -> str:
+    return param.setting.group if isinstance(param, options.SettingOption) else "Other options"
+
+
+class _Group(click.Group):
+    """The commands; what is none of them, and no option of the group, is for `serve`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            raise click.UsageError("which application shall be served?", ctx)
+        own = {name for param in self.get_params(ctx) for name in param.opts}
+        if args[0] not in self.commands and args[0] not in own:
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(USAGE)
+        self.format_help_text(ctx, formatter)
+        _write_section(formatter, "Applications", APPLICATIONS)
+        _write_section(formatter, "Examples", EXAMPLES)
+        self.format_commands(ctx, formatter)
+        self.commands["serve"].format_options(ctx, formatter)
+        _write_section(formatter, "Exit status", EXIT_STATUS)
+
+
+def serve(application: str, **given: Any) -> int:
+    """Serve the application that is named on the command line; return the exit status."""
+    settings = options.settings(given)
+    from breezeway import importer
+
+    return _run(importer.load(application, settings.app_dir), application, settings)
+
+
+def demo(**given: Any) -> int:
+    """Serve the demo; return the exit status."""
+    settings = options.settings(given, **DEMO_DEFAULTS)
+    from breezeway.demo import application
+
+    return _run(application, "the demo", settings)
+
+
+def _run(application: Callable[..., Any], name: str, settings: Settings) -> int:
+    from breezeway.observe import logs
+    from breezeway.worker import listener, process
+
+    listeners = listener.bind_all(settings)
+    try:
+        logs.configure(settings.log_level)
+        for each in listeners:
+            _say(f"Serving {name} on {click.style(each.url, fg='green', bold=True)}")
+        return process.run(application, listeners, settings)
+    finally:
+        for each in listeners:
+            each.close()
+
+
+def _say(text: str) -> None:
+    # None lets click decide: colour on a terminal, none elsewhere. https://no-color.org
+    click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
+
+
+cli = click.version_option(package_name="breezeway", message="Breezeway %(version)s")(
+    _Group(
+        "breezeway",
+        help="Serve a WSGI application over HTTP.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        commands=[
+            _Command(
+                "serve",
+                callback=serve,
+                params=[
+                    click.Argument(["application"], metavar="MODULE:NAME"),
+                    *options.options(),
+                ],
+                help="Serve an application; the word 'serve' may be left out.",
+            ),
+            _Command(
+                "demo",
+                callback=demo,
+                params=options.options(without=("app_dir",), **DEMO_DEFAULTS),
+                help="Serve a small application that shows what Breezeway can do.",
+            ),
+        ],
+    )
+)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        sys.exit(cli.main(args, prog_name="breezeway", standalone_mode=False))
+    except UserError as error:
+        _say(error.detail + _complaint(error.message, error.hint))
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f"'{context.command_path} --help' explains." if context else ""
+        _say(_complaint(error.format_message(), hint))
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+
+
+def _complaint(message: str, hint: str) -> str:
+    text = f"breezeway: {click.style('error:', fg='red', bold=True)} {message}"
+    return f"{text}\n{click.style('hint:', bold=True)} {hint}" if hint else text
