@@ -74,10 +74,11 @@ def _number(spec: str, text: str, what: str) -> int:
 
 
 def _host(spec: str, host: str) -> str | None:
-    if host.startswith("[") and host.endswith("]") and ":" in host:
+    bracketed = host.startswith("[") and host.endswith("]") and ":" in host
+    if bracketed:
         host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"{spec!r} is not clear: an IPv6 address goes in brackets, [::1]:8000")
     if not host.isprintable() or set(host) & set("[]/@?# "):
         raise ValueError(f"{spec!r} has no host that could be one: write {FORMS}")
+    if ":" in host and not bracketed:
+        raise ValueError(f"{spec!r} is not clear: an IPv6 address goes in brackets, [::1]:8000")
     return host or None

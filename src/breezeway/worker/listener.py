@@ -20,7 +20,6 @@ from breezeway.config import address
 from breezeway.config.address import InheritedSocket, TcpAddress, UnixAddress
 from breezeway.config.settings import Settings
 from breezeway.errors import BindError, UsageError
-from breezeway.worker import port_owner
 
 FIRST_UNPRIVILEGED_PORT = 1024
 """Below it only root may bind, unless net.ipv4.ip_unprivileged_port_start says otherwise."""
@@ -151,6 +150,8 @@ def _tcp_failure(spec: str, port: int, error: OSError) -> BindError:
 
 
 def _taken(spec: str, port: int) -> BindError:
+    from breezeway.worker import port_owner  # here alone, since most ports are free
+
     hint = "Stop it, or choose another port; port 0 takes a free one."
     owner = port_owner.find(port)
     if owner is None:
