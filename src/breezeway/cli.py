@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from breezeway import __version__
 from breezeway.config import options
 from breezeway.config.settings import Settings
 from breezeway.errors import UserError
@@ -125,7 +126,7 @@ def _say(text: str) -> None:
     click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
-cli = click.version_option(package_name="breezeway", message="Breezeway %(version)s")(
+cli = click.version_option(__version__, message="Breezeway %(version)s")(
     _Group(
         "breezeway",
         help="Serve a WSGI application over HTTP.",
@@ -160,8 +161,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
-        hint = f"'{context.command_path} --help' explains." if context else ""
-        _say(_complaint(error.format_message(), hint))
+        command = context.command_path if context else "breezeway"
+        _say(_complaint(error.format_message(), f"'{command} --help' explains."))
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(INTERRUPTED)

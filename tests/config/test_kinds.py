@@ -24,7 +24,9 @@ def test_size_is_read(text, size):
     assert kinds.parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "k", "-1", "+1", "1.5M", "10MB", "10kB", "1_000", "1TiB", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "k", "-1", "+1", "1.5M", "10MB", "10kB", "1_000", "1TiB", "٣"]
+)
 def test_bad_size_is_refused(text):
     """What is no size, or means 1000 to one reader and 1024 to another, is refused."""
     with pytest.raises(ValueError, match="is not a size"):

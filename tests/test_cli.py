@@ -1,0 +1,323 @@
+"""The command line, in processes of its own: messages, exit codes, what reaches the server."""
+
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+DEADLINE = 30  # seconds
+
+# What serves is not the subject here: a stand-in writes down what it was called with.
+STAND_IN = """
+import json, sys, types
+
+def run(application, listeners, settings):
+    print(json.dumps({
+        "result": application({}, None) if application.__module__ == "shop" else "demo",
+        "listeners": [listener.url for listener in listeners],
+        "threads": settings.threads,
+        "access_log": settings.access_log,
+    }))
+    return 7
+
+import breezeway.worker
+process = types.ModuleType("breezeway.worker.process")
+process.run = run
+sys.modules["breezeway.worker.process"] = breezeway.worker.process = process
+
+from breezeway.cli import main
+main()
+"""
+
+SHOP = """
+def application(environ, start_response):
+    return "shop"
+
+def make_app(name):
+    def application(environ, start_response):
+        return name
+    return application
+"""
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Give a directory with an application in it."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    return tmp_path
+
+
+def run(*args, cwd, **environ):
+    """Run the command with the stand-in server."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", STAND_IN, *args],
+        cwd=cwd,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def on_terminal(*args, cwd, **environ):
+    """Run the command with a terminal for standard error; return what it shows there."""
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-c", STAND_IN, *args],
+            cwd=cwd,
+            env={**os.environ, **environ},
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            timeout=DEADLINE,
+            check=False,
+        )
+        return os.read(ours, 65536).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+class TestServe:
+    @pytest.mark.parametrize(
+        ("args", "result"),
+        [
+            (["shop:application"], "shop"),
+            (["serve", "shop:application"], "shop"),
+            (["shop"], "shop"),
+            (["shop:make_app('toys')"], "toys"),
+            (["--threads", "8", "shop"], "shop"),
+            (["serve", "--threads", "8", "shop"], "shop"),
+        ],
+    )
+    def test_serves_the_application(self, directory, args, result):
+        """The application is served, with and without the word `serve`, options before or after."""
+        done = run(*args, "--bind", "127.0.0.1:0", cwd=directory)
+        assert f'"result": "{result}"' in done.stdout
+        assert '"access_log": false' in done.stdout
+
+    def test_exit_code_is_the_servers(self, directory):
+        """The exit code is what the server returned."""
+        assert run("shop", "--bind", "127.0.0.1:0", cwd=directory).returncode == 7
+
+    def test_one_line_for_each_listener(self, directory):
+        """The start is one line for each listener, with the real port, and nothing else."""
+        bind = ("--bind", "127.0.0.1:0", "--bind", f"unix:{directory}/shop.sock")
+        done = run("shop", *bind, cwd=directory)
+        tcp, unix = done.stderr.splitlines()
+        assert re.fullmatch(r"Serving shop on http://127\.0\.0\.1:[1-9]\d+", tcp)
+        assert unix == f"Serving shop on unix:{directory}/shop.sock"
+        assert tcp.removeprefix("Serving shop on ") in done.stdout
+
+    def test_listeners_are_closed_at_the_end(self, directory):
+        """The unix socket's file is gone when the server has stopped."""
+        run("shop", "--bind", f"unix:{directory}/shop.sock", cwd=directory)
+        assert not (directory / "shop.sock").exists()
+
+    def test_options_reach_the_server(self, directory):
+        """What the options say is what the server gets."""
+        done = run(
+            *("shop", "--app-dir", str(directory), "--bind", "127.0.0.1:0"),
+            *("--threads", "3", "--access-log"),
+            cwd="/",
+        )
+        assert '"threads": 3' in done.stdout
+        assert '"access_log": true' in done.stdout
+
+    def test_inherited_socket(self, directory):
+        """fd://N serves a socket that the parent process opened."""
+        with socket.create_server(("127.0.0.1", 0)) as parent:
+            done = subprocess.run(
+                [sys.executable, "-c", STAND_IN, "shop", "--bind", f"fd://{parent.fileno()}"],
+                cwd=directory,
+                pass_fds=[parent.fileno()],
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
+                check=False,
+            )
+            assert f"http://127.0.0.1:{parent.getsockname()[1]}" in done.stderr
+
+
+class TestDemo:
+    def test_serves_the_demo(self, tmp_path):
+        """`breezeway demo` serves the demo and logs each request."""
+        done = run("demo", "--bind", "127.0.0.1:0", cwd=tmp_path)
+        assert done.stderr.startswith("Serving the demo on http://127.0.0.1:")
+        assert '"result": "demo"' in done.stdout
+        assert '"access_log": true' in done.stdout
+
+    def test_access_log_can_be_off(self, tmp_path):
+        """The demo's access log can be turned off."""
+        done = run("demo", "--bind", "127.0.0.1:0", "--no-access-log", cwd=tmp_path)
+        assert '"access_log": false' in done.stdout
+
+
+class TestColour:
+    bind = ("--bind", "127.0.0.1:0")
+
+    def test_colour_on_a_terminal(self, directory):
+        """On a terminal the URL has a colour."""
+        environ = {"TERM": "xterm", "NO_COLOR": ""}
+        assert "\x1b[" in on_terminal("shop", *self.bind, cwd=directory, **environ)
+
+    def test_no_color_is_respected(self, directory):
+        """With NO_COLOR nothing has a colour, not even errors."""
+        environ = {"TERM": "xterm", "NO_COLOR": "1"}
+        assert "\x1b[" not in on_terminal("shop", *self.bind, cwd=directory, **environ)
+        assert "\x1b[" not in on_terminal("nothing", cwd=directory, **environ)
+
+
+class TestMistakes:
+    def mistake(self, *args, cwd):
+        """Run in vain; return the exit code and what standard error says."""
+        done = run(*args, cwd=cwd)
+        assert not done.stdout
+        assert "breezeway/" not in done.stderr, "a traceback of ours"
+        return done.returncode, done.stderr
+
+    def test_nothing_at_all(self, directory):
+        """Without an application there is nothing to serve."""
+        code, text = self.mistake(cwd=directory)
+        assert code == 2
+        assert text == (
+            "breezeway: error: which application shall be served?\n"
+            "hint: 'breezeway --help' explains.\n"
+        )
+
+    def test_no_application(self, directory):
+        """Nor is there with options alone."""
+        code, text = self.mistake("--threads", "3", cwd=directory)
+        assert code == 2
+        assert "Missing argument 'MODULE:NAME'" in text
+        assert "hint: 'breezeway serve --help' explains." in text
+
+    @pytest.mark.parametrize(
+        ("args", "message"),
+        [
+            (["shop", "--thread", "3"], "No such option"),
+            (["shop", "--threads"], "Option '--threads' requires an argument"),
+            (["shop", "--threads", "0"], "Invalid value for '--threads': must be at least 1"),
+            (["shop", "--bind", "x"], "Invalid value for '--bind': 'x' is not an address"),
+            (["shop", "other"], "Got unexpected extra argument (other)"),
+            (["shop:", "--threads", "3"], "'shop:' does not name an application."),
+            (["shop.py"], "'shop.py' is a path"),
+            (["demo", "--app-dir", "x"], "No such option"),
+        ],
+    )
+    def test_usage(self, directory, args, message):
+        """A wrong command line is exit code 2 and a sentence."""
+        code, text = self.mistake(*args, cwd=directory)
+        assert code == 2
+        assert text.startswith(f"breezeway: error: {message}")
+        assert "hint: " in text
+
+    def test_no_such_module(self, directory):
+        """A module that is not there is exit code 3, a sentence and a hint."""
+        code, text = self.mistake("shpo:application", cwd=directory)
+        assert code == 3
+        assert text == (
+            f"breezeway: error: there is no module 'shpo' in {directory},"
+            " nor among the installed packages.\n"
+            "hint: Did you mean 'shop'?\n"
+        )
+
+    def test_application_fails_at_import(self, directory):
+        """An application that fails at import: its own traceback, then the sentence."""
+        (directory / "broken.py").write_text("def f():\n    1 / 0\nf()\n")
+        code, text = self.mistake("broken", cwd=directory)
+        assert code == 3
+        lines = re.sub(r"\n +[\^~]+", "", text).splitlines()
+        assert (
+            lines
+            == textwrap.dedent(
+                f"""\
+            Traceback (most recent call last):
+              File "{directory}/broken.py", line 3, in <module>
+                f()
+              File "{directory}/broken.py", line 2, in f
+                1 / 0
+            ZeroDivisionError: division by zero
+            breezeway: error: importing 'broken' failed with ZeroDivisionError."""
+            ).splitlines()
+        )
+
+    def test_port_taken(self, directory):
+        """A port that is taken is exit code 4, and the option is named."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            spec = f"127.0.0.1:{other.getsockname()[1]}"
+            code, text = self.mistake("shop", "--bind", spec, cwd=directory)
+        assert code == 4
+        assert text.startswith(f"breezeway: error: cannot listen on {spec} (--bind): port ")
+
+    def test_interrupt_at_import(self, directory):
+        """Ctrl-C while the application is imported ends quietly."""
+        (directory / "slow.py").write_text("raise KeyboardInterrupt")
+        code, text = self.mistake("slow", cwd=directory)
+        assert code == 130
+        assert not text.strip()
+
+
+class TestHelp:
+    def help(self, *args, cwd):
+        """Run for the help."""
+        done = run(*args, cwd=cwd)
+        assert done.returncode == 0
+        assert not done.stderr
+        return done.stdout
+
+    @pytest.mark.parametrize("flag", ["--help", "-h"])
+    def test_help_has_usage_examples_and_groups(self, tmp_path, flag):
+        """The help shows forms, examples, commands, and the options in groups."""
+        text = self.help(flag, cwd=tmp_path)
+        assert text.startswith("Usage: breezeway MODULE:NAME [OPTIONS]\n")
+        headings = re.findall(r"^(\S.*):$", text, re.MULTILINE)
+        assert headings[:3] == ["Applications", "Examples", "Commands"]
+        assert {"Where to listen", "Time limits", "Size limits", "Exit status"} <= set(headings)
+        assert all(len(line) <= 80 for line in text.splitlines())
+
+    @pytest.mark.parametrize("args", [("serve", "--help"), ("shop", "--help"), ("demo", "-h")])
+    def test_help_of_a_command(self, tmp_path, args):
+        """Each command's help has its options in groups."""
+        text = self.help(*args, cwd=tmp_path)
+        assert "Where to listen:\n  --bind ADDRESS" in text
+
+    def test_version(self, tmp_path):
+        """--version says which."""
+        assert re.fullmatch(r"Breezeway \d+\.\d+\.\S+\n", self.help("--version", cwd=tmp_path))
+
+    def test_module_is_the_command(self, tmp_path):
+        """`python -m breezeway` is the command."""
+        done = subprocess.run(
+            [sys.executable, "-m", "breezeway", "--help"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=True,
+        )
+        assert done.stdout.startswith("Usage: breezeway MODULE:NAME")
+
+
+def test_what_the_command_line_imports():
+    """The command line loads nothing heavy: it stays in the server's memory."""
+    program = (
+        "import sys; before = set(sys.modules); import breezeway.cli;"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=True,
+    ).stdout.split()
+    heavy = {"asyncio", "email", "http.client", "logging", "pathlib", "socket", "ssl", "tempfile"}
+    assert not heavy & set(loaded)
+    assert not {name for name in loaded if name.startswith("breezeway.worker")}
