@@ -17,7 +17,7 @@ class FileRange(NamedTuple):
 
     descriptor: int
     offset: int
-    count: int
+    length: int
 
 
 class FileWrapper:

@@ -55,7 +55,7 @@ class Spool:
         self._file.write(content)
 
     def _move_to_disk(self) -> None:
-        from tempfile import TemporaryFile  # noqa: PLC0415 - 2 MB of memory, if it is ever needed
+        from tempfile import TemporaryFile
 
         memory = self._file
         memory.seek(0)

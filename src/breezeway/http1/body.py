@@ -1,11 +1,11 @@
-"""The body of a request as it comes off the wire: counted bytes or chunks (RFC 9112 sections 6, 7).
+r"""The body of a request as it comes off the wire: counted bytes or chunks (RFC 9112 sections 6, 7).
 
 A decoder is fed whatever has arrived and gives back the content in it. When `done` is true,
 `rest` holds what came after the body: the beginning of the next request.
 
     decoder = ChunkedBody(limit=1000)
-    decoder.feed(b"5\\r\\nhel")  # -> b"hel"
-    decoder.feed(b"lo\\r\\n0\\r\\n\\r\\nGET")  # -> b"lo"; decoder.done, decoder.rest == b"GET"
+    decoder.feed(b"5\r\nhel")  # -> b"hel"
+    decoder.feed(b"lo\r\n0\r\n\r\nGET")  # -> b"lo"; decoder.done, decoder.rest == b"GET"
 
 It makes no difference in which pieces the bytes come: the same content or the same error.
 """
@@ -74,7 +74,16 @@ class ChunkedBody:
     chunk        = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
     """
 
-    __slots__ = ("_buffer", "_expects", "_extensions", "_missing", "_room", "done", "rest", "trailers")
+    __slots__ = (
+        "_buffer",
+        "_expects",
+        "_extensions",
+        "_missing",
+        "_room",
+        "done",
+        "rest",
+        "trailers",
+    )
 
     def __init__(self, limit: int) -> None:
         """`limit`: the most content that is accepted, in bytes."""

@@ -28,9 +28,7 @@ FIELD_VALUE_TEXT: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 # HTTP-version = HTTP-name "/" DIGIT "." DIGIT                             RFC 9112 section 2.3
 # RFC 9112 lets a server accept other white space here. However, that can be read in two ways, so
 # it is exactly one SP. The target is checked for its form in `head`; here it is any visible ASCII.
-REQUEST_LINE: Final = re.compile(
-    rf"({_TCHAR}+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])".encode()
-)
+REQUEST_LINE: Final = re.compile(rf"({_TCHAR}+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])".encode())
 
 # absolute-form = absolute-URI                                             RFC 9112 section 3.2.2
 # Only http and https URIs name something on this server (RFC 9110 section 4.2).

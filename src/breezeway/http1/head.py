@@ -12,7 +12,7 @@ Only the thread that holds the baton parses, so nothing here is locked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from breezeway.http1.errors import ProtocolError
@@ -72,6 +72,12 @@ class Head:
 
     flags: int
     """`CLOSE`, `HTTP_1_0`, `METHOD_HEAD`, `EXPECT_CONTINUE`."""
+
+    size: int = field(init=False)
+    """Bytes of `raw`."""
+
+    def __post_init__(self) -> None:
+        self.size = len(self.raw)
 
 
 class Parser:

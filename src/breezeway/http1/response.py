@@ -18,8 +18,17 @@ from breezeway.http1.memo import Memo
 Headers = list[tuple[str, str]]
 
 _HOP_BY_HOP: Final = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
-    "transfer-encoding upgrade".split()
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
 )
 
 _NO_CONTENT: Final = 204

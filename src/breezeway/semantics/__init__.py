@@ -1,0 +1,1 @@
+"""HTTP semantics as pure functions that server, middleware and toolkit share."""

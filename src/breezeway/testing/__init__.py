@@ -1,0 +1,5 @@
+"""Help for tests: a live server."""
+
+from breezeway.testing.live_server import LiveServer
+
+__all__ = ["LiveServer"]

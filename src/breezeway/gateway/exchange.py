@@ -1,0 +1,347 @@
+"""One request's way through an application: call it, iterate over what it returns, frame the body.
+
+Who owns what: an `Exchange` lives from the call of the application to the end of the response and
+belongs to the thread that runs it. It never touches a socket; it hands bytes to its `Transport`,
+which takes what the client does not read yet, and waits only above a high watermark.
+
+The common case, a list of one bytes object, is decided in `run` and returned as one bytes object,
+to go out in one send. Everything else takes the general road: `_respond`, `_begin`, `_emit`, `_end`.
+
+A response is never sent as if whole when it is not: what is known to be wrong before the head
+has gone becomes a 500; what turns out wrong later ends in an abort, which every client can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sized
+from typing import Any, Final, Protocol
+
+from breezeway.gateway.failure import ApplicationFault, ClientGone, log_failure
+from breezeway.gateway.file_wrapper import FileRange, FileWrapper
+from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, Write
+from breezeway.http1.head import CLOSE, HTTP_1_0, METHOD_HEAD
+from breezeway.http1.response import LAST_CHUNK, Encoder, ResponseHead, early_hints
+
+COPY_BYTES: Final = 16 * 1024
+"""Up to this size, head and body are joined for one send; above, copying costs more than a second
+buffer in the same system call (measured with a body of 100 KB: 3 us)."""
+
+_FAILURE_STATUS: Final = "500 Internal Server Error"
+_FAILURE_HEADERS: Final = [("Content-Type", "text/plain; charset=utf-8")]
+_FAILURE_BODY: Final = (
+    b"500 Internal Server Error\nThe application failed to answer this request.\n"
+)
+
+
+class Transport(Protocol):
+    """The way to the client."""
+
+    def send(self, *pieces: bytes) -> None:
+        """Send the pieces in one go, or keep them; wait while too much is kept.
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+
+    def send_file(self, head: bytes, file_range: FileRange) -> None:
+        """Send a head and then a part of a file, which may be closed as soon as this returns.
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+
+
+class Exchange:
+    """The state of one request, from the application's side."""
+
+    __slots__ = (
+        "_chunked",
+        "_encoder",
+        "_missing",
+        "_transport",
+        "aborted",
+        "flags",
+        "head",
+        "size",
+        "started",
+    )
+
+    def __init__(self, transport: Transport, encoder: Encoder, flags: int) -> None:
+        """Set up; `flags` are those of `http1.head.Head`, and `CLOSE` may be among them at the end."""
+        self._transport = transport
+        self._encoder = encoder
+        self.flags = flags
+        self.head: ResponseHead | None = None
+        self.size = 0  # bytes of the body that were handed over
+        self._chunked = False
+        self._missing: int | None = None  # bytes of the body that are still to come, if known
+        self.started = False  # the head has gone
+        self.aborted = False  # the response is broken off: the client must be able to tell
+
+    @property
+    def status(self) -> int:
+        """The status code, 0 if the application gave none."""
+        return self.head.status if self.head is not None else 0
+
+    def run(self, application: Application, environ: Environ) -> bytes:
+        """Run the application to the end of its response.
+
+        Returns:
+            The whole response if it is still to be sent, else nothing. It raises nothing, whatever
+            the application does.
+        """
+        try:
+            result = application(environ, self.start_response)
+            head = self.head
+            if (
+                (type(result) is list or type(result) is tuple)
+                and len(result) == 1
+                and head is not None
+                and head.plain
+                and not self.flags
+                and not self.started
+            ):
+                body = result[0]
+                if type(body) is bytes and len(body) <= COPY_BYTES:
+                    self.size = size = len(body)
+                    if head.length == size:
+                        return head.lines + self._encoder.ending + body
+                    if head.length is None:
+                        ending = self._encoder.ending
+                        return b"%bContent-Length: %d\r\n%b%b" % (head.lines, size, ending, body)
+            self._respond(result, environ)
+        except ClientGone:
+            self.aborted = True
+        except BaseException as error:
+            self._fail(error, environ)
+        return b""
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None
+    ) -> Write:
+        """Begin a response (PEP 3333, 'The start_response() Callable').
+
+        Raises:
+            TypeError, ValueError: status or headers cannot be sent.
+            RuntimeError: called a second time without `exc_info`.
+        """
+        if self.head is not None or exc_info is not None:
+            self._restart(exc_info)
+        try:
+            # The memo's young generation, first hand: a whole head validated and encoded before.
+            self.head = self._encoder.memo.young[status, *headers]
+            if type(headers) is list:
+                return self.write
+        except (KeyError, TypeError):
+            pass
+        self.head = self._encoder.head(status, headers)
+        return self.write
+
+    def _restart(self, exc_info: ExcInfo | None) -> None:
+        try:
+            if exc_info is None:
+                raise RuntimeError("start_response was called a second time, without exc_info")
+            if self.started:
+                raise exc_info[1].with_traceback(exc_info[2])
+            self.head = None
+        finally:
+            exc_info = None  # a reference circle through the traceback (PEP 3333)
+
+    def write(self, data: bytes) -> None:
+        """Send a block at once (PEP 3333, 'The write() Callable').
+
+        Raises:
+            TypeError: `data` is not bytes.
+            ClientGone: nobody will read it.
+        """
+        self._check_block(data)
+        if data:
+            self._emit(data, None)
+
+    def early_hints(self, headers: Headers) -> None:
+        """Send a 103 (RFC 8297), unless the head has gone or the client speaks HTTP/1.0.
+
+        Raises:
+            TypeError, ValueError: a header cannot be sent.
+        """
+        hints = early_hints(headers)
+        if not self.started and not self.flags & HTTP_1_0:
+            self._transport.send(hints)
+
+    def _respond(self, result: Iterable[bytes], environ: Environ) -> None:
+        """Send a result of any kind."""
+        if result is None:
+            raise ApplicationFault("the application returned None instead of an iterable of bytes")
+        try:
+            if isinstance(result, list | tuple):
+                self._send_blocks(result)
+            elif not (isinstance(result, FileWrapper) and self._send_file(result)):
+                self._iterate(result)
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                self._close(close, environ)
+
+    def _close(self, close: Any, environ: Environ) -> None:
+        """Call a result's close(); its failure spoils nothing, for the response has gone."""
+        try:
+            close()
+        except BaseException as error:
+            log_failure(error, environ, "close() of the result raised")
+
+    def _send_blocks(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
+        """Send blocks that are all there, in one go."""
+        for block in blocks:
+            self._check_block(block)
+        body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        if self.started:  # through write()
+            if body:
+                self._emit(body, None)
+        else:
+            self._begin(len(body), body)
+        self._end()
+
+    def _iterate(self, blocks: Iterable[bytes]) -> None:
+        """Send each block before the next is asked for (PEP 3333, 'Buffering and Streaming')."""
+        # PEP 3333, 'Handling the Content-Length Header': one block tells the length.
+        single = isinstance(blocks, Sized) and len(blocks) == 1
+        room = self.head.length if isinstance(blocks, FileWrapper) and self.head else None
+        for block in blocks:
+            self._check_block(block)
+            if room is not None:  # a file may be longer than the part that is asked for
+                block = block[:room]
+                room -= len(block)
+            if block:
+                self._emit(block, len(block) if single else None)
+            if self.flags & METHOD_HEAD and self.started:
+                break
+        if not self.started:
+            self._begin(0, b"")
+        self._end()
+
+    def _send_file(self, wrapper: FileWrapper) -> bool:
+        """Send a file by sendfile(2), if it is one that can be."""
+        file_range = wrapper.file_range()
+        if file_range is None or self.started:
+            return False
+        head = self._head()
+        if head.length is not None:
+            if head.length > file_range.length:
+                raise ApplicationFault(
+                    f"Content-Length is {head.length}, but the file ends after {file_range.length}"
+                )
+            file_range = file_range._replace(length=head.length)
+        lines = self._frame(head, file_range.length)
+        if self._missing and not self._bodiless(head):
+            self.started = True
+            self._missing = 0
+            self.size = file_range.length
+            self._transport.send_file(lines, file_range)
+        else:
+            self._begin(file_range.length, b"")
+        return True
+
+    @staticmethod
+    def _check_block(block: bytes) -> None:
+        if not isinstance(block, bytes):
+            raise ApplicationFault(
+                f"the application gave a block of type {type(block).__name__} instead of bytes"
+            )
+
+    def _head(self) -> ResponseHead:
+        if self.head is None:
+            raise ApplicationFault("the application did not call start_response before its body")
+        return self.head
+
+    def _bodiless(self, head: ResponseHead) -> bool:
+        return head.bodiless or bool(self.flags & METHOD_HEAD)
+
+    def _frame(self, head: ResponseHead, total: int | None) -> bytes:
+        """Decide the framing of the body (RFC 9112 section 6); return the complete head.
+
+        `total` is the length of the body if it is known.
+        """
+        lines = head.lines
+        self._chunked = False
+        self._missing = head.length
+        if head.length is None and not head.bodiless:
+            if total is not None:
+                self._missing = total
+                lines += b"Content-Length: %d\r\n" % total
+            elif self.flags & HTTP_1_0:
+                self.flags |= CLOSE
+            else:
+                self._chunked = True
+                lines += b"Transfer-Encoding: chunked\r\n"
+        if self.flags & CLOSE:
+            lines += b"Connection: close\r\n"
+        elif self.flags & HTTP_1_0:
+            lines += b"Connection: keep-alive\r\n"
+        return lines + self._encoder.ending_for(head)
+
+    def _begin(self, total: int | None, block: bytes) -> None:
+        """Send the head, with the first block or all of the body."""
+        head = self._head()
+        if total != head.length and None not in (total, head.length) and not self._bodiless(head):
+            raise ApplicationFault(
+                f"Content-Length is {head.length}, but the body has {total} bytes"
+            )
+        lines = self._frame(head, total)
+        if self._bodiless(head):
+            self._missing = None
+            self._chunked = False
+            self.started = True
+            self._transport.send(lines)
+            return
+        pieces = self._framed(block)
+        self.started = True
+        if len(block) <= COPY_BYTES:
+            self._transport.send(b"".join((lines, *pieces)))
+        else:
+            self._transport.send(lines, *pieces)
+
+    def _framed(self, block: bytes) -> tuple[bytes, ...]:
+        """Account for a block and put the coding around it."""
+        self.size += len(block)
+        if self._chunked:
+            return (b"%x\r\n" % len(block), block, b"\r\n") if block else ()
+        if self._missing is not None:
+            if len(block) > self._missing:
+                raise ApplicationFault(
+                    f"the body is longer than its Content-Length, by {len(block) - self._missing}"
+                    " bytes or more"
+                )
+            self._missing -= len(block)
+        return (block,)
+
+    def _emit(self, block: bytes, total: int | None) -> None:
+        """Send a block that is not empty; `total` is the length of the body if it is known."""
+        if not self.started:
+            self._begin(total, block)
+        elif self.head is not None and not self._bodiless(self.head):
+            pieces = self._framed(block)
+            if len(block) <= COPY_BYTES:
+                self._transport.send(b"".join(pieces))
+            else:
+                self._transport.send(*pieces)
+
+    def _end(self) -> None:
+        """Finish the body."""
+        if self._missing:
+            raise ApplicationFault(
+                f"the body is {self._missing} bytes shorter than its Content-Length"
+            )
+        if self._chunked:
+            self._transport.send(LAST_CHUNK)
+
+    def _fail(self, error: BaseException, environ: Environ) -> None:
+        """Answer 500, or break the response off where its head has gone."""
+        log_failure(error, environ, "the application failed")
+        if self.started:
+            self.aborted = True
+            return
+        try:
+            self.head = self._encoder.head(_FAILURE_STATUS, _FAILURE_HEADERS)
+            self._begin(len(_FAILURE_BODY), _FAILURE_BODY)
+        except ClientGone:
+            self.aborted = True

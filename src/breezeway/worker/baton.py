@@ -1,0 +1,310 @@
+"""The baton: how threads share one event loop, and the warden that passes it on.
+
+One thread at a time holds the baton: it polls, receives, parses and calls the application itself,
+so that a fast application pays for no hand-off. What makes that safe are two agreements:
+
+- **The window.** Around each call of the application the holder lays the baton down in `window` and
+  takes it up again afterwards. Both are single atomic operations on a list. Whoever pops it holds
+  it: when the warden finds the same call in the window at two looks, a millisecond apart, it takes
+  the baton out and gives it to a spare thread, and the first thread finds the window empty when
+  it comes back: it finishes its request apart from the event loop and joins the spares.
+- **The pool.** When calls are slow on average, or all threads are in one, the warden keeps the baton
+  itself (`pooled`): it runs the event loop and hands each complete request to a spare thread, to
+  a new one, or to a bounded queue, from which threads help themselves when they are done. It
+  gives the baton back when calls have become fast and a thread is free.
+
+How long calls take is not measured on the fast path: the warden estimates it from how often it finds
+a call in the window, and how many calls were made between its looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+logger = logging.getLogger("breezeway.worker")
+
+LOOK_SECONDS: Final = 0.001
+"""Between two looks of the warden: what a fast application may lose behind a slow call. A look costs
+about 5 us, so half a percent of a core while requests come in."""
+
+IDLE_LOOKS: Final = 20
+"""After so many looks without a call the warden sleeps. Waking it costs the next request 3 us."""
+
+SLOW_SECONDS: Final = 0.0005
+"""Mean time of a call from which on requests go to the pool: some ten times what the two hand-offs
+of a pool cost."""
+
+FAST_SECONDS: Final = SLOW_SECONDS / 2
+"""Mean time of a call below which the pool is left again."""
+
+HALF_LIFE_SECONDS: Final = 0.05
+"""After this time a call counts half in the mean."""
+
+LONGEST_COUNTED_SECONDS: Final = 4 * SLOW_SECONDS
+"""A longer call counts as this long: one call of a second says nothing about a thousand others."""
+
+Job = Callable[[], None]
+
+
+class _Runner:
+    """A thread, the lock on which it sleeps, and what it is to do when it wakes."""
+
+    __slots__ = ("job", "lock")
+
+    def __init__(self, job: Job) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+        self.job: Job | None = job
+
+
+class Baton:
+    """Passes the event loop from thread to thread, and requests to the pool."""
+
+    def __init__(
+        self, lead: Callable[[], None], *, threads: int, queue_limit: int, queue_timeout: float
+    ) -> None:
+        """Set up; nothing runs yet.
+
+        `lead` runs the event loop and returns when the thread that called it has lost the baton,
+        or, for the warden, when `give_back` has returned True. `queue_timeout` is in seconds.
+        """
+        self.window: list[object] = []
+        self.calls = 0
+        """Calls of the application so far; the holder counts."""
+        self.pooled = False
+        self.asleep = False
+        """The warden sleeps; whoever calls the application has to `wake_warden`."""
+        self.threads_limit = threads
+        self.parked = 0
+        """Threads that wait for a client's body; they do not count against the limit."""
+        self._lead = lead
+        self._queue: deque[tuple[float, Job, Job]] = deque()
+        self._queue_limit = queue_limit
+        self._queue_timeout = queue_timeout
+        self._mutex = threading.Lock()
+        self._spares: list[_Runner] = []
+        self._threads = 0
+        self._stopped = False
+        self._alarm = threading.Lock()  # what the warden sleeps on
+        self._alarm.acquire()
+        self._warden_holds = False
+        self._durations: list[float] = []
+        self._mean_time = self._mean_calls = 0.0
+        self._seen_calls = 0
+        self._looked_at = 0.0
+
+    def start(self) -> None:
+        """Start the warden, who gives the baton to the first thread."""
+        self._warden_holds = True
+        threading.Thread(target=self._watch, name="breezeway-warden", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let all threads end that are in no request; the event loop has ended."""
+        with self._mutex:
+            self._stopped = True
+            spares, self._spares = self._spares, []
+        for runner in spares:
+            runner.job = None
+            runner.lock.release()
+        self.wake_warden()
+
+    @property
+    def busy_threads(self) -> int:
+        """Threads that are in a request or lead."""
+        return self._threads - len(self._spares)
+
+    # --- for the thread that holds the baton -------------------------------------------------
+
+    def submit(self, job: Job, expired: Job, now: float) -> bool:
+        """Give a request to the pool; False when the queue is full.
+
+        `expired` is called in place of `job` when a thread comes too late for it. `now` is the
+        monotonic time.
+        """
+        self.calls += 1
+        with self._mutex:
+            if self._spares:
+                runner = self._spares.pop()
+                runner.job = job
+                runner.lock.release()
+                return True
+            if self._may_start():
+                return self._start_thread(job) or self._enqueue(job, expired, now)
+            return self._enqueue(job, expired, now)
+
+    def _enqueue(self, job: Job, expired: Job, now: float) -> bool:
+        if len(self._queue) >= self._queue_limit:
+            return False
+        self._queue.append((now, job, expired))
+        return True
+
+    def expire(self, now: float) -> None:
+        """Turn away the queued requests that have waited too long."""
+        while True:
+            with self._mutex:
+                if not self._queue or now - self._queue[0][0] < self._queue_timeout:
+                    return
+                _, _, expired = self._queue.popleft()
+            expired()
+
+    def hand_to_warden(self) -> None:
+        """Give the baton to the warden, who leads for as long as `pooled` is set."""
+        self._warden_holds = True
+        self.wake_warden()
+
+    def wake_warden(self) -> None:
+        """Wake the warden if it sleeps."""
+        self.asleep = False
+        try:
+            self._alarm.release()
+        except RuntimeError:  # somebody else was faster
+            pass
+
+    # --- for a thread inside an application call -----------------------------------------------
+
+    def step_aside(self, token: object) -> None:
+        """Pass the baton on before a wait, if it still lies in the window under `token`."""
+        window = self.window
+        if window and window[-1] is token:
+            try:
+                window.pop()
+            except IndexError:  # the warden was faster
+                return
+            self._pass_on()
+
+    @contextlib.contextmanager
+    def parking(self) -> Iterator[None]:
+        """Wait for a client within this: another thread may start in place of this one."""
+        with self._mutex:
+            self.parked += 1
+            if self._queue and self._may_start():
+                queued = self._queue.popleft()
+                if not self._start_thread(queued[1]):
+                    self._queue.appendleft(queued)
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self.parked -= 1
+
+    def count(self, seconds: float) -> None:
+        """Count the time of a call that was made apart from the event loop."""
+        self._durations.append(min(seconds, LONGEST_COUNTED_SECONDS))
+
+    # --- threads ---------------------------------------------------------------------------------
+
+    def _may_start(self) -> bool:
+        return self._threads - self.parked < self.threads_limit and not self._stopped
+
+    def _start_thread(self, job: Job) -> bool:
+        name = f"breezeway-{self._threads + 1}"
+        thread = threading.Thread(target=self._work, args=(_Runner(job),), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no more threads
+            logger.warning("cannot start a thread: %s", error)
+            return False
+        self._threads += 1
+        return True
+
+    def _work(self, runner: _Runner) -> None:
+        job = runner.job
+        while job is not None:
+            job()
+            job = self._next_job(runner)
+
+    def _next_job(self, runner: _Runner) -> Job | None:
+        with self._mutex:
+            if self._queue:
+                queued_at, job, expired = self._queue.popleft()
+                late = time.monotonic() - queued_at >= self._queue_timeout
+                return expired if late else job
+            if self._stopped or self._threads - self.parked > self.threads_limit:
+                self._threads -= 1
+                return None
+            runner.job = None
+            self._spares.append(runner)
+        runner.lock.acquire()
+        return runner.job
+
+    def _pass_on(self) -> None:
+        """Give the baton that this thread holds to a spare, a new thread or the warden."""
+        with self._mutex:
+            if not self.pooled:
+                if self._spares:
+                    runner = self._spares.pop()
+                    runner.job = self._lead
+                    runner.lock.release()
+                    return
+                if self._may_start() and self._start_thread(self._lead):
+                    return
+                self.pooled = True
+        self.hand_to_warden()
+
+    # --- the warden ------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        idle_looks = 0
+        self._looked_at = time.monotonic()
+        while not self._stopped:
+            if self._warden_holds:
+                self._warden_holds = False
+                if self.pooled:
+                    self._lead()
+                if not self._stopped:
+                    self._pass_on()
+                continue
+            calls = self.calls
+            if self.asleep:
+                self._alarm.acquire()
+                idle_looks = 0
+                self._looked_at = time.monotonic()
+                continue
+            self._alarm.acquire(timeout=LOOK_SECONDS)
+            self._estimate()
+            if self.window and self.calls == calls:
+                self._take_from_slow_call()
+            idle_looks = 0 if self.window or self.calls != calls else idle_looks + 1
+            if idle_looks >= IDLE_LOOKS:
+                self.asleep = True
+                if self.window or self.calls != calls:  # a call that has not seen it
+                    self.asleep = False
+
+    def _take_from_slow_call(self) -> None:
+        try:
+            self.window.pop()
+        except IndexError:  # the call has ended
+            return
+        self._pass_on()
+
+    def _estimate(self) -> None:
+        """Bring the mean time of a call up to date, and decide about the pool."""
+        now = time.monotonic()
+        passed, self._looked_at = now - self._looked_at, now
+        calls, self._seen_calls = self.calls - self._seen_calls, self.calls
+        measured = 0.0
+        while self._durations:
+            measured += self._durations.pop()
+        if self.window:
+            measured += min(passed, LONGEST_COUNTED_SECONDS)
+        fading = 0.5 ** (passed / HALF_LIFE_SECONDS)
+        self._mean_time = self._mean_time * fading + measured
+        self._mean_calls = self._mean_calls * fading + calls
+        if not self.pooled and self._mean_time > SLOW_SECONDS * max(self._mean_calls, 1.0):
+            self.pooled = True  # the holder brings the baton when it sees it
+
+    def give_back(self) -> bool:
+        """Tell the warden, who leads, whether to give the baton back; it asks after each poll."""
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self._estimate()
+        if self._mean_time > FAST_SECONDS * self._mean_calls or self._queue:
+            return False
+        if self._spares or self._may_start():
+            self.pooled = False
+        return not self.pooled

@@ -1,0 +1,39 @@
+"""The meeting of a thread that wants a request body and the event loop that receives it."""
+
+from __future__ import annotations
+
+import threading
+from typing import IO
+
+from breezeway.gateway.failure import ClientGone
+
+
+class BodyFetch:
+    """One body that a client sends after `100 Continue`."""
+
+    __slots__ = ("_body", "_done", "_error", "asked")
+
+    def __init__(self) -> None:
+        self._done = threading.Lock()
+        self._done.acquire()
+        self._body: IO[bytes] | None = None
+        self._error: ClientGone | None = None
+        self.asked = False
+        """The application has asked for the body."""
+
+    def wait(self) -> IO[bytes]:
+        """Wait for `finish`, which the event loop calls within the time limits of bodies.
+
+        Raises:
+            ClientGone: it does not come.
+        """
+        self.asked = True
+        self._done.acquire()
+        if self._body is None:
+            raise self._error or ClientGone("the request body did not come")
+        return self._body
+
+    def finish(self, body: IO[bytes] | None, error: ClientGone | None) -> None:
+        """Give the body, or the reason why there is none."""
+        self._body, self._error = body, error
+        self._done.release()

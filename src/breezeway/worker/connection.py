@@ -1,0 +1,633 @@
+"""One client's connection: from received bytes to a request, and from a response to sent bytes.
+
+States, and who owns the connection in each:
+
+    IDLE, HEAD, BODY   the event loop waits for a request's first byte, rest of the head, body
+    BUSY               a thread runs the application; it alone may change the state
+    AWAITED            as BUSY, but the thread sleeps until the event loop has received the body
+    DRAIN, DRAIN_CLOSE the thread has gone on, the event loop sends what is left of the response
+    LINGER             the last response is out; input is thrown away until the client closes
+    CLOSED
+
+`on_event` is the fast path: the same head as last time (`http1.head`), a body that is there already,
+a response that the socket takes. Everything else goes through `intake` and `_finish`.
+
+The poller is edge-triggered, so `unread` remembers that the system may hold more input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import socket
+import struct
+import time
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from breezeway.gateway.exchange import Exchange
+from breezeway.gateway.failure import ClientGone
+from breezeway.gateway.input import AwaitedInput
+from breezeway.gateway.types import Environ, Headers
+from breezeway.http1.errors import ProtocolError
+from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, Head
+from breezeway.http1.response import CONTINUE, plain_answer
+from breezeway.worker.body_fetch import BodyFetch
+from breezeway.worker.intake import Intake, Request, fill_environ
+from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
+from breezeway.worker.sender import Sender
+
+if TYPE_CHECKING:
+    from breezeway.worker.reactor import Reactor
+
+logger = logging.getLogger("breezeway.worker")
+
+IDLE, HEAD, BODY, BUSY, AWAITED, DRAIN, DRAIN_CLOSE, LINGER, CLOSED = range(9)
+
+RECEIVE_BYTES: Final = 8 * 1024
+"""Of one recv for a request head: a larger buffer costs more to allocate than it ever saves."""
+
+BODY_RECEIVE_BYTES: Final = 64 * 1024
+"""Of one recv in the middle of a body."""
+
+READ_TURNS: Final = 16
+"""After so many recv in a row the other connections have their turn."""
+
+MEMO_BYTES: Final = 4 * 1024
+"""A larger head is not kept for the next request: it is rare, and an idle connection pays for it."""
+
+MEMO_SECONDS: Final = 5.0
+"""After so long at rest a connection forgets its last head, so that idle ones need little memory."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long input is thrown away after the last response, so that a reset does not destroy it."""
+
+BUSY_LOOK_SECONDS: Final = 5.0
+"""How often a connection is looked at whose response is being made."""
+
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, which every client can tell
+
+
+class Connection(Sender):
+    """One client."""
+
+    __slots__ = (
+        "_environ",
+        "_receive",
+        "_remote",
+        "exchange",
+        "fetch",
+        "half_closed",
+        "head",
+        "intake",
+        "slot",
+        "state",
+        "unread",
+    )
+
+    def __init__(
+        self, reactor: Reactor, client: socket.socket, address: Any, environ: Environ
+    ) -> None:
+        """Take over a connection just accepted; `environ` is its listener's."""
+        client.setblocking(False)
+        self._remote = _remote(address)
+        super().__init__(reactor, client, self._remote[0] or "unix")
+        if self._remote[0]:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._receive = client.recv
+        self._environ = environ
+        self.state = IDLE
+        self.head: Head | None = None  # the last one, if it may serve again
+        self.intake: Intake | None = None  # of a request that did not come at one go
+        self.exchange: Exchange | None = None  # the current one, or the last
+        self.fetch: BodyFetch | None = None  # of a body that the client holds back
+        self.unread = False
+        self.half_closed = False
+        self.slot = 0
+        reactor.targets[self.fd] = self
+        reactor.deadlines.schedule(self, self.last_active + MEMO_SECONDS)
+        reactor.poller.add(self.fd)
+
+    # --- events: for the holder of the baton --------------------------------------------------
+
+    def on_event(self, event: int) -> bool:
+        """Act on an event; False when this thread has lost the baton over it."""
+        if self.state or event != READABLE:
+            return self._on_other_event(event)
+        try:
+            data = self._receive(RECEIVE_BYTES)
+        except OSError as error:
+            return self._on_receive_error(error)
+        head = self.head
+        if head is not None and data.startswith(head.raw):
+            length = head.length
+            if len(data) == head.size + length:
+                environ = head.environ.copy()
+                if length:
+                    self.unread = len(data) >= RECEIVE_BYTES
+                    environ["wsgi.input"] = io.BytesIO(data[head.size :])
+                return self._answer(environ, head.flags)
+        if not data:
+            return self._on_eof()
+        answered = self._take_in(data)
+        return self._read_on() if answered is None else answered
+
+    def _answer(self, environ: Environ, flags: int) -> bool:
+        """Run the application in this thread, which holds the baton; False when it has lost it."""
+        reactor = self.reactor
+        self.last_active = reactor.now
+        baton = reactor.baton
+        if baton.pooled:
+            return self._submit(environ, flags)
+        self.state = BUSY
+        exchange = self.exchange = Exchange(self, reactor.encoder, flags)
+        baton.calls += 1
+        window = baton.window
+        window.append(self)
+        if baton.asleep:
+            baton.wake_warden()
+        response = exchange.run(reactor.application, environ)
+        try:
+            token = window.pop()
+        except IndexError:
+            self._finish_apart(environ, response)
+            return False
+        if token is not self:  # this thread had lost the baton, and has just taken it from another
+            self._finish_apart(environ, response)
+            return True
+        if response and reactor.access_log is None and not self.unread:
+            try:
+                sent = self._send(response)
+            except OSError:
+                sent = 0  # `_finish` tries again, and tells what is wrong
+            if sent == len(response):
+                self.state = IDLE
+                return True
+            response = response[sent:]
+        self._finish(environ, response)
+        return True
+
+    def _submit(self, environ: Environ, flags: int) -> bool:
+        """Leave the request to the pool."""
+        reactor = self.reactor
+        if reactor.stopping:
+            flags |= CLOSE
+        self.state = BUSY
+        job = partial(self._run_apart, environ, flags)
+        if not reactor.baton.submit(job, self._turn_away, reactor.now):
+            self._turn_away()
+        return True
+
+    def _take_in(self, data: bytes) -> bool | None:
+        """Add to the input; answer the request if it is complete; None if it is not."""
+        if self.intake is None:
+            again = self._same_fields(data)
+            if again is not None:
+                self.head = again
+                self.unread = self.half_closed or len(data) >= RECEIVE_BYTES
+                return self._answer(again.environ.copy(), again.flags)
+            self.intake = Intake(self.reactor.parser, self.reactor.settings.body_memory)
+        try:
+            request = self.intake.take(data, self._environ)
+        except ProtocolError as error:
+            self._refuse(error)
+            return True
+        except OSError as error:
+            logger.error("cannot keep a request body: %s", error)
+            self._refuse(ProtocolError(507, "the server has no room for the request body"))
+            return True
+        if request is None:
+            self._wait_for_more(self.intake)
+            return None
+        return self._on_request(request, self.intake, len(data))
+
+    def _same_fields(self, data: bytes) -> Head | None:
+        """Parse a head without body that differs from the last one in its request line alone."""
+        last = self.head
+        if last is None or last.length:
+            return None
+        end = data.find(b"\r\n")
+        if len(data) - end != len(last.block) or not data.endswith(last.block):
+            return None
+        if end > self.reactor.settings.limit_request_line:
+            return None
+        try:
+            return self.reactor.parser.parse_again(data, last)
+        except ProtocolError:
+            return None  # it is told on the general road
+
+    def _remember(self, head: Head) -> None:
+        """Keep a head for the next request, if it is one for the fast path."""
+        fast = head.length >= 0 and not head.flags & EXPECT_CONTINUE and head.size <= MEMO_BYTES
+        self.head = head if fast else None
+
+    def _wait_for_more(self, intake: Intake) -> None:
+        """Wait for the rest of a request."""
+        reactor = self.reactor
+        self.last_active = reactor.now
+        if self.state == AWAITED:
+            return
+        if intake.in_body:
+            self.state = BODY
+            reactor.deadlines.schedule(self, reactor.now + reactor.settings.body_timeout)
+        else:
+            self.state = HEAD
+            due = intake.note_start() + reactor.settings.head_timeout
+            reactor.deadlines.schedule(self, due)
+
+    def _on_request(self, request: Request, intake: Intake, received: int) -> bool:
+        """Go on with a complete request; `received` is the size of the last piece of it."""
+        self.unread = self.half_closed or bool(intake) or received >= RECEIVE_BYTES
+        if self.state == AWAITED:
+            self._deliver(fill_environ(request)["wsgi.input"], None)
+            return True
+        head = request.head
+        self._own(head.environ)
+        self._remember(head)
+        if not intake:
+            self.intake = None
+        if request.body is None:
+            self.intake = intake
+            return self._answer_before_body(head, intake)
+        return self._answer(fill_environ(request), head.flags)
+
+    def _own(self, environ: Environ) -> None:
+        """Add what is particular to this connection."""
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._remote
+        environ["wsgi.early_hints"] = self.early_hints
+        environ["breezeway.client_disconnected"] = self.client_disconnected
+
+    def _read_on(self) -> bool:
+        """Receive until there is a complete request or the system has no more."""
+        size = BODY_RECEIVE_BYTES if self.state in (BODY, AWAITED) else RECEIVE_BYTES
+        for _ in range(READ_TURNS):
+            try:
+                data = self._receive(size)
+            except OSError as error:
+                return self._on_receive_error(error)
+            answered = self._take_in(data) if data else self._on_eof()
+            if answered is not None:
+                return answered
+        self.unread = True
+        self.reactor.ready.append(self)
+        return True
+
+    def resume(self) -> bool:
+        """Go on with input that needs no event; False when this thread has lost the baton."""
+        if self.state not in (IDLE, HEAD, BODY, AWAITED):
+            return True
+        self.unread = False
+        self.reactor.poller.unmute(self.fd)
+        if self.intake:
+            answered = self._take_in(b"")
+            if answered is not None:
+                return answered
+        return self._read_on()
+
+    def _on_other_event(self, event: int) -> bool:
+        if self.outbox is not None and event & (OUT | ERR | HUP):
+            self._drain()
+        if not event & (IN | RDHUP | ERR | HUP):
+            return True
+        if event & RDHUP:
+            self.half_closed = True
+        if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
+            with self.reactor.mutex:
+                if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
+                    self._note_event(event)
+                    return True
+        if self.state == LINGER:
+            self._discard()
+            return True
+        return self._read_on() if self.state != CLOSED else True
+
+    def _note_event(self, event: int) -> None:
+        """Note what has come in while a thread answers."""
+        self.unread = True
+        self.reactor.poller.mute(self.fd)
+        if event & (ERR | HUP) and self._has_left():
+            self.gone = True
+
+    def _on_receive_error(self, error: OSError) -> bool:
+        if not isinstance(error, BlockingIOError | InterruptedError):
+            self._lose()
+        return True
+
+    def _on_eof(self) -> bool:
+        """Act on the client's end of input."""
+        if self.state == BODY:
+            self._refuse(ProtocolError(400, "the request body was cut short"))
+        else:
+            self._lose()
+        return True
+
+    def _lose(self) -> None:
+        """Give up a connection that the client has ended."""
+        if self.state == AWAITED:
+            self._deliver(None, ClientGone("the client has left in the middle of its body"))
+        else:
+            self.close()
+
+    # --- the application's side: for the thread that answers ------------------------------------
+
+    def _run_apart(self, environ: Environ, flags: int) -> None:
+        """Run the application in a thread of the pool."""
+        reactor = self.reactor
+        exchange = self.exchange = Exchange(self, reactor.encoder, flags)
+        started = time.monotonic()
+        response = exchange.run(reactor.application, environ)
+        reactor.baton.count(time.monotonic() - started)
+        self._finish_apart(environ, response)
+
+    def early_hints(self, headers: Headers) -> None:
+        """`wsgi.early_hints`: send a 103 (RFC 8297) before the response.
+
+        Raises:
+            TypeError, ValueError: a header cannot be sent.
+        """
+        if self.exchange is not None:
+            self.exchange.early_hints(headers)
+
+    def client_disconnected(self) -> bool:
+        """`breezeway.client_disconnected`: whether the client has closed its side."""
+        return self.gone or self.half_closed or self._has_left()
+
+    def _has_left(self) -> bool:
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+
+    # --- bodies that the client sends after `100 Continue` ---------------------------------------
+
+    def _answer_before_body(self, head: Head, intake: Intake) -> bool:
+        """Answer a request whose body is still with the client, who waits for `100 Continue`.
+
+        As many threads as there are may wait for such bodies, in addition to the others. Past that
+        the body is received first: a slow client never keeps a thread from anybody else.
+        """
+        reactor = self.reactor
+        intake.expect_body(head)
+        if reactor.awaited_bodies >= reactor.settings.threads:
+            self._wait_for_more(intake)
+            with contextlib.suppress(ClientGone):
+                self.send(CONTINUE)
+            return self._read_on()
+        reactor.awaited_bodies += 1
+        self.fetch = BodyFetch()
+        environ = head.environ.copy()
+        environ["wsgi.input"] = AwaitedInput(partial(self._fetch_body, head.flags))
+        return self._answer(environ, head.flags | CLOSE)
+
+    def _fetch_body(self, flags: int) -> IO[bytes]:
+        """Ask the client for its body and wait until the event loop has received it.
+
+        Raises:
+            ClientGone: it does not come.
+        """
+        reactor, exchange, fetch = self.reactor, self.exchange, self.fetch
+        if exchange is None or fetch is None or exchange.started:
+            raise ClientGone("the response has begun, and the client keeps its body")
+        reactor.baton.step_aside(self)
+        self.send(CONTINUE)
+        with reactor.mutex:
+            self.state = AWAITED
+        reactor.enqueue(self)
+        reactor.deadlines.schedule(self, time.monotonic() + reactor.settings.body_timeout)
+        with reactor.baton.parking():
+            body = fetch.wait()
+        exchange.flags = flags
+        return body
+
+    def _deliver(self, body: IO[bytes] | None, error: ClientGone | None) -> None:
+        """Give the body, or the reason why there is none, to the thread that waits for it."""
+        self.gone = error is not None
+        self.state = BUSY
+        if self.fetch is not None:
+            self.fetch.finish(body, error)
+
+    # --- the end of a response -------------------------------------------------------------------
+
+    def _finish_apart(self, environ: Environ, response: bytes) -> None:
+        """Finish in a thread that does not hold the baton."""
+        self.last_active = time.monotonic()
+        self._finish(environ, response)
+        if self.unread or self.reactor.stopping:
+            self.reactor.poller.wake()
+
+    def _finish(self, environ: Environ, response: bytes) -> None:
+        """Send what `Exchange.run` has returned, and go on to the state after the response."""
+        reactor = self.reactor
+        exchange = self.exchange
+        assert exchange is not None
+        if response:
+            try:
+                self.send(response)
+            except ClientGone:
+                exchange.aborted = True
+        if self.fetch is not None:
+            self._end_fetch(self.fetch)
+        if reactor.access_log is not None:
+            duration = time.monotonic() - self.last_active
+            reactor.access_log.record(self.peer, environ, exchange, duration)
+        if exchange.aborted or self.gone:
+            self._abort()
+            return
+        close = exchange.flags & CLOSE or reactor.stopping
+        with reactor.mutex:
+            if self.outbox:
+                self.state = DRAIN_CLOSE if close else DRAIN
+                return
+            self.outbox = None
+            if not close:
+                self.state = IDLE
+        if close:
+            self._hang_up()
+        elif self.unread:
+            reactor.ready.append(self)
+
+    def _end_fetch(self, fetch: BodyFetch) -> None:
+        """Close the account of a body that the client held back."""
+        self.fetch = None
+        self.unread = self.unread or not fetch.asked
+        with self.reactor.mutex:
+            self.reactor.awaited_bodies -= 1
+
+    def _drain(self) -> None:
+        """Send what waits; for the holder of the baton."""
+        outbox = self.outbox
+        assert outbox is not None
+        with outbox.lock:
+            self.flush(outbox)
+            if outbox and not self.gone:
+                return
+        reactor = self.reactor
+        reactor.poller.want_write(self.fd, False)
+        with reactor.mutex:
+            state = self.state
+            if state not in (DRAIN, DRAIN_CLOSE):
+                return  # the thread is still at it
+            self.outbox = None
+            self.state = IDLE
+        if self.gone:
+            self._abort()
+        elif state == DRAIN_CLOSE or reactor.stopping:
+            self._hang_up()
+        elif self.unread:
+            reactor.ready.append(self)
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer a request that cannot be served as it stands, and close."""
+        reactor = self.reactor
+        reactor.counters[f"refused.{error.status}"] += 1
+        logger.warning("%s refused with %d: %s", self.peer, error.status, error.reason)
+        if self.state == AWAITED:
+            self._deliver(None, ClientGone(f"the request body is refused: {error.reason}"))
+        else:
+            self._last_words(plain_answer(error.status, error.reason, reactor.encoder.ending))
+
+    def _turn_away(self) -> None:
+        """Answer a request for which there is no thread."""
+        reactor = self.reactor
+        reactor.counters["refused.503"] += 1
+        logger.warning("%s refused with 503: all threads are busy and the queue is full", self.peer)
+        text = "The server is busy; try again in a moment."
+        ending = b"Retry-After: 1\r\n" + reactor.encoder.ending
+        self._last_words(plain_answer(503, text, ending))
+
+    def _last_words(self, answer: bytes) -> None:
+        """Send an answer of the server's own and close."""
+        self.unread = True
+        try:
+            self.send(answer)
+        except ClientGone:
+            self.close()
+            return
+        if self.outbox:
+            self.state = DRAIN_CLOSE
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close after a complete response.
+
+        A socket that is closed with unread input sends a reset, which may destroy the response on
+        its way. So where there may be such input it is thrown away until the client closes.
+        """
+        if not self.unread:
+            self.close()
+            return
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self.last_active = time.monotonic()
+        self.state = LINGER
+        self.reactor.deadlines.schedule(self, self.last_active + LINGER_SECONDS)
+        self.reactor.enqueue(self)
+
+    def _discard(self) -> None:
+        """Throw input away until the client closes."""
+        for _ in range(READ_TURNS):
+            try:
+                if self._receive(BODY_RECEIVE_BYTES):
+                    continue
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                pass
+            break
+        self.close()
+
+    def _abort(self) -> None:
+        """Break the connection off, so that the client cannot take the response for whole."""
+        self.reactor.counters["aborted"] += 1
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and forget everything about it."""
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        reactor = self.reactor
+        # The descriptor may be taken by a new connection as soon as it is closed: that comes last.
+        reactor.targets.pop(self.fd, None)
+        reactor.deadlines.remove(self)
+        reactor.poller.forget(self.fd)
+        if self.intake is not None:
+            self.intake.close()
+        if self.outbox is not None:
+            self.outbox.clear()
+        self.head = self.intake = self.exchange = None
+        self.socket.close()
+        if reactor.stopping:
+            reactor.poller.wake()
+
+    def close_if_idle(self) -> None:
+        """Close, unless a request is there or under way; for the end of the worker."""
+        if self.state == IDLE:
+            self._read_on()
+            if self.state == IDLE:
+                self.close()
+
+    def on_deadline(self, now: float) -> float:
+        """Act if a deadline has passed; return the next one, 0 if there is none any more."""
+        settings = self.reactor.settings
+        match self.state:
+            case 0:  # IDLE
+                return self._rest(now, settings.keep_alive_timeout)
+            case 1:  # HEAD
+                started = self.intake.note_start() if self.intake else now
+                return self._expect(started + settings.head_timeout, now, "request head")
+            case 2 | 4:  # BODY, AWAITED
+                due = self.last_active + settings.body_timeout
+                return self._expect(due, now, "request body")
+            case 3 | 5 | 6:  # BUSY, DRAIN, DRAIN_CLOSE
+                return self._look_at_outbox(now, settings.send_timeout)
+            case 7:  # LINGER
+                self.close()
+        return 0
+
+    def _rest(self, now: float, keep_alive: float) -> float:
+        idle = now - self.last_active
+        if idle >= keep_alive:
+            self.close()
+            return 0
+        if idle >= MEMO_SECONDS:
+            self.head = self.intake = self.exchange = None
+        elif keep_alive > MEMO_SECONDS:
+            return self.last_active + MEMO_SECONDS
+        return self.last_active + keep_alive
+
+    def _expect(self, due: float, now: float, what: str) -> float:
+        if now < due:
+            return due
+        if self.state == AWAITED:
+            self._deliver(None, ClientGone(f"the {what} did not come in time"))
+            return now + BUSY_LOOK_SECONDS
+        self._refuse(ProtocolError(408, f"the {what} did not come in time"))
+        return now + LINGER_SECONDS if self.state != CLOSED else 0
+
+    def _look_at_outbox(self, now: float, timeout: float) -> float:
+        outbox = self.outbox
+        if outbox:
+            with outbox.lock:
+                if now - self.last_active >= timeout:
+                    self.stall(outbox)
+            if self.gone and self.state != BUSY:
+                self._abort()
+                return 0
+        return now + BUSY_LOOK_SECONDS
+
+
+def _remote(address: Any) -> tuple[str, str]:
+    """REMOTE_ADDR and REMOTE_PORT: empty on a unix socket, IPv4 where a dual stack shows it so."""
+    if not isinstance(address, tuple):
+        return "", ""
+    return address[0].removeprefix("::ffff:"), str(address[1])

@@ -1,0 +1,73 @@
+"""When to look at which connection again: a wheel of one-second slots.
+
+A connection stands in exactly one slot, the one in which its earliest deadline may fall. Activity
+does not move it: when its slot comes, the connection says what its deadline is by now, and goes to
+that slot. So a request costs nothing here, and a connection is looked at once in a time limit.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """What stands on the wheel."""
+
+    slot: int
+
+    def on_deadline(self, now: float) -> float:
+        """Act if a deadline has passed; return the next one, 0 if there is none any more."""
+
+
+class Deadlines:
+    """The wheel. Times are seconds of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, dict[int, Timed]] = {}
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything stands on the wheel."""
+        return bool(self._slots)
+
+    def schedule(self, timed: Timed, due: float) -> None:
+        """See to it that `timed` is looked at when `due` has come; an earlier look stays."""
+        slot = int(due) + 1
+        if timed.slot and timed.slot <= slot:
+            return
+        with self._lock:
+            self._take_out(timed)
+            timed.slot = slot
+            self._slots.setdefault(slot, {})[id(timed)] = timed
+
+    def remove(self, timed: Timed) -> None:
+        """Forget `timed`."""
+        with self._lock:
+            self._take_out(timed)
+
+    def _take_out(self, timed: Timed) -> None:
+        slot = self._slots.get(timed.slot)
+        if slot is not None and slot.pop(id(timed), None) is not None and not slot:
+            del self._slots[timed.slot]
+        timed.slot = 0
+
+    def advance(self, now: float) -> None:
+        """Look at everything that is due."""
+        first, self._last = self._last + 1, int(now)
+        if not self._slots:
+            return
+        if self._last - first > len(self._slots):
+            due = sorted(slot for slot in self._slots if slot <= self._last)
+        else:
+            due = [slot for slot in range(first, self._last + 1) if slot in self._slots]
+        for slot in due:
+            with self._lock:
+                all_timed = list(self._slots.pop(slot, {}).values())
+                for timed in all_timed:
+                    timed.slot = 0
+            for timed in all_timed:
+                following = timed.on_deadline(now)
+                if following:
+                    self.schedule(timed, max(following, now))

@@ -1,0 +1,136 @@
+"""What a socket would not take yet: kept in order, and drained by the event loop.
+
+The thread of the application adds, the event loop drains; both hold `lock` meanwhile. A producer
+that is far ahead waits on `room`, which the event loop releases when the client has caught up.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections import deque
+from typing import Final
+
+from breezeway.gateway.file_wrapper import FileRange
+
+SENDFILE_BYTES: Final = 1024 * 1024
+"""What one sendfile(2) is asked for, so that no connection keeps the event loop from the others."""
+
+
+class FilePart:
+    """A part of a file that is still to be sent, on a descriptor of its own."""
+
+    __slots__ = ("_count", "_descriptor", "_offset")
+
+    def __init__(self, file_range: FileRange) -> None:
+        """Duplicate the descriptor: the application may close its file at once."""
+        self._descriptor = os.dup(file_range.descriptor)
+        self._offset = file_range.offset
+        self._count = file_range.length
+
+    def send(self, connection: socket.socket) -> int:
+        """Send what the socket takes; return the number of bytes.
+
+        Raises:
+            OSError: BlockingIOError among others.
+            EOFError: the file has become shorter.
+        """
+        count = min(self._count, SENDFILE_BYTES)
+        sent = os.sendfile(connection.fileno(), self._descriptor, self._offset, count)
+        if not sent:
+            raise EOFError("the file has become shorter while it was sent")
+        self._offset += sent
+        self._count -= sent
+        return sent
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it was sent."""
+        return not self._count
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)
+
+
+class Outbox:
+    """The bytes and file parts that wait for one client."""
+
+    __slots__ = ("_pieces", "lock", "room", "size")
+
+    def __init__(self) -> None:
+        self._pieces: deque[memoryview | FilePart] = deque()
+        self.size = 0
+        """Bytes in memory; those in files do not count."""
+        self.lock = threading.Lock()
+        self.room: threading.Lock | None = None
+        """Held while a producer waits; see `wait_for_room`."""
+
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._pieces)
+
+    def add(self, piece: memoryview | FilePart) -> None:
+        """Add a piece at the end."""
+        self._pieces.append(piece)
+        if isinstance(piece, memoryview):
+            self.size += piece.nbytes
+
+    def flush(self, connection: socket.socket) -> bool:
+        """Send what the socket takes; return whether it took anything.
+
+        Raises:
+            OSError, EOFError: what is left cannot be sent.
+        """
+        progress = False
+        try:
+            while self._pieces:
+                self._send_first(connection)
+                progress = True
+        except (BlockingIOError, InterruptedError):
+            pass
+        return progress
+
+    def _send_first(self, connection: socket.socket) -> None:
+        piece = self._pieces[0]
+        if isinstance(piece, FilePart):
+            piece.send(connection)
+            if piece.done:
+                piece.close()
+                self._pieces.popleft()
+            return
+        sent = connection.send(piece)
+        self.size -= sent
+        if sent == piece.nbytes:
+            self._pieces.popleft()
+        else:
+            self._pieces[0] = piece[sent:]
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Wait until `make_room` is called; return whether it was, within `timeout` seconds.
+
+        The caller holds `lock`, which is free during the wait.
+        """
+        room = self.room = threading.Lock()
+        room.acquire()
+        self.lock.release()
+        try:
+            return room.acquire(timeout=timeout)
+        finally:
+            self.lock.acquire()
+            self.room = None
+
+    def make_room(self) -> None:
+        """Let a producer that waits go on; the caller holds `lock`."""
+        if self.room is not None:
+            self.room.release()
+            self.room = None
+
+    def clear(self) -> None:
+        """Throw everything away."""
+        for piece in self._pieces:
+            if isinstance(piece, FilePart):
+                piece.close()
+        self._pieces.clear()
+        self.size = 0

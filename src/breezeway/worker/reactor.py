@@ -1,0 +1,259 @@
+"""The event loop of one worker, run by whichever thread holds the baton.
+
+Who owns what: everything here belongs to the holder of the baton. A thread that has lost it answers
+its request on its own, and touches only its `Connection`, under `mutex` where the event loop looks
+at the same; what is then left to do it puts into `ready` and wakes the poller.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import Protocol
+
+from breezeway.config.settings import Settings
+from breezeway.gateway.environ import base_environ
+from breezeway.gateway.types import Application, Environ
+from breezeway.http1.head import Parser
+from breezeway.http1.response import Encoder
+from breezeway.observe.access_log import AccessLog
+from breezeway.semantics.dates import http_date
+from breezeway.worker.baton import Baton
+from breezeway.worker.connection import Connection
+from breezeway.worker.deadlines import Deadlines
+from breezeway.worker.listener import Listener
+from breezeway.worker.poller import BATCH, Poller, best_poller
+
+logger = logging.getLogger("breezeway.worker")
+
+TICK_SECONDS = 1.0
+"""How often the Date field is renewed and the deadlines are looked at."""
+
+ACCEPT_BATCH = 64
+"""Connections accepted at one go; the others wait for their turn in the kernel's backlog."""
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Target(Protocol):
+    """What a file descriptor in the poller stands for."""
+
+    def on_event(self, event: int) -> bool:
+        """Act on an event; False when the thread has lost the baton over it."""
+
+
+class Acceptor:
+    """Accepts the connections of one listener."""
+
+    def __init__(self, reactor: Reactor, listener: Listener, environ: Environ) -> None:
+        self._reactor = reactor
+        self._environ = environ
+        self.listener = listener
+
+    def on_event(self, event: int) -> bool:
+        """Accept what is in the backlog."""
+        self.accept(ACCEPT_BATCH)
+        return True
+
+    def accept(self, maximum: int) -> None:
+        """Accept at most `maximum` connections."""
+        accept = self.listener.socket.accept
+        for _ in range(maximum):
+            try:
+                client, address = accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError as error:
+                self._reactor.pause_accepting(error)
+                return
+            Connection(self._reactor, client, address, self._environ)
+
+
+class WakeUp:
+    """The poller's own descriptor: it has no other purpose than to end a poll."""
+
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+
+    def on_event(self, event: int) -> bool:
+        """Silence it."""
+        self._poller.rest()
+        return True
+
+
+class Reactor:
+    """Everything that the connections of one worker share."""
+
+    def __init__(
+        self,
+        application: Application,
+        listeners: list[Listener],
+        settings: Settings,
+        *,
+        multiprocess: bool = False,
+        poller: Poller | None = None,
+    ) -> None:
+        """Set up; `start` begins to serve."""
+        self.application = application
+        self.settings = settings
+        self.parser = Parser(settings.limits, settings.root_path)
+        self.encoder = Encoder()
+        self.access_log = AccessLog() if settings.access_log else None
+        self.poller = poller or best_poller()
+        self.targets: dict[int, Target] = {self.poller.waker_fd: WakeUp(self.poller)}
+        self.deadlines = Deadlines()
+        self.ready: deque[Connection] = deque()
+        """Connections with input that needs no event to be looked at."""
+        self.mutex = threading.Lock()
+        """Held to change the state of a connection that a thread answers apart."""
+        self.awaited_bodies = 0
+        """Requests under way whose client sends the body after `100 Continue`."""
+        self.counters: Counter[str] = Counter()
+        self.now = time.monotonic()
+        self.stopping = False
+        self.stopped = threading.Event()
+        self.baton = Baton(
+            self.lead,
+            threads=settings.threads,
+            queue_limit=settings.queue_limit,
+            queue_timeout=settings.queue_timeout,
+        )
+        self.acceptors = [
+            Acceptor(self, listener, self._environ(listener, multiprocess))
+            for listener in listeners
+        ]
+        self._accepting = False
+        self._batch: Iterator[tuple[int, int]] = iter(())
+        self._next_tick = 0.0
+
+    def _environ(self, listener: Listener, multiprocess: bool) -> Environ:
+        return base_environ(
+            server_name=self.settings.server_name or listener.server_name,
+            server_port=listener.server_port,
+            root_path=self.settings.root_path,
+            multithread=self.settings.threads > 1,
+            multiprocess=multiprocess,
+        )
+
+    def start(self) -> None:
+        """Begin to serve, in threads of its own."""
+        self._resume_accepting()
+        self._tick(time.monotonic())
+        self.baton.start()
+
+    def stop(self) -> None:
+        """Begin to stop; `stopped` is set when the last request has been answered.
+
+        May be called from any thread and from a signal handler.
+        """
+        self.stopping = True
+        self.baton.pooled = True
+        self.poller.wake()
+        self.baton.wake_warden()
+
+    # --- the loop ----------------------------------------------------------------------------
+
+    def lead(self) -> None:
+        """Run the event loop for as long as this thread holds the baton."""
+        baton = self.baton
+        as_warden = baton.pooled
+        poll = self.poller.poll
+        targets = self.targets
+        while True:
+            batch = self._batch
+            for fd, event in batch:
+                target = targets.get(fd)
+                if target is not None and not target.on_event(event):
+                    return
+            for _ in range(len(self.ready)):
+                if not self.ready.popleft().resume():
+                    return
+            if self._batch is not batch:
+                continue  # the baton went to another thread and came back in between
+            if baton.pooled:
+                if not as_warden:
+                    baton.hand_to_warden()
+                    return
+                if self._lead_as_warden():
+                    return
+            self._batch = iter(poll(0 if self.ready else self._wait_seconds(), BATCH))
+            self.now = now = time.monotonic()
+            if now >= self._next_tick:
+                self._tick(now)
+
+    def _lead_as_warden(self) -> bool:
+        """Do what falls to the warden; return whether its lead is over."""
+        if self.stopping:
+            return self._drain()
+        return self.baton.give_back()
+
+    def _wait_seconds(self) -> float:
+        return TICK_SECONDS if self.deadlines or not self._accepting else -1
+
+    def _tick(self, now: float) -> None:
+        self._next_tick = now + TICK_SECONDS
+        # The wall clock's own second begins somewhere within ours.
+        self.encoder.set_date(http_date(time.time()))
+        self.deadlines.advance(now)
+        self.baton.expire(now)
+        if not self._accepting and not self.stopping:
+            self._resume_accepting()
+
+    def enqueue(self, connection: Connection) -> None:
+        """Have the event loop look at a connection; from a thread without the baton."""
+        self.ready.append(connection)
+        self.poller.wake()
+
+    # --- accepting ---------------------------------------------------------------------------
+
+    def _resume_accepting(self) -> None:
+        for acceptor in self.acceptors:
+            fd = acceptor.listener.socket.fileno()
+            self.targets[fd] = acceptor
+            self.poller.add_listener(fd)
+        self._accepting = True
+
+    def _stop_accepting(self) -> None:
+        for acceptor in self.acceptors:
+            fd = acceptor.listener.socket.fileno()
+            self.targets.pop(fd, None)
+            self.poller.remove(fd)
+        self._accepting = False
+
+    def pause_accepting(self, error: OSError) -> None:
+        """Leave connections in the backlog until the next tick, when there is no room for them."""
+        if error.errno not in _OUT_OF_DESCRIPTORS:
+            logger.warning("accept failed: %s", error)
+            return
+        self.counters["accept.paused"] += 1
+        logger.error("cannot accept connections: %s; trying again every second", error.strerror)
+        self._stop_accepting()
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def _drain(self) -> bool:
+        """Close what is idle; return whether nothing is left."""
+        if self._accepting:
+            for acceptor in self.acceptors:
+                acceptor.accept(self.settings.backlog)
+            self._stop_accepting()
+            for acceptor in self.acceptors:
+                acceptor.listener.close()
+        connections = [each for each in self.targets.values() if isinstance(each, Connection)]
+        for connection in connections:
+            connection.close_if_idle()
+        if len(self.targets) > 1:
+            return False
+        self.baton.stop()
+        if self.access_log is not None:
+            self.access_log.close()
+        self.stopped.set()
+        return True
+
+    def close(self) -> None:
+        """Give the system's objects back, after `stopped`."""
+        self.poller.close()

@@ -1,0 +1,154 @@
+"""The sending half of a connection: what the thread of an application hands over goes out.
+
+A socket that takes everything is the rule: one system call. What it does not take waits in an
+`Outbox`, which the event loop drains, so that a client that reads slowly keeps no thread. Only
+a producer that is ahead by more than the high watermark waits, and not for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from breezeway.gateway.failure import ClientGone
+from breezeway.gateway.file_wrapper import FileRange
+from breezeway.worker.outbox import FilePart, Outbox
+
+if TYPE_CHECKING:
+    from breezeway.worker.reactor import Reactor
+
+logger = logging.getLogger("breezeway.worker")
+
+
+class Sender:
+    """Sends to one client; `gateway.exchange.Transport` for the application's side."""
+
+    slot: int
+
+    def on_deadline(self, now: float) -> float:
+        """Act if a deadline has passed; return the next one, 0 if there is none any more."""
+        raise NotImplementedError
+
+    __slots__ = ("_send", "fd", "gone", "last_active", "outbox", "peer", "reactor", "socket")
+
+    def __init__(self, reactor: Reactor, client: socket.socket, peer: str) -> None:
+        """`client` is a non-blocking socket, `peer` the client's address for the log."""
+        self.reactor = reactor
+        self.socket = client
+        self.fd = client.fileno()
+        self.peer = peer
+        self._send = client.send
+        self.outbox: Outbox | None = None
+        self.gone = False
+        """The client has left, or was given up: nothing more can be sent."""
+        self.last_active = reactor.now
+        """When a byte last came or went, or a response ended; monotonic seconds."""
+
+    def send(self, *pieces: bytes) -> None:
+        """Send the pieces in one go, or keep them; wait while too much is kept.
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+        if self.gone:
+            raise ClientGone("the client has left")
+        outbox = self.outbox
+        if outbox is None:
+            kept = self._try_to_send(pieces)
+            if not kept:
+                return
+            outbox = Outbox()
+            self._keep(outbox, kept)
+        else:
+            self._keep(outbox, [memoryview(piece) for piece in pieces])
+        if outbox.size > self.reactor.settings.high_watermark:
+            self._wait_for_room(outbox)
+
+    def send_file(self, head: bytes, file_range: FileRange) -> None:
+        """Send a head and then a part of a file, which may be closed as soon as this returns.
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+        self._keep(self.outbox or Outbox(), [memoryview(head), FilePart(file_range)])
+
+    def _try_to_send(self, pieces: tuple[bytes, ...]) -> list[memoryview]:
+        """Send at once what the socket takes; return the rest."""
+        try:
+            if len(pieces) == 1:
+                sent = self._send(pieces[0])
+            else:
+                sent = self.socket.sendmsg(pieces)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self.gone = True
+            raise ClientGone("the client has left") from error
+        rest = []
+        for piece in pieces:
+            if sent < len(piece):
+                rest.append(memoryview(piece)[sent:])
+            sent = max(0, sent - len(piece))
+        return rest
+
+    def _keep(self, outbox: Outbox, pieces: Iterable[memoryview | FilePart]) -> None:
+        """Put pieces into the outbox; send what the socket takes if nothing waits before them."""
+        reactor = self.reactor
+        with outbox.lock:
+            if self.gone:
+                raise ClientGone("the client has left")
+            waiting = bool(outbox)
+            for piece in pieces:
+                outbox.add(piece)
+            if waiting:
+                return
+            # Only now can the event loop see it: an event before this would have been lost, so
+            # that the socket has to refuse once more.
+            self.outbox = outbox
+            self.flush(outbox)
+            if outbox:
+                reactor.poller.want_write(self.fd, True)
+        reactor.deadlines.schedule(self, time.monotonic() + reactor.settings.send_timeout)
+        if self.gone:
+            raise ClientGone("the client has left")
+
+    def flush(self, outbox: Outbox) -> None:
+        """Send what the socket takes; the caller holds the outbox's lock."""
+        try:
+            if outbox.flush(self.socket):
+                self.last_active = time.monotonic()
+        except (OSError, EOFError):
+            self._give_up(outbox)
+        if outbox.size <= self.reactor.settings.high_watermark // 2:
+            outbox.make_room()
+
+    def _give_up(self, outbox: Outbox) -> None:
+        """Throw the rest of the response away; the caller holds the outbox's lock."""
+        self.gone = True
+        outbox.clear()
+        outbox.make_room()
+
+    def _wait_for_room(self, outbox: Outbox) -> None:
+        """Wait for a client that is too far behind."""
+        reactor = self.reactor
+        timeout = reactor.settings.send_timeout
+        reactor.baton.step_aside(self)
+        with outbox.lock:
+            while outbox.size > reactor.settings.high_watermark // 2 and not self.gone:
+                waited = outbox.wait_for_room(timeout)
+                if not waited and time.monotonic() - self.last_active >= timeout:
+                    self.stall(outbox)
+        if self.gone:
+            raise ClientGone("the client has left, or takes nothing")
+
+    def stall(self, outbox: Outbox) -> None:
+        """Give up a client that takes nothing; the caller holds the outbox's lock."""
+        reactor = self.reactor
+        reactor.counters["timeout.send"] += 1
+        logger.warning(
+            "%s dropped: took nothing for %g s", self.peer, reactor.settings.send_timeout
+        )
+        self._give_up(outbox)
