@@ -119,7 +119,7 @@ class Exchange:
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None
     ) -> Write:
-        """Begin a response (PEP 3333, 'The start_response() Callable').
+        """Begin a response (PEP 3333, 'The start_response Callable').
 
         Raises:
             TypeError, ValueError: status or headers cannot be sent.
@@ -148,7 +148,7 @@ class Exchange:
             exc_info = None  # a reference circle through the traceback (PEP 3333)
 
     def write(self, data: bytes) -> None:
-        """Send a block at once (PEP 3333, 'The write() Callable').
+        """Send a block at once (PEP 3333, 'The write Callable').
 
         Raises:
             TypeError: `data` is not bytes.

@@ -59,7 +59,7 @@ class Spool:
 
         memory = self._file
         memory.seek(0)
-        self._file = TemporaryFile(prefix="breezeway-body-")
+        self._file = TemporaryFile(prefix="breezeway-body-")  # noqa: SIM115 - wsgi.input, later
         while block := memory.read(io.DEFAULT_BUFFER_SIZE):
             self._file.write(block)
 

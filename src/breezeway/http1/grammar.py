@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 # token = 1*tchar                                                        RFC 9110 section 5.6.2
-# tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~"
+# tchar = any of "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~"
 #         / DIGIT / ALPHA
 _TCHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 TOKEN: Final = re.compile(rf"{_TCHAR}+".encode())

@@ -1,0 +1,1 @@
+"""One process: listeners, connections, the reactor, the baton, timers."""

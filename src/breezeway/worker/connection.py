@@ -2,12 +2,11 @@
 
 States, and who owns the connection in each:
 
-    IDLE, HEAD, BODY   the event loop waits for a request's first byte, rest of the head, body
-    BUSY               a thread runs the application; it alone may change the state
-    AWAITED            as BUSY, but the thread sleeps until the event loop has received the body
-    DRAIN, DRAIN_CLOSE the thread has gone on, the event loop sends what is left of the response
-    LINGER             the last response is out; input is thrown away until the client closes
-    CLOSED
+    IDLE, HEAD, BODY  the event loop waits for a request's first byte, rest of the head, body
+    BUSY              a thread runs the application; it alone may change the state
+    AWAITED           as BUSY, but the thread sleeps until the event loop has received the body
+
+and those after a response, which `ending` tells.
 
 `on_event` is the fast path: the same head as last time (`http1.head`), a body that is there already,
 a response that the socket takes. Everything else goes through `intake` and `_finish`.
@@ -21,7 +20,6 @@ import contextlib
 import io
 import logging
 import socket
-import struct
 import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -34,25 +32,32 @@ from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, Head
 from breezeway.http1.response import CONTINUE, plain_answer
 from breezeway.worker.body_fetch import BodyFetch
+from breezeway.worker.ending import (
+    AWAITED,
+    BODY,
+    BODY_RECEIVE_BYTES,
+    BUSY,
+    BUSY_LOOK_SECONDS,
+    CLOSED,
+    DRAIN,
+    DRAIN_CLOSE,
+    HEAD,
+    IDLE,
+    LINGER,
+    LINGER_SECONDS,
+    READ_TURNS,
+    Ending,
+)
 from breezeway.worker.intake import Intake, Request, fill_environ
 from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
-from breezeway.worker.sender import Sender
 
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
 
 logger = logging.getLogger("breezeway.worker")
 
-IDLE, HEAD, BODY, BUSY, AWAITED, DRAIN, DRAIN_CLOSE, LINGER, CLOSED = range(9)
-
 RECEIVE_BYTES: Final = 8 * 1024
 """Of one recv for a request head: a larger buffer costs more to allocate than it ever saves."""
-
-BODY_RECEIVE_BYTES: Final = 64 * 1024
-"""Of one recv in the middle of a body."""
-
-READ_TURNS: Final = 16
-"""After so many recv in a row the other connections have their turn."""
 
 MEMO_BYTES: Final = 4 * 1024
 """A larger head is not kept for the next request: it is rare, and an idle connection pays for it."""
@@ -60,30 +65,17 @@ MEMO_BYTES: Final = 4 * 1024
 MEMO_SECONDS: Final = 5.0
 """After so long at rest a connection forgets its last head, so that idle ones need little memory."""
 
-LINGER_SECONDS: Final = 2.0
-"""How long input is thrown away after the last response, so that a reset does not destroy it."""
 
-BUSY_LOOK_SECONDS: Final = 5.0
-"""How often a connection is looked at whose response is being made."""
-
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, which every client can tell
-
-
-class Connection(Sender):
+class Connection(Ending):
     """One client."""
 
     __slots__ = (
         "_environ",
-        "_receive",
         "_remote",
         "exchange",
         "fetch",
-        "half_closed",
         "head",
         "intake",
-        "slot",
-        "state",
-        "unread",
     )
 
     def __init__(
@@ -95,16 +87,11 @@ class Connection(Sender):
         super().__init__(reactor, client, self._remote[0] or "unix")
         if self._remote[0]:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._receive = client.recv
         self._environ = environ
-        self.state = IDLE
         self.head: Head | None = None  # the last one, if it may serve again
         self.intake: Intake | None = None  # of a request that did not come at one go
         self.exchange: Exchange | None = None  # the current one, or the last
         self.fetch: BodyFetch | None = None  # of a body that the client holds back
-        self.unread = False
-        self.half_closed = False
-        self.slot = 0
         reactor.targets[self.fd] = self
         reactor.deadlines.schedule(self, self.last_active + MEMO_SECONDS)
         reactor.poller.add(self.fd)
@@ -275,6 +262,8 @@ class Connection(Sender):
 
     def resume(self) -> bool:
         """Go on with input that needs no event; False when this thread has lost the baton."""
+        if self.state == LINGER:
+            self._discard()
         if self.state not in (IDLE, HEAD, BODY, AWAITED):
             return True
         self.unread = False
@@ -301,13 +290,6 @@ class Connection(Sender):
             self._discard()
             return True
         return self._read_on() if self.state != CLOSED else True
-
-    def _note_event(self, event: int) -> None:
-        """Note what has come in while a thread answers."""
-        self.unread = True
-        self.reactor.poller.mute(self.fd)
-        if event & (ERR | HUP) and self._has_left():
-            self.gone = True
 
     def _on_receive_error(self, error: OSError) -> bool:
         if not isinstance(error, BlockingIOError | InterruptedError):
@@ -348,18 +330,6 @@ class Connection(Sender):
         """
         if self.exchange is not None:
             self.exchange.early_hints(headers)
-
-    def client_disconnected(self) -> bool:
-        """`breezeway.client_disconnected`: whether the client has closed its side."""
-        return self.gone or self.half_closed or self._has_left()
-
-    def _has_left(self) -> bool:
-        try:
-            return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
 
     # --- bodies that the client sends after `100 Continue` ---------------------------------------
 
@@ -436,18 +406,7 @@ class Connection(Sender):
         if exchange.aborted or self.gone:
             self._abort()
             return
-        close = exchange.flags & CLOSE or reactor.stopping
-        with reactor.mutex:
-            if self.outbox:
-                self.state = DRAIN_CLOSE if close else DRAIN
-                return
-            self.outbox = None
-            if not close:
-                self.state = IDLE
-        if close:
-            self._hang_up()
-        elif self.unread:
-            reactor.ready.append(self)
+        self._settle(close=bool(exchange.flags & CLOSE) or reactor.stopping)
 
     def _end_fetch(self, fetch: BodyFetch) -> None:
         """Close the account of a body that the client held back."""
@@ -455,29 +414,6 @@ class Connection(Sender):
         self.unread = self.unread or not fetch.asked
         with self.reactor.mutex:
             self.reactor.awaited_bodies -= 1
-
-    def _drain(self) -> None:
-        """Send what waits; for the holder of the baton."""
-        outbox = self.outbox
-        assert outbox is not None
-        with outbox.lock:
-            self.flush(outbox)
-            if outbox and not self.gone:
-                return
-        reactor = self.reactor
-        reactor.poller.want_write(self.fd, False)
-        with reactor.mutex:
-            state = self.state
-            if state not in (DRAIN, DRAIN_CLOSE):
-                return  # the thread is still at it
-            self.outbox = None
-            self.state = IDLE
-        if self.gone:
-            self._abort()
-        elif state == DRAIN_CLOSE or reactor.stopping:
-            self._hang_up()
-        elif self.unread:
-            reactor.ready.append(self)
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that cannot be served as it stands, and close."""
@@ -489,85 +425,11 @@ class Connection(Sender):
         else:
             self._last_words(plain_answer(error.status, error.reason, reactor.encoder.ending))
 
-    def _turn_away(self) -> None:
-        """Answer a request for which there is no thread."""
-        reactor = self.reactor
-        reactor.counters["refused.503"] += 1
-        logger.warning("%s refused with 503: all threads are busy and the queue is full", self.peer)
-        text = "The server is busy; try again in a moment."
-        ending = b"Retry-After: 1\r\n" + reactor.encoder.ending
-        self._last_words(plain_answer(503, text, ending))
-
-    def _last_words(self, answer: bytes) -> None:
-        """Send an answer of the server's own and close."""
-        self.unread = True
-        try:
-            self.send(answer)
-        except ClientGone:
-            self.close()
-            return
-        if self.outbox:
-            self.state = DRAIN_CLOSE
-        else:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Close after a complete response.
-
-        A socket that is closed with unread input sends a reset, which may destroy the response on
-        its way. So where there may be such input it is thrown away until the client closes.
-        """
-        if not self.unread:
-            self.close()
-            return
-        try:
-            self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.close()
-            return
-        self.last_active = time.monotonic()
-        self.state = LINGER
-        self.reactor.deadlines.schedule(self, self.last_active + LINGER_SECONDS)
-        self.reactor.enqueue(self)
-
-    def _discard(self) -> None:
-        """Throw input away until the client closes."""
-        for _ in range(READ_TURNS):
-            try:
-                if self._receive(BODY_RECEIVE_BYTES):
-                    continue
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                pass
-            break
-        self.close()
-
-    def _abort(self) -> None:
-        """Break the connection off, so that the client cannot take the response for whole."""
-        self.reactor.counters["aborted"] += 1
-        with contextlib.suppress(OSError):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection and forget everything about it."""
-        if self.state == CLOSED:
-            return
-        self.state = CLOSED
-        reactor = self.reactor
-        # The descriptor may be taken by a new connection as soon as it is closed: that comes last.
-        reactor.targets.pop(self.fd, None)
-        reactor.deadlines.remove(self)
-        reactor.poller.forget(self.fd)
+    def forget_request(self) -> None:
+        """Let go of everything about the last request and what was received of the next."""
         if self.intake is not None:
             self.intake.close()
-        if self.outbox is not None:
-            self.outbox.clear()
         self.head = self.intake = self.exchange = None
-        self.socket.close()
-        if reactor.stopping:
-            reactor.poller.wake()
 
     def close_if_idle(self) -> None:
         """Close, unless a request is there or under way; for the end of the worker."""
@@ -600,7 +462,7 @@ class Connection(Sender):
             self.close()
             return 0
         if idle >= MEMO_SECONDS:
-            self.head = self.intake = self.exchange = None
+            self.forget_request()
         elif keep_alive > MEMO_SECONDS:
             return self.last_active + MEMO_SECONDS
         return self.last_active + keep_alive
@@ -613,17 +475,6 @@ class Connection(Sender):
             return now + BUSY_LOOK_SECONDS
         self._refuse(ProtocolError(408, f"the {what} did not come in time"))
         return now + LINGER_SECONDS if self.state != CLOSED else 0
-
-    def _look_at_outbox(self, now: float, timeout: float) -> float:
-        outbox = self.outbox
-        if outbox:
-            with outbox.lock:
-                if now - self.last_active >= timeout:
-                    self.stall(outbox)
-            if self.gone and self.state != BUSY:
-                self._abort()
-                return 0
-        return now + BUSY_LOOK_SECONDS
 
 
 def _remote(address: Any) -> tuple[str, str]:

@@ -89,7 +89,9 @@ class Intake:
         self._body = ChunkedBody(limit) if head.length == CHUNKED else CountedBody(head.length)
 
     def _take_body(self, data: bytes) -> Request | None:
-        assert self._body is not None and self._spool is not None and self._head is not None
+        assert self._body is not None
+        assert self._spool is not None
+        assert self._head is not None
         content = self._body.feed(data)
         if content:
             self._spool.write(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -15,6 +16,12 @@ from breezeway.worker.reactor import Reactor
 
 logger = logging.getLogger("breezeway.worker")
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the GIL from the others; Python's default is 0.005. The event loop gives
+the GIL up at each system call, and beside threads that compute it has to wait this long to get it
+back. Two such threads on one core: hello at 3,600 requests/s with 5 ms, 20,900 with 1 ms, 30,800
+with 0.5 ms, at which those threads lose 15 %; without them no difference can be measured."""
+
 INTERRUPTED = 130
 """Exit code after a second Ctrl-C: 128 + SIGINT, as shells have it."""
 
@@ -24,6 +31,7 @@ def run(application: Application, listeners: list[Listener], settings: Settings)
 
     In another thread than the main one no signal handler can be set; then it serves for ever.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     reactor = Reactor(application, listeners, settings)
     stop = threading.Event()
 

@@ -27,6 +27,7 @@ from breezeway.worker.connection import Connection
 from breezeway.worker.deadlines import Deadlines
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
+from breezeway.worker.sender import Sender
 
 logger = logging.getLogger("breezeway.worker")
 
@@ -106,7 +107,7 @@ class Reactor:
         self.poller = poller or best_poller()
         self.targets: dict[int, Target] = {self.poller.waker_fd: WakeUp(self.poller)}
         self.deadlines = Deadlines()
-        self.ready: deque[Connection] = deque()
+        self.ready: deque[Sender] = deque()
         """Connections with input that needs no event to be looked at."""
         self.mutex = threading.Lock()
         """Held to change the state of a connection that a thread answers apart."""
@@ -203,7 +204,7 @@ class Reactor:
         if not self._accepting and not self.stopping:
             self._resume_accepting()
 
-    def enqueue(self, connection: Connection) -> None:
+    def enqueue(self, connection: Sender) -> None:
         """Have the event loop look at a connection; from a thread without the baton."""
         self.ready.append(connection)
         self.poller.wake()

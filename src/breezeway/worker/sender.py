@@ -26,13 +26,17 @@ logger = logging.getLogger("breezeway.worker")
 class Sender:
     """Sends to one client; `gateway.exchange.Transport` for the application's side."""
 
-    slot: int
-
-    def on_deadline(self, now: float) -> float:
-        """Act if a deadline has passed; return the next one, 0 if there is none any more."""
-        raise NotImplementedError
-
-    __slots__ = ("_send", "fd", "gone", "last_active", "outbox", "peer", "reactor", "socket")
+    __slots__ = (
+        "_send",
+        "fd",
+        "gone",
+        "last_active",
+        "outbox",
+        "peer",
+        "reactor",
+        "slot",
+        "socket",
+    )
 
     def __init__(self, reactor: Reactor, client: socket.socket, peer: str) -> None:
         """`client` is a non-blocking socket, `peer` the client's address for the log."""
@@ -41,6 +45,7 @@ class Sender:
         self.fd = client.fileno()
         self.peer = peer
         self._send = client.send
+        self.slot = 0  # on the wheel of deadlines
         self.outbox: Outbox | None = None
         self.gone = False
         """The client has left, or was given up: nothing more can be sent."""
@@ -152,3 +157,11 @@ class Sender:
             "%s dropped: took nothing for %g s", self.peer, reactor.settings.send_timeout
         )
         self._give_up(outbox)
+
+    def resume(self) -> bool:
+        """Go on with input that needs no event; False when this thread has lost the baton."""
+        raise NotImplementedError
+
+    def on_deadline(self, now: float) -> float:
+        """Act if a deadline has passed; return the next one, 0 if there is none any more."""
+        raise NotImplementedError

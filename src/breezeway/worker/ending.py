@@ -1,0 +1,206 @@
+"""How a connection ends, or comes to rest, after a response.
+
+    DRAIN, DRAIN_CLOSE  the thread has gone on, the event loop sends what is left of the response
+    LINGER              the last response is out; input is thrown away until the client closes
+    CLOSED              nothing refers to it any more
+
+The other states are told in `connection`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Final
+
+from breezeway.gateway.failure import ClientGone
+from breezeway.http1.response import plain_answer
+from breezeway.worker.poller import ERR, HUP
+from breezeway.worker.sender import Sender
+
+if TYPE_CHECKING:
+    from breezeway.worker.reactor import Reactor
+
+logger = logging.getLogger("breezeway.worker")
+
+IDLE, HEAD, BODY, BUSY, AWAITED, DRAIN, DRAIN_CLOSE, LINGER, CLOSED = range(9)
+
+BODY_RECEIVE_BYTES: Final = 64 * 1024
+"""Of one recv in the middle of a body."""
+
+READ_TURNS: Final = 16
+"""After so many recv in a row the other connections have their turn."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long input is thrown away after the last response, so that a reset does not destroy it."""
+
+BUSY_LOOK_SECONDS: Final = 5.0
+"""How often a connection is looked at whose response is being made."""
+
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, which every client can tell
+
+
+class Ending(Sender):
+    """The states of a connection, and the ways out of each."""
+
+    __slots__ = ("_receive", "half_closed", "state", "unread")
+
+    def __init__(self, reactor: Reactor, client: socket.socket, peer: str) -> None:
+        """Take the arguments of `Sender`."""
+        super().__init__(reactor, client, peer)
+        self._receive = client.recv
+        self.state = IDLE
+        self.unread = False
+        """The system may hold input of which there will be no event."""
+        self.half_closed = False
+        """The client has ended its side."""
+
+    def _drain(self) -> None:
+        """Send what waits; for the holder of the baton."""
+        outbox = self.outbox
+        assert outbox is not None
+        with outbox.lock:
+            self.flush(outbox)
+            if outbox and not self.gone:
+                return
+        reactor = self.reactor
+        reactor.poller.want_write(self.fd, False)
+        with reactor.mutex:
+            state = self.state
+            if state not in (DRAIN, DRAIN_CLOSE):
+                return  # the thread is still at it
+            self.outbox = None
+            self.state = IDLE
+        if self.gone:
+            self._abort()
+        elif state == DRAIN_CLOSE or reactor.stopping:
+            self._hang_up()
+        elif self.unread:
+            reactor.ready.append(self)
+
+    def _turn_away(self) -> None:
+        """Answer a request for which there is no thread."""
+        reactor = self.reactor
+        reactor.counters["refused.503"] += 1
+        logger.warning("%s refused with 503: all threads are busy and the queue is full", self.peer)
+        text = "The server is busy; try again in a moment."
+        ending = b"Retry-After: 1\r\n" + reactor.encoder.ending
+        self._last_words(plain_answer(503, text, ending))
+
+    def _last_words(self, answer: bytes) -> None:
+        """Send an answer of the server's own and close."""
+        self.unread = True
+        try:
+            self.send(answer)
+        except ClientGone:
+            self.close()
+            return
+        self._settle(close=True)
+
+    def _settle(self, *, close: bool) -> None:
+        """Go on after all of a response was handed over."""
+        reactor = self.reactor
+        with reactor.mutex:
+            if self.outbox:
+                self.state = DRAIN_CLOSE if close else DRAIN
+                return
+            self.outbox = None
+            if not close:
+                self.state = IDLE
+        if close:
+            self._hang_up()
+        elif self.unread:
+            reactor.ready.append(self)
+
+    def _hang_up(self) -> None:
+        """Close after a complete response.
+
+        A socket that is closed with unread input sends a reset, which may destroy the response on
+        its way. So where there may be such input it is thrown away until the client closes.
+        """
+        if not self.unread:
+            self.close()
+            return
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self.last_active = time.monotonic()
+        self.state = LINGER
+        self.reactor.deadlines.schedule(self, self.last_active + LINGER_SECONDS)
+        self.reactor.enqueue(self)
+
+    def _discard(self) -> None:
+        """Throw input away until the client closes."""
+        for _ in range(READ_TURNS):
+            try:
+                if self._receive(BODY_RECEIVE_BYTES):
+                    continue
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                pass
+            break
+        self.close()
+
+    def _abort(self) -> None:
+        """Break the connection off, so that the client cannot take the response for whole."""
+        self.reactor.counters["aborted"] += 1
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and forget everything about it."""
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        reactor = self.reactor
+        # The descriptor may be taken by a new connection as soon as it is closed: that comes last.
+        reactor.targets.pop(self.fd, None)
+        reactor.deadlines.remove(self)
+        reactor.poller.forget(self.fd)
+        if self.outbox is not None:
+            self.outbox.clear()
+        self.forget_request()
+        self.socket.close()
+        if reactor.stopping:
+            reactor.poller.wake()
+
+    def forget_request(self) -> None:
+        """Let go of everything about the last request and what was received of the next."""
+        raise NotImplementedError
+
+    def _note_event(self, event: int) -> None:
+        """Note what has come in while a thread answers."""
+        self.unread = True
+        self.reactor.poller.mute(self.fd)
+        if event & (ERR | HUP) and self._has_left():
+            self.gone = True
+
+    def client_disconnected(self) -> bool:
+        """`breezeway.client_disconnected`: whether the client has closed its side."""
+        return self.gone or self.half_closed or self._has_left()
+
+    def _has_left(self) -> bool:
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+
+    def _look_at_outbox(self, now: float, timeout: float) -> float:
+        outbox = self.outbox
+        if outbox:
+            with outbox.lock:
+                if now - self.last_active >= timeout:
+                    self.stall(outbox)
+            if self.gone and self.state != BUSY:
+                self._abort()
+                return 0
+        return now + BUSY_LOOK_SECONDS
