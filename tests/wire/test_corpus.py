@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from ..applications import Recorder, Seen
 from ..corpus import cases
-from ..live import Live, eventually, serving
+from ..live import Live, eventually
 from .client import Client, Response, request
 
 DRIP_BYTES = 400
@@ -27,13 +26,6 @@ def _short(all_cases: list) -> list:
 
 def _name(case: cases.Valid | cases.Invalid) -> str:
     return case.name
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Live]:
-    """Serve the recorder."""
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture
@@ -75,14 +67,13 @@ def test_valid_with_trailing_data(live: Live, recorder: Recorder, case: cases.Va
 
 @pytest.mark.parametrize("case", INVALID, ids=_name)
 def test_invalid_whole(
-    live: Live, recorder: Recorder, case: cases.Invalid, caplog: pytest.LogCaptureFixture
+    live: Live, recorder: Recorder, case: cases.Invalid, log: pytest.LogCaptureFixture
 ) -> None:
     """A bad request sent at once is refused, and the log says so."""
-    caplog.set_level(logging.DEBUG, "breezeway")
     with live.connect() as client:
         client.send(case.request)
         _refused(client, recorder, case)
-    eventually(lambda: any(_ours(record) for record in caplog.records), "a log line")
+    eventually(lambda: any(_ours(record) for record in log.records), "a log line")
 
 
 @pytest.mark.parametrize("case", _short(INVALID), ids=_name)

@@ -1,0 +1,198 @@
+"""Expect: RFC 9110 section 10.1.1. The 100 goes out at the application's first read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+
+from ..applications import PLAIN, Recorder, plain
+from ..live import Live
+from .client import Client, request
+
+BODY = b"0123456789"
+HEAD = request("POST", "/", ("Expect", "100-continue"), ("Content-Length", str(len(BODY))))
+CHUNKED_HEAD = request("POST", "/", ("Expect", "100-continue"), ("Transfer-Encoding", "chunked"))
+
+
+def continued(client: Client) -> None:
+    """Read the 100."""
+    interim = client.head()
+    assert (interim.status, interim.fields) == (100, ())
+
+
+def test_continue_at_the_first_read(live: Live) -> None:
+    """RFC 9110 section 10.1.1: the 100 comes when the application reads, not before."""
+    go = threading.Event()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        go.wait(5)
+        body = environ["wsgi.input"].read(4)
+        body += environ["wsgi.input"].read(-1)
+        start_response("200 OK", [PLAIN])
+        return [body]
+
+    live.play(application)
+    with live.connect() as client:
+        client.send(HEAD)
+        assert client.silent(0.05)
+        go.set()
+        continued(client)
+        assert client.silent(0.02)
+        client.send(BODY)
+        response = client.response()
+        assert response.body == BODY
+        assert response.interim == ()
+        live.play(plain(b"after"))
+        assert client.get("/").body == b"after"
+
+
+@pytest.mark.parametrize("read", ["read", "readline", "readlines", "iterate"])
+def test_every_way_to_read_continues(live: Live, read: str) -> None:
+    """RFC 9110 section 10.1.1: whichever method reads first."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        stream = environ["wsgi.input"]
+        ways = {
+            "read": stream.read,
+            "readline": stream.readline,
+            "readlines": lambda: b"".join(stream.readlines()),
+            "iterate": lambda: b"".join(stream),
+        }
+        start_response("200 OK", [PLAIN])
+        return [ways[read]()]
+
+    live.play(application)
+    with live.connect() as client:
+        client.send(HEAD)
+        continued(client)
+        client.send(BODY)
+        assert client.response().body == BODY
+
+
+def test_chunked_body(live: Live) -> None:
+    """RFC 9112 section 7.1: a chunked body that was waited for is decoded and framed as ever."""
+    recorder = Recorder()
+    live.play(recorder)
+    with live.connect() as client:
+        client.send(CHUNKED_HEAD)
+        continued(client)
+        client.send(b"a\r\n0123456789\r\n0\r\n\r\n")
+        assert client.response().status == 200
+        assert recorder.seen[0].body == BODY
+        assert client.get("/").status == 200
+
+
+def test_unread_body_is_not_asked_for(live: Live) -> None:
+    """RFC 9110 section 10.1.1: an answer without reading sends no 100, and the server closes."""
+    live.play(plain(b"no", status="403 Forbidden"))
+    with live.connect() as client:
+        client.send(HEAD)
+        response = client.response()
+        assert (response.status, response.interim) == (403, ())
+        assert response.options() == {"close"}
+        assert client.rest() == b""
+
+
+def test_body_without_waiting(live: Live) -> None:
+    """RFC 9110 section 10.1.1: a client need not wait for the 100."""
+    recorder = Recorder()
+    live.play(recorder)
+    with live.connect() as client:
+        for number in (1, 2, 3):
+            client.send(HEAD + BODY)
+            assert client.response().body == str(number).encode()
+    assert [seen.body for seen in recorder.seen] == [BODY] * 3
+
+
+def test_body_without_waiting_and_without_reading(live: Live) -> None:
+    """RFC 9112 section 9.3: content that was not read is never taken for a request."""
+    live.play(plain(b"no", status="403 Forbidden"))
+    with live.connect() as client:
+        client.send(HEAD + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[: len(BODY)])
+        assert client.response().status == 403
+        client.drip(request("GET", "/"))
+        client.end()
+        after = client.rest()
+        assert after == b"" or after.startswith(b"HTTP/1.1 403 ")
+
+
+def test_no_continue_without_content(live: Live) -> None:
+    """RFC 9110 section 10.1.1: nothing is asked for where nothing will come."""
+    live.play(Recorder())
+    with live.connect() as client:
+        response = client.get("/", ("Expect", "100-continue"))
+        assert (response.status, response.interim) == (200, ())
+        assert client.get("/").status == 200
+
+
+def test_no_continue_to_1_0(live: Live) -> None:
+    """RFC 9110 section 15.2: a 1.0 client is never sent an interim answer."""
+    recorder = Recorder()
+    live.play(recorder)
+    with live.connect() as client:
+        client.send(request("POST", "/", ("Expect", "100-continue"), version="1.0", body=BODY))
+        response = client.response()
+        assert (response.status, response.interim) == (200, ())
+    assert recorder.seen[0].body == BODY
+
+
+def test_other_expectation(live: Live) -> None:
+    """RFC 9110 section 15.5.18: what the server cannot meet is 417, unread."""
+    recorder = Recorder()
+    live.play(recorder)
+    with live.connect() as client:
+        client.send(request("POST", "/", ("Expect", "coffee"), ("Content-Length", "10")))
+        response = client.response()
+        assert (response.status, response.interim) == (417, ())
+        assert response.options() == {"close"}
+        assert client.rest() == b""
+    assert recorder.seen == []
+
+
+def test_application_waits_for_a_slow_body(live: Live) -> None:
+    """RFC 9110 section 10.1.1: the read returns when the body is there, however slowly it comes."""
+    recorder = Recorder()
+    live.play(recorder)
+    with live.connect() as client:
+        client.send(HEAD)
+        continued(client)
+        client.drip(BODY)
+        assert client.response().status == 200
+    assert recorder.seen[0].body == BODY
+
+
+def test_client_leaves_in_place_of_the_body(live: Live) -> None:
+    """PEP 3333: a body that never came is no empty body; the read raises, and is the end of it."""
+    raised = threading.Event()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            environ["wsgi.input"].read(-1)
+        except OSError:
+            raised.set()
+            raise
+        start_response("200 OK", [PLAIN])
+        return []
+
+    live.play(application)
+    with live.connect() as client:
+        client.send(HEAD)
+        continued(client)
+        client.send(BODY[:5])
+    assert raised.wait(5)
+
+
+def test_body_that_breaks_after_the_continue(live: Live) -> None:
+    """RFC 9112 section 7.1: a chunked body that breaks is refused, not cut off."""
+    live.play(Recorder())
+    with live.connect() as client:
+        client.send(CHUNKED_HEAD)
+        continued(client)
+        client.send(b"5\r\nhelloXX\r\n0\r\n\r\n")
+        response = client.response()
+        assert response.status == 400
+        assert response.options() == {"close"}
+        assert client.rest() == b""
