@@ -116,14 +116,11 @@ class Ending(Sender):
             reactor.ready.append(self)
 
     def _hang_up(self) -> None:
-        """Close after a complete response.
+        """Close after a complete response, by halves (RFC 9112 section 9.6).
 
-        A socket that is closed with unread input sends a reset, which may destroy the response on
-        its way. So where there may be such input it is thrown away until the client closes.
+        A socket that is closed with unread input, or to which input comes later, sends a reset,
+        which may destroy the response on its way. So input is thrown away until the client closes.
         """
-        if not self.unread:
-            self.close()
-            return
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
@@ -132,7 +129,8 @@ class Ending(Sender):
         self.last_active = time.monotonic()
         self.state = LINGER
         self.reactor.deadlines.schedule(self, self.last_active + LINGER_SECONDS)
-        self.reactor.enqueue(self)
+        if self.unread:
+            self.reactor.enqueue(self)
 
     def _discard(self) -> None:
         """Throw input away until the client closes."""
