@@ -71,23 +71,26 @@ def prepare(peers: Iterable[Peer], *, fresh: bool = False) -> Installed:
     """Bring the environment into being and return it; quick when it is there already."""
     python = choose_python()
     _install_debian(python)
-    installed = Installed(ENV / "bin", {})
     wanted = _wanted(python)
-    if fresh or _read_stamp().get("wanted") != wanted:
-        _build(python, installed)
-        STAMP.write_text(json.dumps({"wanted": wanted, "unavailable": installed.unavailable}))
-    installed.unavailable = dict(_read_stamp().get("unavailable", {}))
+    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    stamp = {} if fresh else _read_stamp()
+    unavailable: dict[str, str] = stamp.get("unavailable", {})
+    if stamp.get("wanted") != wanted:
+        unavailable = {}
+        _build(python, unavailable)
+    if stamp.get("wanted") != wanted or stamp.get("project") != project:
+        unavailable.pop(OURS, None)
+        _pip(unavailable, OURS, "--editable", str(ROOT))
+        record = {"wanted": wanted, "project": project, "unavailable": unavailable}
+        STAMP.write_text(json.dumps(record))
     names = sorted({peer.project for peer in peers} | set(EXTRA))
-    installed.facts = _about(installed.bin / "python", names)
-    return installed
+    return Installed(ENV / "bin", unavailable, _about(ENV / "bin/python", names))
 
 
 def _wanted(python: str) -> list[str]:
-    """List what the environment is made of, for the stamp."""
-    version = _output([python, "-VV"])
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    """List what the environment is made of besides the project itself, for the stamp."""
     packages = [package for group in _groups() for package in group]
-    return [python, version, project, *packages]
+    return [python, _output([python, "-VV"]), *packages]
 
 
 def _groups() -> list[tuple[str, ...]]:
@@ -97,24 +100,23 @@ def _groups() -> list[tuple[str, ...]]:
     return [*groups.values(), *((name,) for name in EXTRA)]
 
 
-def _build(python: str, installed: Installed) -> None:
+def _build(python: str, unavailable: dict[str, str]) -> None:
     print(f"Making {ENV.relative_to(ROOT)} with {python}", flush=True)
     shutil.rmtree(ENV, ignore_errors=True)
     subprocess.run([python, "-m", "venv", str(ENV)], check=True)
     for project, *rest in _groups():
-        _pip(installed, project, project, *rest)
-    _pip(installed, OURS, "--editable", str(ROOT))
+        _pip(unavailable, project, project, *rest)
 
 
-def _pip(installed: Installed, project: str, *arguments: str) -> None:
+def _pip(unavailable: dict[str, str], project: str, *arguments: str) -> None:
     print(f"  installing {project} ... ", end="", flush=True)
     command = [str(ENV / "bin/python"), "-m", "pip", "install", "--quiet", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.lower().startswith("error")]
         reason = (errors or done.stderr.splitlines() or ["pip failed"])[-1].strip()
-        installed.unavailable[project] = reason
-    print(installed.unavailable.get(project, "done"), flush=True)
+        unavailable[project] = reason
+    print(unavailable.get(project, "done"), flush=True)
 
 
 def _install_debian(python: str) -> None:
