@@ -21,11 +21,11 @@ REFUSALS = {
 REASONS = {
     "Host": b"GET / HTTP/1.1\r\n\r\n",
     "Content-Length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: five\r\n\r\n",
-    "Transfer-Encoding": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "transfer": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
     "chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
     "version": b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     "Expect": b"GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n",
-    "method": b"G(T / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "request line": b"G(T / HTTP/1.1\r\nHost: a\r\n\r\n",
 }
 """A word that the log line of each refusal has to have, so that it says why."""
 
