@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import urllib.request
 
 import pytest
 
@@ -145,6 +146,29 @@ class TestServe:
             assert f"http://127.0.0.1:{parent.getsockname()[1]}" in done.stderr
 
 
+def test_serves_for_real(directory):
+    """Without a stand-in: the line with the URL, an answer, SIGTERM, exit code 0."""
+    (directory / "hello.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [b'hello']\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "breezeway", "hello", "--bind", "127.0.0.1:0"],
+        cwd=directory,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            url = server.stderr.readline().split()[-1]
+            with urllib.request.urlopen(url, timeout=DEADLINE) as response:
+                assert response.read() == b"hello"
+            server.terminate()
+            assert server.wait(DEADLINE) == 0
+        finally:
+            server.kill()
+
+
 class TestDemo:
     def test_serves_the_demo(self, tmp_path):
         """`breezeway demo` serves the demo and logs each request."""
@@ -280,6 +304,7 @@ class TestHelp:
         headings = re.findall(r"^(\S.*):$", text, re.MULTILINE)
         assert headings[:3] == ["Applications", "Examples", "Commands"]
         assert {"Where to listen", "Time limits", "Size limits", "Exit status"} <= set(headings)
+        assert re.search(r"^  --version +Show the version", text, re.MULTILINE)
         assert all(len(line) <= 80 for line in text.splitlines())
 
     @pytest.mark.parametrize("args", [("serve", "--help"), ("shop", "--help"), ("demo", "-h")])

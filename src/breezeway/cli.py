@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, NoReturn
 
@@ -55,18 +55,25 @@ def _write_section(formatter: click.HelpFormatter, title: str, text: str) -> Non
     formatter.write(text)
 
 
-class _Command(click.Command):
-    """A command whose help shows the settings by their groups."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        shown = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        for group, params in groupby(shown, _group):
-            with formatter.section(group):
-                formatter.write_dl(filter(None, (param.get_help_record(ctx) for param in params)))
+def _write_options(
+    ctx: click.Context, formatter: click.HelpFormatter, params: Iterable[click.Parameter]
+) -> None:
+    """Show the options under the headings of their groups."""
+    shown = [param for param in params if isinstance(param, click.Option)]
+    for group, members in groupby(shown, _group):
+        with formatter.section(group):
+            formatter.write_dl(filter(None, (option.get_help_record(ctx) for option in members)))
 
 
 def _group(param: click.Option) -> str:
     return param.setting.group if isinstance(param, options.SettingOption) else "Other options"
+
+
+class _Command(click.Command):
+    """A command whose help shows the settings by their groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _write_options(ctx, formatter, self.get_params(ctx))
 
 
 class _Group(click.Group):
@@ -86,7 +93,7 @@ class _Group(click.Group):
         _write_section(formatter, "Applications", APPLICATIONS)
         _write_section(formatter, "Examples", EXAMPLES)
         self.format_commands(ctx, formatter)
-        self.commands["serve"].format_options(ctx, formatter)
+        _write_options(ctx, formatter, [*self.commands["serve"].params, *self.get_params(ctx)])
         _write_section(formatter, "Exit status", EXIT_STATUS)
 
 
