@@ -12,7 +12,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from breezeway.gateway.input import AwaitedInput, Spool
@@ -95,6 +95,7 @@ def awaited(body: bytes) -> Any:
 
 
 @pytest.mark.parametrize("make", [in_memory, on_disk, awaited])
+@example(body=b"hello", operations=[("read", -2)])
 @given(body=BODIES, operations=OPERATIONS)
 @settings(deadline=None)
 def test_every_input_is_like_bytes_io(
