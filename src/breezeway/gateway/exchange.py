@@ -37,7 +37,14 @@ class Transport(Protocol):
     """The way to the client."""
 
     def send(self, *pieces: bytes) -> None:
-        """Send the pieces in one go, or keep them; wait while too much is kept.
+        """Send the pieces in one go; keep what the client does not take yet.
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+
+    def wait_for_room(self) -> None:
+        """Wait while more is kept than the high watermark allows.
 
         Raises:
             ClientGone: nobody will read it.
@@ -154,7 +161,8 @@ class Exchange:
             TypeError: `data` is not bytes.
             ClientGone: nobody will read it.
         """
-        self._check_block(data)
+        if not isinstance(data, bytes):
+            raise TypeError(f"write() takes bytes, not {type(data).__name__}")
         if data:
             self._emit(data, None)
 
@@ -170,8 +178,11 @@ class Exchange:
 
     def _respond(self, result: Iterable[bytes], environ: Environ) -> None:
         """Send a result of any kind."""
-        if result is None:
-            raise ApplicationFault("the application returned None instead of an iterable of bytes")
+        if not hasattr(result, "__iter__") and not hasattr(result, "__getitem__"):
+            kind = type(result).__name__
+            raise ApplicationFault(
+                f"the application returned {kind}, which is no iterable of bytes"
+            )
         try:
             if isinstance(result, list | tuple):
                 self._send_blocks(result)
@@ -319,6 +330,7 @@ class Exchange:
         if not self.started:
             self._begin(total, block)
         elif self.head is not None and not self._bodiless(self.head):
+            self._transport.wait_for_room()
             pieces = self._framed(block)
             if len(block) <= COPY_BYTES:
                 self._transport.send(b"".join(pieces))

@@ -58,4 +58,4 @@ CHUNK_LINE: Final = re.compile(
 
 # status-line = HTTP-version SP status-code SP [ reason-phrase ]           RFC 9112 section 4
 # PEP 3333 hands over status-code and reason-phrase in one string.
-STATUS: Final = re.compile(r"([1-9][0-9]{2}) [\t\x20-\x7e\x80-\xff]*")
+STATUS: Final = re.compile(r"([1-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*")

@@ -100,7 +100,7 @@ class Parser:
         pieces it comes.
 
         Raises:
-            ProtocolError: 400 bare LF or no request line, 414, 431.
+            ProtocolError: 400 bare LF or bad request line, 414, 431, 501, 505.
         """
         start = leading_empty_line(data)
         if data.startswith(b"\r\n", start):
@@ -109,8 +109,11 @@ class Parser:
         seen = end + 4 if end >= 0 else len(data)
         line_stop = start + self.limits.request_line + 2
         head_stop = start + self.limits.head
+        line_end = data.find(b"\r\n", start, line_stop)
+        if 0 <= line_end >= scanned - 1:  # it is complete for the first time
+            self._request_line(bytes(data[start:line_end]))
         refusal = None
-        if len(data) >= line_stop and data.find(b"\r\n", start, line_stop) < 0:
+        if len(data) >= line_stop and line_end < 0:
             refusal = ProtocolError(414, f"request line is over {self.limits.request_line} bytes")
             seen = line_stop
         elif seen > head_stop or (end < 0 and seen == head_stop):

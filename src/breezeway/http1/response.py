@@ -26,6 +26,7 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-connection",
         "te",
         "trailer",
+        "trailers",
         "transfer-encoding",
         "upgrade",
     ]
@@ -155,7 +156,7 @@ def _status_code(status: str) -> int:
         raise TypeError(f"the status must be a str, not {type(status).__name__}")
     match = STATUS.fullmatch(status)
     if match is None or int(match[1]) < _FIRST_FINAL:
-        raise ValueError(f"the status must be like '200 OK', from 200 on, not {status!r}")
+        raise ValueError(f"the status must be like '200 OK', from 200 to 599, not {status!r}")
     return int(match[1])
 
 
@@ -190,10 +191,10 @@ def early_hints(headers: Headers) -> bytes:
     return "".join(["HTTP/1.1 103 Early Hints\r\n", *fields, "\r\n"]).encode("latin-1")
 
 
-def plain_answer(status: int, text: str, ending: bytes) -> bytes:
+def plain_answer(status: int, text: str, ending: bytes, *, bodiless: bool = False) -> bytes:
     """Build a whole response of the server's own: plain text, and the connection closes.
 
-    `ending` is `Encoder.ending`.
+    `ending` is `Encoder.ending`; `bodiless` answers a HEAD.
     """
     phrase = PHRASES[status]
     body = f"{status} {phrase}\n{text}\n".encode("latin-1", "replace")
@@ -201,4 +202,4 @@ def plain_answer(status: int, text: str, ending: bytes) -> bytes:
         f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n"
     )
-    return head.encode("latin-1") + ending + body
+    return head.encode("latin-1") + ending + (b"" if bodiless else body)

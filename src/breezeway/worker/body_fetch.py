@@ -6,18 +6,21 @@ import threading
 from typing import IO
 
 from breezeway.gateway.failure import ClientGone
+from breezeway.http1.errors import ProtocolError
 
 
 class BodyFetch:
     """One body that a client sends after `100 Continue`."""
 
-    __slots__ = ("_body", "_done", "_error", "asked")
+    __slots__ = ("_body", "_done", "_error", "asked", "refusal")
 
     def __init__(self) -> None:
         self._done = threading.Lock()
         self._done.acquire()
         self._body: IO[bytes] | None = None
         self._error: ClientGone | None = None
+        self.refusal: ProtocolError | None = None
+        """Why the body is refused: what the client gets unless the application has answered."""
         self.asked = False
         """The application has asked for the body."""
 
@@ -33,7 +36,9 @@ class BodyFetch:
             raise self._error or ClientGone("the request body did not come")
         return self._body
 
-    def finish(self, body: IO[bytes] | None, error: ClientGone | None) -> None:
+    def finish(
+        self, body: IO[bytes] | None, error: ClientGone | None, refusal: ProtocolError | None
+    ) -> None:
         """Give the body, or the reason why there is none."""
-        self._body, self._error = body, error
+        self._body, self._error, self.refusal = body, error, refusal
         self._done.release()

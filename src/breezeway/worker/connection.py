@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.exchange import Exchange
 from breezeway.gateway.failure import ClientGone
-from breezeway.gateway.input import AwaitedInput
+from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput
 from breezeway.gateway.types import Environ, Headers
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, Head
@@ -70,6 +70,7 @@ class Connection(Ending):
     """One client."""
 
     __slots__ = (
+        "_body",
         "_environ",
         "_remote",
         "exchange",
@@ -91,9 +92,11 @@ class Connection(Ending):
         self.head: Head | None = None  # the last one, if it may serve again
         self.intake: Intake | None = None  # of a request that did not come at one go
         self.exchange: Exchange | None = None  # the current one, or the last
+        self._body: IO[bytes] | None = None  # of the current request, if it is to be closed
         self.fetch: BodyFetch | None = None  # of a body that the client holds back
         reactor.targets[self.fd] = self
-        reactor.deadlines.schedule(self, self.last_active + MEMO_SECONDS)
+        first_look = min(MEMO_SECONDS, reactor.settings.keep_alive_timeout)
+        reactor.deadlines.schedule(self, self.last_active + first_look)
         reactor.poller.add(self.fd)
 
     # --- events: for the holder of the baton --------------------------------------------------
@@ -227,7 +230,7 @@ class Connection(Ending):
         """Go on with a complete request; `received` is the size of the last piece of it."""
         self.unread = self.half_closed or bool(intake) or received >= RECEIVE_BYTES
         if self.state == AWAITED:
-            self._deliver(fill_environ(request)["wsgi.input"], None)
+            self._deliver(request.body, None)
             return True
         head = request.head
         self._own(head.environ)
@@ -237,6 +240,7 @@ class Connection(Ending):
         if request.body is None:
             self.intake = intake
             return self._answer_before_body(head, intake)
+        self._body = request.body if request.body is not EMPTY_INPUT else None
         return self._answer(fill_environ(request), head.flags)
 
     def _own(self, environ: Environ) -> None:
@@ -298,8 +302,8 @@ class Connection(Ending):
 
     def _on_eof(self) -> bool:
         """Act on the client's end of input."""
-        if self.state == BODY:
-            self._refuse(ProtocolError(400, "the request body was cut short"))
+        if self.state in (HEAD, BODY):
+            self._refuse(ProtocolError(400, "the request was cut short"))
         else:
             self._lose()
         return True
@@ -372,12 +376,18 @@ class Connection(Ending):
         exchange.flags = flags
         return body
 
-    def _deliver(self, body: IO[bytes] | None, error: ClientGone | None) -> None:
+    def _deliver(
+        self,
+        body: IO[bytes] | None,
+        error: ClientGone | None,
+        refusal: ProtocolError | None = None,
+    ) -> None:
         """Give the body, or the reason why there is none, to the thread that waits for it."""
-        self.gone = error is not None
+        self._body = body
+        self.gone = error is not None and refusal is None
         self.state = BUSY
         if self.fetch is not None:
-            self.fetch.finish(body, error)
+            self.fetch.finish(body, error, refusal)
 
     # --- the end of a response -------------------------------------------------------------------
 
@@ -398,22 +408,28 @@ class Connection(Ending):
                 self.send(response)
             except ClientGone:
                 exchange.aborted = True
-        if self.fetch is not None:
-            self._end_fetch(self.fetch)
+        if self._body is not None:  # a temporary file must not wait for the garbage collector
+            self._body.close()
+            self._body = None
+        refusal = self._end_fetch(self.fetch) if self.fetch is not None else None
         if reactor.access_log is not None:
             duration = time.monotonic() - self.last_active
             reactor.access_log.record(self.peer, environ, exchange, duration)
+        if refusal is not None and not exchange.started:
+            self._last_words(plain_answer(refusal.status, refusal.reason, reactor.encoder.ending))
+            return
         if exchange.aborted or self.gone:
             self._abort()
             return
         self._settle(close=bool(exchange.flags & CLOSE) or reactor.stopping)
 
-    def _end_fetch(self, fetch: BodyFetch) -> None:
-        """Close the account of a body that the client held back."""
+    def _end_fetch(self, fetch: BodyFetch) -> ProtocolError | None:
+        """Close the account of a body that the client held back; return why it was refused."""
         self.fetch = None
         self.unread = self.unread or not fetch.asked
         with self.reactor.mutex:
             self.reactor.awaited_bodies -= 1
+        return fetch.refusal
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that cannot be served as it stands, and close."""
@@ -421,9 +437,11 @@ class Connection(Ending):
         reactor.counters[f"refused.{error.status}"] += 1
         logger.warning("%s refused with %d: %s", self.peer, error.status, error.reason)
         if self.state == AWAITED:
-            self._deliver(None, ClientGone(f"the request body is refused: {error.reason}"))
+            self._deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:
-            self._last_words(plain_answer(error.status, error.reason, reactor.encoder.ending))
+            bodiless = self.intake is not None and self.intake.method_head
+            ending = reactor.encoder.ending
+            self._last_words(plain_answer(error.status, error.reason, ending, bodiless=bodiless))
 
     def forget_request(self) -> None:
         """Let go of everything about the last request and what was received of the next."""

@@ -27,7 +27,17 @@ class Request(NamedTuple):
 class Intake:
     """The input of one connection."""
 
-    __slots__ = ("_body", "_buffer", "_head", "_memory", "_parser", "_scanned", "_spool", "started")
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_head",
+        "_memory",
+        "_parser",
+        "_scanned",
+        "_spool",
+        "method_head",
+        "started",
+    )
 
     def __init__(self, parser: Parser, body_memory: int) -> None:
         """`body_memory`: how much of a body is kept in memory, in bytes."""
@@ -38,6 +48,8 @@ class Intake:
         self._head: Head | None = None  # whose body is being collected
         self._body: Body | None = None
         self._spool: Spool | None = None
+        self.method_head = False
+        """The current request is a HEAD: what answers it has no body."""
         self.started = 0.0
         """When the first byte of the current head came, in monotonic seconds; 0: not yet."""
 
@@ -59,6 +71,7 @@ class Intake:
         """
         if self._body is None:
             self._buffer += data
+            self.method_head = self._buffer.startswith((b"HEAD ", b"\r\nHEAD "))
             end = self._parser.head_end(self._buffer, self._scanned) if self._buffer else 0
             if not end:
                 self._scanned = len(self._buffer)

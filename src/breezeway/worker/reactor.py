@@ -24,15 +24,18 @@ from breezeway.observe.access_log import AccessLog
 from breezeway.semantics.dates import http_date
 from breezeway.worker.baton import Baton
 from breezeway.worker.connection import Connection
-from breezeway.worker.deadlines import Deadlines
+from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
 from breezeway.worker.sender import Sender
 
 logger = logging.getLogger("breezeway.worker")
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = SLOT_SECONDS
 """How often the Date field is renewed and the deadlines are looked at."""
+
+RETRY_SECONDS = 1.0
+"""After so long the server tries to accept again, when there was no room for a connection."""
 
 ACCEPT_BATCH = 64
 """Connections accepted at one go; the others wait for their turn in the kernel's backlog."""
@@ -128,6 +131,7 @@ class Reactor:
             for listener in listeners
         ]
         self._accepting = False
+        self._accept_again = 0.0
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._next_tick = 0.0
 
@@ -197,11 +201,10 @@ class Reactor:
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK_SECONDS
-        # The wall clock's own second begins somewhere within ours.
         self.encoder.set_date(http_date(time.time()))
         self.deadlines.advance(now)
         self.baton.expire(now)
-        if not self._accepting and not self.stopping:
+        if not self._accepting and not self.stopping and now >= self._accept_again:
             self._resume_accepting()
 
     def enqueue(self, connection: Sender) -> None:
@@ -232,6 +235,7 @@ class Reactor:
             return
         self.counters["accept.paused"] += 1
         logger.error("cannot accept connections: %s; trying again every second", error.strerror)
+        self._accept_again = self.now + RETRY_SECONDS
         self._stop_accepting()
 
     # --- the end -----------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class Sender:
         """When a byte last came or went, or a response ended; monotonic seconds."""
 
     def send(self, *pieces: bytes) -> None:
-        """Send the pieces in one go, or keep them; wait while too much is kept.
+        """Send the pieces in one go; keep what the client does not take yet.
 
         Raises:
             ClientGone: nobody will read it.
@@ -63,14 +63,10 @@ class Sender:
         outbox = self.outbox
         if outbox is None:
             kept = self._try_to_send(pieces)
-            if not kept:
-                return
-            outbox = Outbox()
-            self._keep(outbox, kept)
+            if kept:
+                self._keep(Outbox(), kept)
         else:
             self._keep(outbox, [memoryview(piece) for piece in pieces])
-        if outbox.size > self.reactor.settings.high_watermark:
-            self._wait_for_room(outbox)
 
     def send_file(self, head: bytes, file_range: FileRange) -> None:
         """Send a head and then a part of a file, which may be closed as soon as this returns.
@@ -136,9 +132,16 @@ class Sender:
         outbox.clear()
         outbox.make_room()
 
-    def _wait_for_room(self, outbox: Outbox) -> None:
-        """Wait for a client that is too far behind."""
+    def wait_for_room(self) -> None:
+        """Wait for a client that is further behind than the high watermark.
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+        outbox = self.outbox
         reactor = self.reactor
+        if outbox is None or outbox.size <= reactor.settings.high_watermark:
+            return
         timeout = reactor.settings.send_timeout
         reactor.baton.step_aside(self)
         with outbox.lock:
