@@ -32,6 +32,14 @@ class EmptyInput(io.BytesIO):
         raise io.UnsupportedOperation("wsgi.input cannot be written to")
 
 
+class BodyFile(io.BufferedRandom):
+    """A body in a temporary file, which reads as one in memory does."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most `size` bytes, all that is left when it is negative or None."""
+        return super().read(-1 if size is None or size < 0 else size)
+
+
 class Spool:
     """Collects a body: in memory up to a bound, then in a temporary file, which has no name."""
 
@@ -59,7 +67,8 @@ class Spool:
 
         memory = self._file
         memory.seek(0)
-        self._file = TemporaryFile(prefix="breezeway-body-")  # noqa: SIM115 - wsgi.input, later
+        # The file is closed by whoever closes what `finish` has returned.
+        self._file = BodyFile(TemporaryFile(buffering=0, prefix="breezeway-body-"))  # noqa: SIM115
         while block := memory.read(io.DEFAULT_BUFFER_SIZE):
             self._file.write(block)
 

@@ -146,7 +146,7 @@ class Connection(Ending):
         if token is not self:  # this thread had lost the baton, and has just taken it from another
             self._finish_apart(environ, response)
             return True
-        if response and reactor.access_log is None and not self.unread:
+        if response and reactor.access_log is None and not self.unread and self._body is None:
             try:
                 sent = self._send(response)
             except OSError:
