@@ -8,6 +8,7 @@ find the framing.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,7 +19,9 @@ HELLO = b"Hello, world!\n"
 LARGE = b"0123456789abcdef" * 6400  # 100 KiB
 BLOCK = b"x" * 1023 + b"\n"
 BLOCK_COUNT = 10
-BLOCK_PAUSE = 0.02  # seconds between two blocks of `/slow`, which only the check asks for
+LATE_BLOCK = b"!" * 1023 + b"\n"
+BLOCK_LIMIT = 1.0  # seconds in which the client must confirm a block, for the check
+BLOCK_LOOK = 0.001  # seconds between two looks for that
 SLEEP = 0.005  # seconds in `sleep`
 BESIDE = 0.05  # seconds of `/burn` (thread CPU time) and of `/nap` (wall time)
 LONG_BURN = 2.0  # seconds of `/burn-long`, thread CPU time
@@ -56,18 +59,33 @@ def large(environ: Environ, start_response: Any) -> Iterable[bytes]:
 
 
 def blocks(environ: Environ, start_response: Any) -> Iterable[bytes]:
-    """Generate ten blocks of 1 KiB without a length; below `/slow`, with a pause before each.
+    """Generate ten blocks of 1 KiB without a length.
 
-    It starts the response before it returns the generator, as frameworks do.
+    It starts the response before it returns the generator, as frameworks do. A query string is for
+    the check: see `_confirmed_blocks`.
     """
     start_response("200 OK", [PLAIN])
-    return _ten_blocks(BLOCK_PAUSE if environ["PATH_INFO"] == "/slow" else 0.0)
+    confirmations = environ.get("QUERY_STRING")
+    return _confirmed_blocks(confirmations) if confirmations else _ten_blocks()
 
 
-def _ten_blocks(pause: float) -> Iterator[bytes]:
+def _ten_blocks() -> Iterator[bytes]:
     for _ in range(BLOCK_COUNT):
-        if pause:
-            time.sleep(pause)
+        yield BLOCK
+
+
+def _confirmed_blocks(path: str) -> Iterator[bytes]:
+    """Yield a block only when the client has the one before, and other blocks if it does not come.
+
+    The client puts a byte into the file at `path` for each block that it has received.
+    """
+    for number in range(BLOCK_COUNT):
+        deadline = time.monotonic() + BLOCK_LIMIT
+        while os.path.getsize(path) < number:
+            if time.monotonic() > deadline:
+                yield LATE_BLOCK * (BLOCK_COUNT - number)
+                return
+            time.sleep(BLOCK_LOOK)
         yield BLOCK
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import tempfile
 
 import apps
 from client import Connection, Response
@@ -14,7 +14,6 @@ TIMEOUT = 5.0  # seconds for one answer
 BODY_LIMIT = 60  # characters of a wrong value that are shown
 CLOSE_TIMEOUT = 2.0  # seconds for the server to close after `Connection: close`
 MOST_CONNECTIONS = 64  # that are opened by the check
-STREAM_ATTEMPTS = 3  # a busy machine may merge two arrivals, a server that buffers always does
 
 
 class WrongError(Exception):
@@ -98,23 +97,28 @@ def _check_every_connection(scenario: Scenario, port: int) -> None:
 
 
 def _check_streaming(scenario: Scenario, port: int) -> None:
-    """Let the application pause before each block, and see that each is there before the next.
+    """Confirm each block to the application, which waits for that before it makes the next.
 
-    Ten blocks come after ten pauses. A server that sends a block only once it has the next one
-    joins the last two, and shows nine; one that collects shows fewer.
+    So nothing depends on how fast the machine is. A server that keeps a block back, be it only
+    until the next one is there, makes the application give up and answer other blocks.
     """
-    request = scenario.request(port, "/slow")
-    most = 0
-    for _ in range(STREAM_ATTEMPTS):
+    with tempfile.NamedTemporaryFile("wb", buffering=0) as confirmations:
+        confirmed = 0
+
+        def confirm(length: int) -> None:
+            nonlocal confirmed
+            while confirmed < length // len(apps.BLOCK):
+                confirmations.write(b".")
+                confirmed += 1
+
+        request = scenario.request(port, f"/?{confirmations.name}")
         with Connection(port, TIMEOUT) as connection:
-            response = connection.ask(request)
-        check_response(scenario, response)
-        times = [0.0, *(seconds for seconds, _ in response.arrivals)]
-        pauses = sum(b - a > apps.BLOCK_PAUSE / 2 for a, b in itertools.pairwise(times))
-        most = max(most, pauses)
-        if most >= apps.BLOCK_COUNT:
-            return
-    raise WrongError(f"buffers the blocks ({apps.BLOCK_COUNT} blocks came in {most} parts)")
+            body = connection.ask(request, watch=confirm).body
+    if apps.LATE_BLOCK in body:
+        sent = body.count(apps.BLOCK)
+        raise WrongError(f"buffers the blocks ({sent} of {apps.BLOCK_COUNT} made, none sent)")
+    if body != scenario.answer:
+        raise WrongError(f"wrong: body of {len(body)} bytes when streamed")
 
 
 def _expect(what: str, value: object, wanted: object) -> None:

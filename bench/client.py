@@ -1,4 +1,4 @@
-"""A raw-socket HTTP/1.1 client that notes when each part of a body arrived.
+"""A raw-socket HTTP/1.1 client that shows a body while it arrives.
 
 It is strict about what it needs (status line, framing) and lets the rest through as it came, so
 that the check sees what the server really sent.
@@ -10,8 +10,8 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 
 HOST = "127.0.0.1"
@@ -20,14 +20,13 @@ RECEIVE = 65536
 
 @dataclass
 class Response:
-    """One response as it came; `arrivals` are (seconds since sending, bytes of body so far)."""
+    """One response as it came; `framing` is what ends the body: length, chunked or close."""
 
     version: str
     status: int
     headers: dict[str, str]
     body: bytes = b""
-    framing: str = "none"
-    arrivals: list[tuple[float, int]] = field(default_factory=list)
+    framing: str = ""
 
     @property
     def closes(self) -> bool:
@@ -41,7 +40,6 @@ class Connection:
     def __init__(self, port: int, timeout: float) -> None:
         self.socket = socket.create_connection((HOST, port), timeout)
         self._buffer = bytearray()
-        self._asked = 0.0
 
     def __enter__(self) -> Connection:
         return self
@@ -60,9 +58,11 @@ class Connection:
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
-    def ask(self, request: bytes) -> Response:
-        """Send the request and return the whole response; `ValueError` when it is malformed."""
-        self._asked = time.perf_counter()
+    def ask(self, request: bytes, watch: Callable[[int], None] | None = None) -> Response:
+        """Send the request and return the whole response; `ValueError` when it is malformed.
+
+        `watch` is called with the length of the body so far, each time that some of it has come.
+        """
         self.socket.sendall(request)
         response = self._head()
         length = response.headers.get("content-length")
@@ -78,7 +78,8 @@ class Connection:
         body = bytearray()
         for part in parts:
             body += part
-            response.arrivals.append((time.perf_counter() - self._asked, len(body)))
+            if watch:
+                watch(len(body))
         response.body = bytes(body)
         return response
 

@@ -28,15 +28,14 @@ DEBIAN_PYTHON = "/usr/bin/python3"
 OLDEST = (3, 11)
 
 ABOUT = """
-import json, platform, sysconfig
+import json, platform
 from importlib import metadata
 names = json.loads({names!r})
 have = {{d.name.lower(): d.version for d in metadata.distributions()}}
-flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
 print(json.dumps({{
     "python": platform.python_version(),
     "implementation": platform.python_implementation(),
-    "optimized build": "--enable-optimizations" in flags,
+    "compiler": platform.python_compiler(),
     "versions": {{n: have[n.lower()] for n in names if n.lower() in have}},
 }}))
 """

@@ -2,8 +2,8 @@
 
 A sample is a plain mapping of figures, so that medians and files need to know nothing of them:
 
-load    rate, user_us, kernel_us, cpu_us (both), p50_ms, p99_ms, busy, client_busy, errors,
-        beside_rate
+load    rate, user_us, kernel_us, cpu_us (both), p50_ms, p99_ms, errors, beside_rate, and shares of
+        a core: busy (the server), client_busy (wrk), other_work (neither, on the server's core)
 start   start_ms, rss, pss, uss, worker_rss (bytes)
 idle    per_connection, uss_per_connection, rss, pss, uss, worker_rss (bytes)
 soak, burn: see soak.py
@@ -24,7 +24,7 @@ from client import Beside, Connection
 from peers import Launch, Peer
 from results import Sample
 from scenarios import Kind, Scenario
-from server import Server, ServerError, free_port
+from server import Server, ServerError, core_time, free_port
 
 WARM_REQUESTS = 500
 WARM_LIMIT = 0.3  # seconds of warming up at most
@@ -159,9 +159,9 @@ def _load_sample(scenario: Scenario, server: Server, request: bytes, seconds: in
             beside = stack.enter_context(Beside(server.port, aside, BESIDE_CLIENTS, TIMEOUT))
             time.sleep(BESIDE_HEAD_START)
         answered = beside.answered if beside else 0
-        before = server.cpu()
+        before, core_before = server.cpu(), core_time()
         done = load.run(server.port, request, scenario.connections, seconds)
-        used = server.cpu().since(before)
+        used, core_used = server.cpu().since(before), core_time() - core_before
         answered = beside.answered - answered if beside else 0
     if not server.alive():
         raise RefusedError(f"died under load: {server.last_words()}")
@@ -175,10 +175,11 @@ def _load_sample(scenario: Scenario, server: Server, request: bytes, seconds: in
         "rate": done.requests / done.seconds,
         "user_us": user_us,
         "kernel_us": kernel_us,
-        "cpu_us": user_us + kernel_us,
+        "cpu_us": used.exact / done.requests * 1e6,
         "p50_ms": done.p50,
         "p99_ms": done.p99,
-        "busy": (used.user + used.kernel) / done.seconds,
+        "busy": used.exact / done.seconds,
+        "other_work": max(0.0, core_used - used.exact) / done.seconds,
         "client_busy": done.client_cpu / done.seconds,
         "errors": done.socket_errors,
         "beside_rate": answered / done.seconds,

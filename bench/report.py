@@ -156,7 +156,7 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in lines)
 
 
-def machine(installed: Facts, rounds: int, seconds: int) -> Facts:
+def machine(installed: Facts, rounds: int, seconds: int, results: Results) -> Facts:
     """Return what a reader must know to compare these figures with others."""
     model = ""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -174,6 +174,7 @@ def machine(installed: Facts, rounds: int, seconds: int) -> Facts:
         **installed,
         "rounds": rounds,
         "seconds for each measurement": seconds,
+        "other work on the server's core": f"{results.other_work():.1%}",
     }
 
 

@@ -61,3 +61,14 @@ class Results:
         a, b = ranked[ours].samples, ranked[theirs].samples
         quotients = [a[n][figure] / b[n][figure] for n in a if n in b and b[n][figure]]
         return median(quotients) if quotients else None
+
+    def other_work(self) -> float:
+        """Return the median share of the server's core that went to something else."""
+        shares = [
+            sample["other_work"]
+            for outcomes in self.outcomes.values()
+            for outcome in outcomes.values()
+            for sample in outcome.samples.values()
+            if "other_work" in sample
+        ]
+        return median(shares) if shares else 0.0

@@ -27,6 +27,7 @@ RESULTS = HERE / "results"
 CHART = HERE.parent / "docs" / "bench.svg"
 ROUNDS = 5
 SECONDS = 3
+QUIET = 0.03  # share of the server's core that other work may take before we warn
 OVERHEAD = 2.0  # seconds around a measurement, for the first estimate of the time left
 
 
@@ -60,8 +61,12 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nStopped; this is what was measured so far.")
         whole = False
-    facts = report.machine(installed.facts, options.rounds, options.seconds)
+    facts = report.machine(installed.facts, options.rounds, options.seconds, results)
     _tell(chosen_scenarios, results)
+    if results.other_work() > QUIET:
+        print(
+            f"\nOther work took {results.other_work():.0%} of the server's core: compare CPU time."
+        )
     report.write(RESULTS, chosen_scenarios, results, facts)
     picture = chart.draw(chosen_scenarios, results, _subtitle(facts))
     (RESULTS / "latest.svg").write_text(picture)

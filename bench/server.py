@@ -1,8 +1,8 @@
 """One server process tree: started on its own core, asked for CPU time and memory, stopped.
 
 The tree is a session of its own, so that every process in it is found in /proc by the session's
-number, whoever its parent is. CPU time is utime and stime of /proc/PID/stat: the sum is exact to a
-clock tick (10 ms), the split between user and kernel is the kernel's own sampling.
+number, whoever its parent is. CPU time is what the scheduler counted for its threads, exact to the
+nanosecond; how it splits into user and kernel is what the kernel sampled for utime and stime.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 START_LIMIT = 20.0  # seconds from spawn to the first answer
 CONNECT_PAUSE = 0.0005  # seconds between two attempts to connect
 STOP_GRACE = 1.0  # seconds from SIGTERM to SIGKILL
+SAMPLE_SLACK = 3 * TICK  # by which sampled and exact time may differ
 ANSWER_LIMIT = 5.0  # seconds for the first answer once connected
 
 _STAT_SESSION = 3  # fields of /proc/PID/stat counted from the one after the name
@@ -34,14 +35,24 @@ _STAT_STIME = 12
 
 
 class Cpu(NamedTuple):
-    """CPU time of a process tree, in seconds."""
+    """CPU time of a process tree in seconds: sampled user and kernel time, and the exact sum."""
 
     user: float
     kernel: float
+    exact: float
 
     def since(self, earlier: Cpu) -> Cpu:
-        """Return what was used between `earlier` and this."""
-        return Cpu(self.user - earlier.user, self.kernel - earlier.kernel)
+        """Return what was used from `earlier` until now, with a split that adds up to the sum.
+
+        A thread that ended took its exact time along; then the sampled sum is larger, and counts.
+        """
+        user, kernel = self.user - earlier.user, self.kernel - earlier.kernel
+        sampled = user + kernel
+        exact = self.exact - earlier.exact
+        if exact < sampled - SAMPLE_SLACK:
+            exact = sampled
+        share = user / sampled if sampled else 0.5
+        return Cpu(exact * share, exact * (1 - share), exact)
 
 
 class Memory(NamedTuple):
@@ -61,6 +72,14 @@ def cores() -> tuple[int, int]:
     """Return the core for the server and the one for its clients; the same if there is but one."""
     usable = sorted(_ALL_CORES)
     return usable[0], usable[-1]
+
+
+def core_time() -> float:
+    """Return the seconds for which the server's core has been busy, with whatever."""
+    name = f"cpu{cores()[0]} "
+    line = next(line for line in _read(Path("/proc/stat")).splitlines() if line.startswith(name))
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) * TICK
 
 
 def pin_clients() -> None:
@@ -146,11 +165,13 @@ class Server:
 
     def cpu(self) -> Cpu:
         """Return the CPU time of all its processes until now."""
-        user = kernel = 0
-        for _, stat in self._processes():
+        user = kernel = nanoseconds = 0
+        for pid, stat in self._processes():
             user += int(stat[_STAT_UTIME])
             kernel += int(stat[_STAT_STIME])
-        return Cpu(user * TICK, kernel * TICK)
+            for schedstat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                nanoseconds += int((_read(schedstat) or "0").split()[0])
+        return Cpu(user * TICK, kernel * TICK, nanoseconds / 1e9)
 
     def memory(self) -> Memory:
         """Return the memory of all its processes now."""
