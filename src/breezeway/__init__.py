@@ -1,3 +1,41 @@
 """Breezeway: the whole way of WSGI (PEP 3333) in pure Python."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from breezeway.simple_server import SimpleServer
+
 __version__ = "0.1.0.dev0"
+
+__all__ = ["__version__", "make_server", "serve"]
+
+
+def serve(
+    application: Any, bind: str | tuple[str, ...] = "127.0.0.1:8000", **settings: Any
+) -> None:
+    """Serve a WSGI application until Ctrl-C or SIGTERM, then finish the requests in flight.
+
+    `bind` is one address or several, as `--bind` takes them; every other setting can be given by
+    its name, such as `threads=16` (`breezeway.config.settings`; sizes in bytes, times in seconds).
+    What cannot be bound is told on standard error and ends the program, as on the command line.
+
+    Raises:
+        ValueError: a setting has a value that it cannot have.
+    """
+    from breezeway import serving
+
+    serving.serve(application, bind, **settings)
+
+
+def make_server(host: str, port: int, app: Any, **settings: Any) -> SimpleServer:
+    """Make a server as `wsgiref.simple_server.make_server` does; `serve_forever` runs it.
+
+    Raises:
+        ValueError: a setting has a value that it cannot have.
+        breezeway.errors.BindError: the address cannot be had.
+    """
+    from breezeway.simple_server import SimpleServer
+
+    return SimpleServer(host, port, app, **settings)

@@ -7,17 +7,15 @@ mistake ends in `main`, which prints it as a sentence or two and chooses the exi
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, NoReturn
 
 import click
 
-from breezeway import __version__
+from breezeway import __version__, terminal
 from breezeway.config import options
-from breezeway.config.settings import Settings
 from breezeway.errors import UserError
 
 INTERRUPTED = 130
@@ -100,37 +98,19 @@ class _Group(click.Group):
 def serve(application: str, **given: Any) -> int:
     """Serve the application that is named on the command line; return the exit status."""
     settings = options.settings(given)
-    from breezeway import importer
+    from breezeway import importer, serving
 
-    return _run(importer.load(application, settings.app_dir), application, settings)
+    loaded = importer.load(application, settings.app_dir)
+    return serving.serve_settings(loaded, settings, application)
 
 
 def demo(**given: Any) -> int:
     """Serve the demo; return the exit status."""
     settings = options.settings(given, **DEMO_DEFAULTS)
+    from breezeway import serving
     from breezeway.demo import application
 
-    return _run(application, "the demo", settings)
-
-
-def _run(application: Callable[..., Any], name: str, settings: Settings) -> int:
-    from breezeway.observe import logs
-    from breezeway.worker import listener, process
-
-    listeners = listener.bind_all(settings)
-    try:
-        logs.configure(settings.log_level)
-        for each in listeners:
-            _say(f"Serving {name} on {click.style(each.url, fg='green', bold=True)}")
-        return process.run(application, listeners, settings)
-    finally:
-        for each in listeners:
-            each.close()
-
-
-def _say(text: str) -> None:
-    # None lets click decide: colour on a terminal, none elsewhere. https://no-color.org
-    click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
+    return serving.serve_settings(application, settings, "the demo")
 
 
 cli = click.version_option(__version__, message="Breezeway %(version)s")(
@@ -164,17 +144,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(cli.main(args, prog_name="breezeway", standalone_mode=False))
     except UserError as error:
-        _say(error.detail + _complaint(error.message, error.hint))
-        sys.exit(error.exit_code)
+        terminal.fail(error)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         command = context.command_path if context else "breezeway"
-        _say(_complaint(error.format_message(), f"'{command} --help' explains."))
+        hint = f"'{command} --help' explains."
+        terminal.say(terminal.complaint(error.format_message(), hint))
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(INTERRUPTED)
-
-
-def _complaint(message: str, hint: str) -> str:
-    text = f"breezeway: {click.style('error:', fg='red', bold=True)} {message}"
-    return f"{text}\n{click.style('hint:', bold=True)} {hint}" if hint else text

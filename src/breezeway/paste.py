@@ -14,7 +14,6 @@ with `port` is the form that every Paste server knows. If the ini file sets logg
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,7 +46,9 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callabl
     settings = _or_exit(read, local_conf)
 
     def serve(application: Application) -> None:
-        if status := _or_exit(run, application, settings):
+        from breezeway.serving import serve_settings
+
+        if status := _or_exit(serve_settings, application, settings):
             raise SystemExit(status)
 
     return serve
@@ -58,25 +59,6 @@ def server_runner(
 ) -> None:
     """Serve `application` until it is stopped (paste.server_runner)."""
     server_factory(global_conf, **local_conf)(application)
-
-
-def run(application: Application, settings: Settings) -> int:
-    """Serve until a signal stops it; return the exit status."""
-    import click
-
-    from breezeway.observe import logs
-    from breezeway.worker import listener, process
-
-    listeners = listener.bind_all(settings)
-    try:
-        if not logging.getLogger(logs.ROOT).hasHandlers():
-            logs.configure(settings.log_level)
-        for each in listeners:
-            click.echo(f"Serving on {each.url}", err=True)
-        return process.run(application, listeners, settings)
-    finally:
-        for each in listeners:
-            each.close()
 
 
 def read(section: Mapping[str, str]) -> Settings:

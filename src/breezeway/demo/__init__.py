@@ -5,6 +5,6 @@ that a server does: the environ it makes, a body it collects, blocks it sends on
 a failure, a slow request beside fast ones.
 """
 
-from breezeway.demo.application import application
+from breezeway.demo.routes import application
 
 __all__ = ["application"]

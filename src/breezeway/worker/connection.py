@@ -31,20 +31,19 @@ from breezeway.gateway.types import Environ, Headers
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, Head
 from breezeway.http1.response import CONTINUE, plain_answer
+from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch
 from breezeway.worker.ending import (
     AWAITED,
     BODY,
     BODY_RECEIVE_BYTES,
     BUSY,
-    BUSY_LOOK_SECONDS,
     CLOSED,
     DRAIN,
     DRAIN_CLOSE,
     HEAD,
     IDLE,
     LINGER,
-    LINGER_SECONDS,
     READ_TURNS,
     Ending,
 )
@@ -61,9 +60,6 @@ RECEIVE_BYTES: Final = 8 * 1024
 
 MEMO_BYTES: Final = 4 * 1024
 """A larger head is not kept for the next request: it is rare, and an idle connection pays for it."""
-
-MEMO_SECONDS: Final = 5.0
-"""After so long at rest a connection forgets its last head, so that idle ones need little memory."""
 
 
 class Connection(Ending):
@@ -95,8 +91,8 @@ class Connection(Ending):
         self._body: IO[bytes] | None = None  # of the current request, if it is to be closed
         self.fetch: BodyFetch | None = None  # of a body that the client holds back
         reactor.targets[self.fd] = self
-        first_look = min(MEMO_SECONDS, reactor.settings.keep_alive_timeout)
-        reactor.deadlines.schedule(self, self.last_active + first_look)
+        due = self.last_active + time_limits.first(reactor.settings.keep_alive_timeout)
+        reactor.deadlines.schedule(self, due)
         reactor.poller.add(self.fd)
 
     # --- events: for the holder of the baton --------------------------------------------------
@@ -181,11 +177,11 @@ class Connection(Ending):
         try:
             request = self.intake.take(data, self._environ)
         except ProtocolError as error:
-            self._refuse(error)
+            self.refuse(error)
             return True
         except OSError as error:
             logger.error("cannot keep a request body: %s", error)
-            self._refuse(ProtocolError(507, "the server has no room for the request body"))
+            self.refuse(ProtocolError(507, "the server has no room for the request body"))
             return True
         if request is None:
             self._wait_for_more(self.intake)
@@ -230,7 +226,7 @@ class Connection(Ending):
         """Go on with a complete request; `received` is the size of the last piece of it."""
         self.unread = self.half_closed or bool(intake) or received >= RECEIVE_BYTES
         if self.state == AWAITED:
-            self._deliver(request.body, None)
+            self.deliver(request.body, None)
             return True
         head = request.head
         self._own(head.environ)
@@ -303,7 +299,7 @@ class Connection(Ending):
     def _on_eof(self) -> bool:
         """Act on the client's end of input."""
         if self.state in (HEAD, BODY):
-            self._refuse(ProtocolError(400, "the request was cut short"))
+            self.refuse(ProtocolError(400, "the request was cut short"))
         else:
             self._lose()
         return True
@@ -311,7 +307,7 @@ class Connection(Ending):
     def _lose(self) -> None:
         """Give up a connection that the client has ended."""
         if self.state == AWAITED:
-            self._deliver(None, ClientGone("the client has left in the middle of its body"))
+            self.deliver(None, ClientGone("the client has left in the middle of its body"))
         else:
             self.close()
 
@@ -376,7 +372,7 @@ class Connection(Ending):
         exchange.flags = flags
         return body
 
-    def _deliver(
+    def deliver(
         self,
         body: IO[bytes] | None,
         error: ClientGone | None,
@@ -419,7 +415,7 @@ class Connection(Ending):
             self._last_words(plain_answer(refusal.status, refusal.reason, reactor.encoder.ending))
             return
         if exchange.aborted or self.gone:
-            self._abort()
+            self.abort()
             return
         self._settle(close=bool(exchange.flags & CLOSE) or reactor.stopping)
 
@@ -431,17 +427,21 @@ class Connection(Ending):
             self.reactor.awaited_bodies -= 1
         return fetch.refusal
 
-    def _refuse(self, error: ProtocolError) -> None:
+    def refuse(self, error: ProtocolError) -> None:
         """Answer a request that cannot be served as it stands, and close."""
         reactor = self.reactor
         reactor.counters[f"refused.{error.status}"] += 1
         logger.warning("%s refused with %d: %s", self.peer, error.status, error.reason)
         if self.state == AWAITED:
-            self._deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
+            self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:
             bodiless = self.intake is not None and self.intake.method_head
             ending = reactor.encoder.ending
             self._last_words(plain_answer(error.status, error.reason, ending, bodiless=bodiless))
+
+    def on_deadline(self, now: float) -> float:
+        """Act if a deadline has passed; return the next one, 0 if there is none any more."""
+        return time_limits.look(self, now)
 
     def forget_request(self) -> None:
         """Let go of everything about the last request and what was received of the next."""
@@ -455,44 +455,6 @@ class Connection(Ending):
             self._read_on()
             if self.state == IDLE:
                 self.close()
-
-    def on_deadline(self, now: float) -> float:
-        """Act if a deadline has passed; return the next one, 0 if there is none any more."""
-        settings = self.reactor.settings
-        match self.state:
-            case 0:  # IDLE
-                return self._rest(now, settings.keep_alive_timeout)
-            case 1:  # HEAD
-                started = self.intake.note_start() if self.intake else now
-                return self._expect(started + settings.head_timeout, now, "request head")
-            case 2 | 4:  # BODY, AWAITED
-                due = self.last_active + settings.body_timeout
-                return self._expect(due, now, "request body")
-            case 3 | 5 | 6:  # BUSY, DRAIN, DRAIN_CLOSE
-                return self._look_at_outbox(now, settings.send_timeout)
-            case 7:  # LINGER
-                self.close()
-        return 0
-
-    def _rest(self, now: float, keep_alive: float) -> float:
-        idle = now - self.last_active
-        if idle >= keep_alive:
-            self.close()
-            return 0
-        if idle >= MEMO_SECONDS:
-            self.forget_request()
-        elif keep_alive > MEMO_SECONDS:
-            return self.last_active + MEMO_SECONDS
-        return self.last_active + keep_alive
-
-    def _expect(self, due: float, now: float, what: str) -> float:
-        if now < due:
-            return due
-        if self.state == AWAITED:
-            self._deliver(None, ClientGone(f"the {what} did not come in time"))
-            return now + BUSY_LOOK_SECONDS
-        self._refuse(ProtocolError(408, f"the {what} did not come in time"))
-        return now + LINGER_SECONDS if self.state != CLOSED else 0
 
 
 def _remote(address: Any) -> tuple[str, str]:

@@ -37,9 +37,6 @@ READ_TURNS: Final = 16
 LINGER_SECONDS: Final = 2.0
 """How long input is thrown away after the last response, so that a reset does not destroy it."""
 
-BUSY_LOOK_SECONDS: Final = 5.0
-"""How often a connection is looked at whose response is being made."""
-
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, which every client can tell
 
 
@@ -75,7 +72,7 @@ class Ending(Sender):
             self.outbox = None
             self.state = IDLE
         if self.gone:
-            self._abort()
+            self.abort()
         elif state == DRAIN_CLOSE or reactor.stopping:
             self._hang_up()
         elif self.unread:
@@ -145,7 +142,7 @@ class Ending(Sender):
             break
         self.close()
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
         """Break the connection off, so that the client cannot take the response for whole."""
         self.reactor.counters["aborted"] += 1
         with contextlib.suppress(OSError):
@@ -191,14 +188,3 @@ class Ending(Sender):
             return False
         except OSError:
             return True
-
-    def _look_at_outbox(self, now: float, timeout: float) -> float:
-        outbox = self.outbox
-        if outbox:
-            with outbox.lock:
-                if now - self.last_active >= timeout:
-                    self.stall(outbox)
-            if self.gone and self.state != BUSY:
-                self._abort()
-                return 0
-        return now + BUSY_LOOK_SECONDS

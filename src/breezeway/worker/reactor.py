@@ -127,7 +127,7 @@ class Reactor:
             queue_timeout=settings.queue_timeout,
         )
         self.acceptors = [
-            Acceptor(self, listener, self._environ(listener, multiprocess))
+            Acceptor(self, listener, self.base_environ(listener, multiprocess=multiprocess))
             for listener in listeners
         ]
         self._accepting = False
@@ -135,7 +135,8 @@ class Reactor:
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._next_tick = 0.0
 
-    def _environ(self, listener: Listener, multiprocess: bool) -> Environ:
+    def base_environ(self, listener: Listener, *, multiprocess: bool = False) -> Environ:
+        """Build what the environs of all requests of a listener have in common."""
         return base_environ(
             server_name=self.settings.server_name or listener.server_name,
             server_port=listener.server_port,
@@ -207,6 +208,10 @@ class Reactor:
         if not self._accepting and not self.stopping and now >= self._accept_again:
             self._resume_accepting()
 
+    def connections(self) -> list[Connection]:
+        """List the connections that are open."""
+        return [each for each in list(self.targets.values()) if isinstance(each, Connection)]
+
     def enqueue(self, connection: Sender) -> None:
         """Have the event loop look at a connection; from a thread without the baton."""
         self.ready.append(connection)
@@ -248,10 +253,9 @@ class Reactor:
             self._stop_accepting()
             for acceptor in self.acceptors:
                 acceptor.listener.close()
-        connections = [each for each in self.targets.values() if isinstance(each, Connection)]
-        for connection in connections:
+        for connection in self.connections():
             connection.close_if_idle()
-        if len(self.targets) > 1:
+        if self.connections():
             return False
         self.baton.stop()
         if self.access_log is not None:

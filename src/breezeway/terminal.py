@@ -1,0 +1,29 @@
+"""What the user of the command line reads: plain lines on standard error, in colour on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from breezeway.errors import UserError
+
+
+def say(text: str) -> None:
+    """Print a line on standard error, in colour on a terminal unless NO_COLOR is set."""
+    # None lets click decide: colour on a terminal, none elsewhere. https://no-color.org
+    click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def fail(error: UserError) -> NoReturn:
+    """Tell a mistake of the user, and exit with its status."""
+    say(error.detail + complaint(error.message, error.hint))
+    sys.exit(error.exit_code)
+
+
+def complaint(message: str, hint: str) -> str:
+    """Word a mistake: what is wrong, and what to do about it."""
+    text = f"breezeway: {click.style('error:', fg='red', bold=True)} {message}"
+    return f"{text}\n{click.style('hint:', bold=True)} {hint}" if hint else text
