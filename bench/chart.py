@@ -5,7 +5,6 @@ Colours follow the reader's light or dark setting, text is text, and nothing is 
 
 from __future__ import annotations
 
-import re
 from html import escape
 
 from peers import OURS
@@ -97,7 +96,7 @@ def _worth_naming(outcome: Outcome) -> bool:
 
 def _short(refusal: str) -> str:
     """Return what fits beside a name: no figures, no output of the server."""
-    return "wrong answer" if refusal.startswith("wrong") else re.split(r" \(|:", refusal)[0]
+    return "wrong answer" if refusal.startswith("wrong") else refusal.partition(":")[0]
 
 
 def _bar(name: str, rate: float, most: float, y: int) -> str:

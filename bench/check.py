@@ -115,8 +115,7 @@ def _check_streaming(scenario: Scenario, port: int) -> None:
         with Connection(port, TIMEOUT) as connection:
             body = connection.ask(request, watch=confirm).body
     if apps.LATE_BLOCK in body:
-        sent = body.count(apps.BLOCK)
-        raise WrongError(f"buffers the blocks ({sent} of {apps.BLOCK_COUNT} made, none sent)")
+        raise WrongError("buffers the blocks")
     if body != scenario.answer:
         raise WrongError(f"wrong: body of {len(body)} bytes when streamed")
 

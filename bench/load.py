@@ -31,8 +31,12 @@ class Load(NamedTuple):
     client_cpu: float
 
 
+class LoadError(Exception):
+    """The load generator failed."""
+
+
 def run(port: int, request: bytes, connections: int, seconds: int) -> Load:
-    """Run wrk once; `RuntimeError` with its words when it fails."""
+    """Run wrk once; `LoadError` with its words when it fails."""
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "request.lua"
         # A script without a `request` function is asked for its bytes once, not for each request.
@@ -41,12 +45,15 @@ def run(port: int, request: bytes, connections: int, seconds: int) -> Load:
         command += ["--duration", f"{seconds}s", "--timeout", f"{WRK_TIMEOUT}s", "--latency"]
         command += ["--script", str(script), f"http://{HOST}:{port}/"]
         before = os.times()
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=seconds + WRK_LIMIT
-        )
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=seconds + WRK_LIMIT
+            )
+        except subprocess.TimeoutExpired:
+            raise LoadError(f"wrk did not end within {seconds + WRK_LIMIT} s") from None
         after = os.times()
     if done.returncode:
-        raise RuntimeError(f"wrk failed: {(done.stderr or done.stdout).strip()}")
+        raise LoadError(f"wrk failed: {(done.stderr or done.stdout).strip()}")
     used = after.children_user + after.children_system
     return _parse(done.stdout, used - before.children_user - before.children_system)
 
@@ -54,7 +61,7 @@ def run(port: int, request: bytes, connections: int, seconds: int) -> Load:
 def _parse(text: str, client_cpu: float) -> Load:
     finished = _DONE.search(text)
     if not finished:
-        raise RuntimeError(f"wrk said: {text.strip()}")
+        raise LoadError(f"wrk said: {text.strip()}")
     errors = _SOCKET.search(text)
     bad = _STATUS.search(text)
     return Load(

@@ -56,6 +56,8 @@ def measure(
             return _sample(scenario, server, request, seconds), remarks
     except (WrongError, ServerError) as error:
         raise RefusedError(str(error)) from None
+    except (OSError, ValueError, load.LoadError) as error:
+        raise RefusedError(f"failed: {error or type(error).__name__}") from None
 
 
 def allow_open_files() -> None:
