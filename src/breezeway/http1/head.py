@@ -153,14 +153,17 @@ class Parser:
         """
         line = raw[: len(raw) - len(last.block)]
         request_line = self._request_line(line)
-        if request_line.version == (last.flags & HTTP_1_0 == 0) and request_line.authority is None:
-            environ = last.environ.copy()
-            environ.update(request_line.environ)
-            flags = last.flags & ~METHOD_HEAD
-            if request_line.environ["REQUEST_METHOD"] == "HEAD":
-                flags |= METHOD_HEAD
-            return Head(raw, last.block, environ, last.length, flags)
-        return None
+        same_version = request_line.version == (last.flags & HTTP_1_0 == 0)
+        # An absolute-form target has taken the place of the Host field.
+        both_relative = request_line.authority is None and last.environ["RAW_URI"][0] in "/*"
+        if not (same_version and both_relative):
+            return None
+        environ = last.environ.copy()
+        environ.update(request_line.environ)
+        flags = last.flags & ~METHOD_HEAD
+        if request_line.environ["REQUEST_METHOD"] == "HEAD":
+            flags |= METHOD_HEAD
+        return Head(raw, last.block, environ, last.length, flags)
 
     def _request_line(self, line: bytes) -> RequestLine:
         memo = self._request_lines
