@@ -11,8 +11,8 @@ from wsgiref.validate import validator
 
 import pytest
 
-from breezeway.demo import application, live, upload
-from breezeway.demo.application import ROUTES
+from breezeway.demo import application, failures, live, upload
+from breezeway.demo.routes import ROUTES
 
 PAGES = ["/", "/request", "/upload", "/stream", "/download", "/error", "/slow"]
 FORM = b"multipart/form-data; boundary=XyZ"
@@ -125,7 +125,8 @@ def test_head_is_get_without_a_body(path: str) -> None:
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Record what the demo would sleep, instead of sleeping."""
     taken: list[float] = []
-    monkeypatch.setattr(live, "sleep", taken.append)
+    for module in (live, failures):
+        monkeypatch.setattr(module, "sleep", taken.append)
     return taken
 
 
@@ -179,10 +180,10 @@ def test_request_shows_environ_escaped() -> None:
 
 
 def test_request_tells_no_addresses() -> None:
-    """Of an object the request page tells the type, not the repr."""
-    body = ask("GET", "/request", **{"vendor.gone": object()}).body
-    assert b"<dt>vendor.gone</dt>" in body
-    assert b"builtins.object" in body
+    """Of an object the request page tells the type, of a method the name, not the repr."""
+    body = ask("GET", "/request", **{"vendor.a": object(), "vendor.b": io.StringIO().read}).body
+    assert b'<dt>vendor.a</dt><dd><code class="type">builtins.object</code>' in body
+    assert b'<dt>vendor.b</dt><dd><code class="type">StringIO.read</code>' in body
     assert b" at 0x" not in body
 
 

@@ -98,11 +98,14 @@ def url(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> str:
     return serve(make_app(path))
 
 
+@pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_body_as_stream(url: str, client: requests.Session, *, chunked: bool) -> None:
-    """A large body arrives whole, with a length and in chunks."""
+def test_body_as_stream(
+    url: str, client: requests.Session, *, chunked: bool, headers: dict[str, str]
+) -> None:
+    """A large body arrives whole, with a length and in chunks, at once and when asked for."""
     data = (CONTENT[i : i + 50_000] for i in range(0, len(CONTENT), 50_000))
-    response = client.post(f"{url}/digest", data=data if chunked else CONTENT)
+    response = client.post(f"{url}/digest", data=data if chunked else CONTENT, headers=headers)
     assert response.text == f"{len(CONTENT)} {hashlib.sha256(CONTENT).hexdigest()}"
 
 

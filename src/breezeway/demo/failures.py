@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import sleep
 from typing import TYPE_CHECKING
 
 from breezeway.demo.render import Answer
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 # More bytes than `short` sends; any number would do.
 CLAIMED_LENGTH = 1000
+# Seconds, so that one sees the block before the end.
+PAUSE = 0.5
 
 
 class DemoError(Exception):
@@ -28,6 +31,7 @@ def during(_environ: WSGIEnvironment) -> Answer:
 
     def blocks() -> Iterator[bytes]:
         yield b"This is the first block. The second one never comes.\n"
+        sleep(PAUSE)
         raise DemoError("the demo fails in the middle of its response, as it was asked to")
 
     return Answer("200 OK", [("Content-Type", "text/plain; charset=utf-8")], blocks())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from breezeway.demo.render import Answer, Html, facts, fill, page, root_of, text
 
@@ -103,17 +103,22 @@ def rows(environ: WSGIEnvironment, names: list[str]) -> Html:
     return facts((name, shown(name, environ[name])) for name in names)
 
 
+def name_of(value: object) -> str:
+    """Return the name of a class, function or method; of anything else, its type's."""
+    named: Any = value if hasattr(value, "__qualname__") else type(value)
+    return ".".join(filter(None, (named.__module__, named.__qualname__)))
+
+
 def shown(name: str, value: object) -> Html:
     """Return one value and its note.
 
-    A string as it is; of an object its type alone, since a repr may tell addresses and more.
+    A string as it is; of an object its type or name, since a repr may tell addresses and more.
     """
     if isinstance(value, str):
         code = f"<code>{text(value)}</code>" if value else '<span class="note">(empty)</span>'
     elif isinstance(value, bool | int | tuple):
         code = f"<code>{text(repr(value))}</code>"
     else:
-        kind = value if isinstance(value, type) else type(value)
-        code = f'<code class="type">{text(f"{kind.__module__}.{kind.__qualname__}")}</code>'
+        code = f'<code class="type">{text(name_of(value))}</code>'
     note = NOTES.get(name)
     return Html(f'{code}<span class="note">{text(note)}</span>' if note else code)
