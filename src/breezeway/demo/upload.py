@@ -61,7 +61,7 @@ def form(environ: WSGIEnvironment) -> Answer:
 
 def describe(part: Part) -> tuple[str, Html]:
     """Return the label and the description of one part."""
-    # Here, because hashlib costs a start 2 ms and most visits never come this way.
+    # Here, because hashlib would cost every start 5 ms and most visits never come this way.
     from hashlib import sha256
 
     what = f"{part.content_type}, {len(part.content):,} bytes"
