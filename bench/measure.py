@@ -3,7 +3,7 @@
 A sample is a plain mapping of figures, so that medians and files need to know nothing of them:
 
 load    rate, user_us, kernel_us, cpu_us (both), p50_ms, p99_ms, errors, beside_rate, and shares of
-        a core: busy (the server), client_busy (wrk), other_work (neither, on the server's core)
+        a core: busy (the server), client_busy (wrk), other_work (neither, on the core with more of it)
 start   start_ms, rss, pss, uss, worker_rss (bytes)
 idle    per_connection, uss_per_connection, rss, pss, uss, worker_rss (bytes)
 soak, burn: see soak.py
@@ -24,7 +24,7 @@ from client import Beside, Connection
 from peers import Launch, Peer
 from results import Sample
 from scenarios import Kind, Scenario
-from server import Server, ServerError, core_time, free_port
+from server import Server, ServerError, busy_time, cores, free_port
 
 WARM_REQUESTS = 500
 WARM_LIMIT = 0.3  # seconds of warming up at most
@@ -161,9 +161,11 @@ def _load_sample(scenario: Scenario, server: Server, request: bytes, seconds: in
             beside = stack.enter_context(Beside(server.port, aside, BESIDE_CLIENTS, TIMEOUT))
             time.sleep(BESIDE_HEAD_START)
         answered = beside.answered if beside else 0
-        before, core_before = server.cpu(), core_time()
+        before = server.cpu()
+        busy_before = [busy_time(core) for core in cores()]
         done = load.run(server.port, request, scenario.connections, seconds)
-        used, core_used = server.cpu().since(before), core_time() - core_before
+        used = server.cpu().since(before)
+        busy = [busy_time(c) - b for c, b in zip(cores(), busy_before, strict=True)]
         answered = beside.answered - answered if beside else 0
     if not server.alive():
         raise RefusedError(f"died under load: {server.last_words()}")
@@ -181,7 +183,7 @@ def _load_sample(scenario: Scenario, server: Server, request: bytes, seconds: in
         "p50_ms": done.p50,
         "p99_ms": done.p99,
         "busy": used.exact / done.seconds,
-        "other_work": max(0.0, core_used - used.exact) / done.seconds,
+        "other_work": max(busy[0] - used.exact, busy[1] - done.client_cpu, 0.0) / done.seconds,
         "client_busy": done.client_cpu / done.seconds,
         "errors": done.socket_errors,
         "beside_rate": answered / done.seconds,

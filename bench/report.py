@@ -174,7 +174,7 @@ def machine(installed: Facts, rounds: int, seconds: int, results: Results) -> Fa
         **installed,
         "rounds": rounds,
         "seconds for each measurement": seconds,
-        "other work on the server's core": f"{results.other_work():.1%}",
+        "other work on a core": f"{results.other_work():.1%}",
     }
 
 

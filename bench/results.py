@@ -63,7 +63,7 @@ class Results:
         return median(quotients) if quotients else None
 
     def other_work(self) -> float:
-        """Return the median share of the server's core that went to something else."""
+        """Return the median share of a core that went to neither server nor clients."""
         shares = [
             sample["other_work"]
             for outcomes in self.outcomes.values()

@@ -5,20 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import chart
 import environment
 import peers
 import report
+import rounds
 import scenarios
-from measure import RefusedError, allow_open_files, measure
-from peers import OURS, Peer
+from measure import allow_open_files
+from peers import Peer
 from results import Results
-from scenarios import Kind, Scenario
+from scenarios import Scenario
 from server import cores, pin_clients
 from targets import judge
 
@@ -27,18 +25,6 @@ RESULTS = HERE / "results"
 CHART = HERE.parent / "docs" / "bench.svg"
 ROUNDS = 5
 SECONDS = 3
-QUIET = 0.03  # share of the server's core that other work may take before we warn
-OVERHEAD = 2.0  # seconds around a measurement, for the first estimate of the time left
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One measurement that is to be made."""
-
-    scenario: Scenario
-    peer: Peer
-    round: int
-    rounds: int
 
 
 def main() -> int:
@@ -53,20 +39,19 @@ def main() -> int:
     pin_clients()
     if len(set(cores())) == 1:
         print("There is one core only: server and clients share it, so compare with care.")
-    results = Results()
-    turns = list(_turns(chosen_scenarios, chosen_peers, installed, results, options.rounds))
+    results = _results(chosen_scenarios, chosen_peers, installed)
+    turns = list(rounds.turns(chosen_scenarios, chosen_peers, installed, options.rounds))
+    runner = rounds.Rounds(installed.bin, options.seconds, results, repeat=not options.quick)
     whole = True
     try:
-        _measure_all(turns, installed.bin, options.seconds, results)
+        runner.take(turns)
     except KeyboardInterrupt:
         print("\nStopped; this is what was measured so far.")
         whole = False
     facts = report.machine(installed.facts, options.rounds, options.seconds, results)
     _tell(chosen_scenarios, results)
-    if results.other_work() > QUIET:
-        print(
-            f"\nOther work took {results.other_work():.0%} of the server's core: compare CPU time."
-        )
+    if results.other_work() > rounds.QUIET:
+        print(f"\nOther work took {results.other_work():.0%} of a core: compare CPU time.")
     report.write(RESULTS, chosen_scenarios, results, facts)
     picture = chart.draw(chosen_scenarios, results, _subtitle(facts))
     (RESULTS / "latest.svg").write_text(picture)
@@ -97,83 +82,22 @@ def _parse() -> argparse.Namespace:
     return options
 
 
+def _results(
+    chosen_scenarios: list[Scenario], chosen_peers: list[Peer], installed: environment.Installed
+) -> Results:
+    """Return results in which only those servers stand that are not available."""
+    results = Results()
+    for scenario in chosen_scenarios:
+        for peer in chosen_peers:
+            if rounds.takes_part(peer, scenario) and (reason := installed.reason(peer)):
+                results.outcome(scenario.name, peer.name).refusal = f"not available: {reason}"
+    return results
+
+
 def _list() -> None:
     for scenario in scenarios.SCENARIOS:
         print(f"{scenario.name:14}{scenario.title}")
     print("\n" + ", ".join(peer.name for peer in peers.PEERS))
-
-
-def _turns(
-    chosen: list[Scenario],
-    candidates: list[Peer],
-    installed: environment.Installed,
-    results: Results,
-    rounds: int,
-) -> Iterator[Turn]:
-    """Yield all measurements in order: in each round of a scenario every server has its turn."""
-    for scenario in chosen:
-        taking_part = []
-        for peer in candidates:
-            if scenario.only_ours and peer.name != OURS:
-                continue
-            if reason := installed.reason(peer):
-                refusal = f"not available: {reason}"
-                results.outcome(scenario.name, peer.name).refusal = refusal
-            else:
-                taking_part.append(peer)
-        count = min(rounds, scenario.most_rounds)
-        for number in range(1, count + 1):
-            for peer in taking_part:
-                yield Turn(scenario, peer, number, count)
-
-
-def _measure_all(turns: list[Turn], executables: Path, seconds: int, results: Results) -> None:
-    """Take the turns, skipping servers that were refused, and say how it goes."""
-    began = time.monotonic()
-    ahead = sum(_estimate(turn, seconds) for turn in turns)
-    behind = 0.0
-    for number, turn in enumerate(turns, 1):
-        outcome = results.outcome(turn.scenario.name, turn.peer.name)
-        estimate = _estimate(turn, seconds)
-        if not outcome.refusal:
-            try:
-                sample, outcome.remarks = measure(turn.scenario, turn.peer, executables, seconds)
-                outcome.samples[turn.round] = sample
-                said = _brief(turn.scenario, sample)
-            except RefusedError as refusal:
-                outcome.refusal = said = str(refusal)
-            behind += estimate
-            speed = (time.monotonic() - began) / behind
-            left = time.strftime("%H:%M:%S", time.gmtime(max(0.0, ahead - behind) * speed))
-            print(
-                f"[{number:3}/{len(turns)}, {left} left] {turn.scenario.name:12} "
-                f"{turn.round}/{turn.rounds}  {turn.peer.name:17}{said}",
-                flush=True,
-            )
-        else:
-            ahead -= estimate
-
-
-def _estimate(turn: Turn, seconds: int) -> float:
-    """Guess how long a turn takes; only the proportions matter after the first few."""
-    fixed = {Kind.START: 1.0, Kind.IDLE: 11.0, Kind.SOAK: 33.0, Kind.BURN: 4.0}
-    return fixed.get(turn.scenario.kind, seconds + OVERHEAD)
-
-
-def _brief(scenario: Scenario, sample: dict[str, float]) -> str:
-    """Say the one figure that tells how a measurement went."""
-    if scenario.kind is Kind.LOAD:
-        text = f"{sample['rate']:10,.0f}/s"
-        if scenario.cpu_per_request:
-            text += f"  {sample['user_us']:6.1f} + {sample['kernel_us']:.1f} us"
-        return text
-    key = {
-        Kind.START: "start_ms",
-        Kind.IDLE: "per_connection",
-        Kind.SOAK: "rate",
-        Kind.BURN: "longest_ms",
-    }[scenario.kind]
-    return f"{sample[key]:10,.0f} {key}"
 
 
 def _tell(chosen: list[Scenario], results: Results) -> None:
@@ -184,9 +108,9 @@ def _tell(chosen: list[Scenario], results: Results) -> None:
 
 
 def _subtitle(facts: report.Facts) -> str:
-    rounds, seconds = facts["rounds"], facts["seconds for each measurement"]
-    python = facts["python"]
-    return f"CPython {python}, wrk on the other core, median of {rounds} rounds of {seconds} s"
+    python, seconds = facts["python"], facts["seconds for each measurement"]
+    count = facts["rounds"]
+    return f"CPython {python}, wrk on the other core, median of {count} rounds of {seconds} s"
 
 
 if __name__ == "__main__":

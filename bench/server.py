@@ -74,9 +74,9 @@ def cores() -> tuple[int, int]:
     return usable[0], usable[-1]
 
 
-def core_time() -> float:
-    """Return the seconds for which the server's core has been busy, with whatever."""
-    name = f"cpu{cores()[0]} "
+def busy_time(core: int) -> float:
+    """Return the seconds for which a core has been busy, with whatever."""
+    name = f"cpu{core} "
     line = next(line for line in _read(Path("/proc/stat")).splitlines() if line.startswith(name))
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, line.split()[1:9])
     return (user + nice + system + irq + softirq + steal) * TICK
