@@ -26,6 +26,9 @@ COPY_BYTES: Final = 16 * 1024
 """Up to this size, head and body are joined for one send; above, copying costs more than a second
 buffer in the same system call (measured with a body of 100 KB: 3 us)."""
 
+ABORTED: Final = 1 << 8
+"""Beside the flags of `http1.head.Head`: the response was broken off."""
+
 _FAILURE_STATUS: Final = "500 Internal Server Error"
 _FAILURE_HEADERS: Final = [("Content-Type", "text/plain; charset=utf-8")]
 _FAILURE_BODY: Final = (
@@ -42,6 +45,9 @@ class Transport(Protocol):
         Raises:
             ClientGone: nobody will read it.
         """
+
+    def answers(self, exchange: object) -> bool:
+        """Whether this exchange's response is under way."""
 
     def wait_for_room(self) -> None:
         """Wait while more is kept than the high watermark allows.
@@ -65,13 +71,17 @@ class Exchange:
         "_chunked",
         "_encoder",
         "_missing",
+        "_size",
         "_transport",
-        "aborted",
         "flags",
         "head",
-        "size",
         "started",
     )
+
+    # Set by `_frame`, before which nobody asks: an exchange in the common case goes without.
+    _chunked: bool
+    _missing: int | None  # bytes of the body that are still to come, if known
+    _size: int  # bytes of the body that were handed over
 
     def __init__(self, transport: Transport, encoder: Encoder, flags: int) -> None:
         """Set up; `flags` are those of `http1.head.Head`, and `CLOSE` may be among them at the end."""
@@ -79,16 +89,28 @@ class Exchange:
         self._encoder = encoder
         self.flags = flags
         self.head: ResponseHead | None = None
-        self.size = 0  # bytes of the body that were handed over
-        self._chunked = False
-        self._missing: int | None = None  # bytes of the body that are still to come, if known
         self.started = False  # the head has gone
-        self.aborted = False  # the response is broken off: the client must be able to tell
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the response was broken off: the client must be able to tell."""
+        return bool(self.flags & ABORTED)
+
+    @property
+    def delimited(self) -> bool:
+        """Whether a client can tell by the framing that a response was broken off."""
+        return self.started and (self._chunked or self._missing is not None)
 
     @property
     def status(self) -> int:
         """The status code, 0 if the application gave none."""
         return self.head.status if self.head is not None else 0
+
+    def body_size(self, response: bytes) -> int:
+        """Return how many bytes of body there were; `response` is what `run` has returned."""
+        if response:
+            return len(response) - response.index(b"\r\n\r\n") - 4
+        return self._size if self.started else 0
 
     def run(self, application: Application, environ: Environ) -> bytes:
         """Run the application to the end of its response.
@@ -110,7 +132,7 @@ class Exchange:
             ):
                 body = result[0]
                 if type(body) is bytes and len(body) <= COPY_BYTES:
-                    self.size = size = len(body)
+                    size = len(body)
                     if head.length == size:
                         return head.lines + self._encoder.ending + body
                     if head.length is None:
@@ -118,7 +140,7 @@ class Exchange:
                         return b"%bContent-Length: %d\r\n%b%b" % (head.lines, size, ending, body)
             self._respond(result, environ)
         except ClientGone:
-            self.aborted = True
+            self.flags |= ABORTED
         except BaseException as error:
             self._fail(error, environ)
         return b""
@@ -160,9 +182,12 @@ class Exchange:
         Raises:
             TypeError: `data` is not bytes.
             ClientGone: nobody will read it.
+            RuntimeError: the response has ended.
         """
         if not isinstance(data, bytes):
             raise TypeError(f"write() takes bytes, not {type(data).__name__}")
+        if not self._transport.answers(self):
+            raise RuntimeError("write() was called after the end of the response")
         if data:
             self._emit(data, None)
 
@@ -246,7 +271,7 @@ class Exchange:
         if self._missing and not self._bodiless(head):
             self.started = True
             self._missing = 0
-            self.size = file_range.length
+            self._size = file_range.length
             self._transport.send_file(lines, file_range)
         else:
             self._begin(file_range.length, b"")
@@ -273,6 +298,7 @@ class Exchange:
         `total` is the length of the body if it is known.
         """
         lines = head.lines
+        self._size = 0
         self._chunked = False
         self._missing = head.length
         if head.length is None and not head.bodiless:
@@ -313,7 +339,7 @@ class Exchange:
 
     def _framed(self, block: bytes) -> tuple[bytes, ...]:
         """Account for a block and put the coding around it."""
-        self.size += len(block)
+        self._size += len(block)
         if self._chunked:
             return (b"%x\r\n" % len(block), block, b"\r\n") if block else ()
         if self._missing is not None:
@@ -350,10 +376,10 @@ class Exchange:
         """Answer 500, or break the response off where its head has gone."""
         log_failure(error, environ, "the application failed")
         if self.started:
-            self.aborted = True
+            self.flags |= ABORTED
             return
         try:
             self.head = self._encoder.head(_FAILURE_STATUS, _FAILURE_HEADERS)
             self._begin(len(_FAILURE_BODY), _FAILURE_BODY)
         except ClientGone:
-            self.aborted = True
+            self.flags |= ABORTED

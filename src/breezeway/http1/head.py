@@ -76,8 +76,12 @@ class Head:
     size: int = field(init=False)
     """Bytes of `raw`."""
 
+    whole: int = field(init=False)
+    """Bytes of `raw` and the body; meaningless when chunked."""
+
     def __post_init__(self) -> None:
         self.size = len(self.raw)
+        self.whole = self.size + self.length
 
 
 class Parser:

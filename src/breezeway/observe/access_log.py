@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, Final, TextIO
 
 PAUSE_SECONDS: Final = 0.1
 """Lines are written this often: short enough to follow, long enough to write many at once."""
@@ -21,16 +21,6 @@ MAX_LINES: Final = 100_000
 _ESCAPES: Final = {
     code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0), 0x22, 0x5C]
 }
-
-
-class Exchange(Protocol):
-    """What the log wants to know of a response."""
-
-    size: int
-
-    @property
-    def status(self) -> int:
-        """The status code, 0 if none was sent."""
 
 
 class AccessLog:
@@ -49,9 +39,9 @@ class AccessLog:
         self._thread.start()
 
     def record(
-        self, peer: str, environ: dict[str, Any], exchange: Exchange, seconds: float
+        self, peer: str, environ: dict[str, Any], status: int, size: int, seconds: float
     ) -> None:
-        """Add the line of one request; `seconds` is its duration."""
+        """Add the line of one request: status code, bytes of body, duration."""
         if len(self._lines) >= MAX_LINES:
             self._dropped += 1
             return
@@ -62,7 +52,7 @@ class AccessLog:
         get = environ.get
         self._lines.append(
             f'{peer} - - [{self._timestamp}] "{environ["REQUEST_METHOD"]} {environ["RAW_URI"]} '
-            f'{environ["SERVER_PROTOCOL"]}" {exchange.status or "-"} {exchange.size} '
+            f'{environ["SERVER_PROTOCOL"]}" {status or "-"} {size} '
             f'"{_quoted(get("HTTP_REFERER", "-"))}" "{_quoted(get("HTTP_USER_AGENT", "-"))}" '
             f"{seconds * 1000:.1f}ms\n"
         )

@@ -76,10 +76,10 @@ class Baton:
         """
         self.window: list[object] = []
         self.calls = 0
-        """Calls of the application so far; the holder counts."""
+        """Events so far, each of which is a call of the application as a rule; the holder counts."""
         self.pooled = False
         self.asleep = False
-        """The warden sleeps; whoever calls the application has to `wake_warden`."""
+        """The warden sleeps; whoever is about to call the application has to `wake_warden`."""
         self.threads_limit = threads
         self.parked = 0
         """Threads that wait for a client's body; they do not count against the limit."""
@@ -89,11 +89,13 @@ class Baton:
         self._queue_timeout = queue_timeout
         self._mutex = threading.Lock()
         self._spares: list[_Runner] = []
-        self._threads = 0
+        self._threads: set[threading.Thread] = set()
+        self._started = 0
         self._stopped = False
         self._alarm = threading.Lock()  # what the warden sleeps on
         self._alarm.acquire()
         self._warden_holds = False
+        self._warden = threading.Thread(target=self._watch, name="breezeway-warden", daemon=True)
         self._durations: list[float] = []
         self._mean_time = self._mean_calls = 0.0
         self._seen_calls = 0
@@ -102,7 +104,7 @@ class Baton:
     def start(self) -> None:
         """Start the warden, who gives the baton to the first thread."""
         self._warden_holds = True
-        threading.Thread(target=self._watch, name="breezeway-warden", daemon=True).start()
+        self._warden.start()
 
     def stop(self) -> None:
         """Let all threads end that are in no request; the event loop has ended."""
@@ -114,10 +116,16 @@ class Baton:
             runner.lock.release()
         self.wake_warden()
 
+    def join(self, seconds: float) -> None:
+        """Wait at most this long until all threads have ended, after `stop`."""
+        deadline = time.monotonic() + seconds
+        for thread in [self._warden, *self._threads]:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
     @property
     def busy_threads(self) -> int:
         """Threads that are in a request or lead."""
-        return self._threads - len(self._spares)
+        return len(self._threads) - len(self._spares)
 
     # --- for the thread that holds the baton -------------------------------------------------
 
@@ -127,7 +135,6 @@ class Baton:
         `expired` is called in place of `job` when a thread comes too late for it. `now` is the
         monotonic time.
         """
-        self.calls += 1
         with self._mutex:
             if self._spares:
                 runner = self._spares.pop()
@@ -200,17 +207,19 @@ class Baton:
     # --- threads ---------------------------------------------------------------------------------
 
     def _may_start(self) -> bool:
-        return self._threads - self.parked < self.threads_limit and not self._stopped
+        return len(self._threads) - self.parked < self.threads_limit and not self._stopped
 
     def _start_thread(self, job: Job) -> bool:
-        name = f"breezeway-{self._threads + 1}"
+        self._started += 1
+        name = f"breezeway-{self._started}"
         thread = threading.Thread(target=self._work, args=(_Runner(job),), name=name, daemon=True)
+        self._threads.add(thread)
         try:
             thread.start()
         except RuntimeError as error:  # the system has no more threads
+            self._threads.discard(thread)
             logger.warning("cannot start a thread: %s", error)
             return False
-        self._threads += 1
         return True
 
     def _work(self, runner: _Runner) -> None:
@@ -225,8 +234,8 @@ class Baton:
                 queued_at, job, expired = self._queue.popleft()
                 late = time.monotonic() - queued_at >= self._queue_timeout
                 return expired if late else job
-            if self._stopped or self._threads - self.parked > self.threads_limit:
-                self._threads -= 1
+            if self._stopped or len(self._threads) - self.parked > self.threads_limit:
+                self._threads.discard(threading.current_thread())
                 return None
             runner.job = None
             self._spares.append(runner)
@@ -251,6 +260,7 @@ class Baton:
 
     def _watch(self) -> None:
         idle_looks = 0
+        seen: object = None  # the call that was in the window at the last look
         self._looked_at = time.monotonic()
         while not self._stopped:
             if self._warden_holds:
@@ -259,22 +269,30 @@ class Baton:
                     self._lead()
                 if not self._stopped:
                     self._pass_on()
-                continue
-            calls = self.calls
-            if self.asleep:
+            elif self.asleep:
+                seen = None
                 self._alarm.acquire()
                 idle_looks = 0
                 self._looked_at = time.monotonic()
-                continue
-            self._alarm.acquire(timeout=LOOK_SECONDS)
-            self._estimate()
-            if self.window and self.calls == calls:
-                self._take_from_slow_call()
-            idle_looks = 0 if self.window or self.calls != calls else idle_looks + 1
-            if idle_looks >= IDLE_LOOKS:
-                self.asleep = True
-                if self.window or self.calls != calls:  # a call that has not seen it
+            else:
+                calls = self.calls
+                self._alarm.acquire(timeout=LOOK_SECONDS)
+                self._estimate()
+                call = self._call_in_window()
+                if call is not None and call is seen:
+                    self._take_from_slow_call()
+                seen = call
+                idle_looks = 0 if call is not None or self.calls != calls else idle_looks + 1
+                # Whoever has not seen `asleep` has been counted in `calls` before.
+                self.asleep = idle_looks >= IDLE_LOOKS
+                if self.asleep and (self.window or self.calls != calls):
                     self.asleep = False
+
+    def _call_in_window(self) -> object:
+        try:
+            return self.window[-1]
+        except IndexError:
+            return None
 
     def _take_from_slow_call(self) -> None:
         try:

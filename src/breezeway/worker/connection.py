@@ -24,12 +24,12 @@ import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from breezeway.gateway.exchange import Exchange
+from breezeway.gateway.exchange import ABORTED, Exchange
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput
 from breezeway.gateway.types import Environ, Headers
 from breezeway.http1.errors import ProtocolError
-from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, Head
+from breezeway.http1.head import CHUNKED, CLOSE, EXPECT_CONTINUE, Head
 from breezeway.http1.response import CONTINUE, plain_answer
 from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch
@@ -69,7 +69,7 @@ class Connection(Ending):
         "_body",
         "_environ",
         "_remote",
-        "exchange",
+        "began",
         "fetch",
         "head",
         "intake",
@@ -85,9 +85,10 @@ class Connection(Ending):
         if self._remote[0]:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._environ = environ
+        self.began = self.last_active
+        """When the current request, or the last, was complete; monotonic seconds."""
         self.head: Head | None = None  # the last one, if it may serve again
         self.intake: Intake | None = None  # of a request that did not come at one go
-        self.exchange: Exchange | None = None  # the current one, or the last
         self._body: IO[bytes] | None = None  # of the current request, if it is to be closed
         self.fetch: BodyFetch | None = None  # of a body that the client holds back
         reactor.targets[self.fd] = self
@@ -106,14 +107,12 @@ class Connection(Ending):
         except OSError as error:
             return self._on_receive_error(error)
         head = self.head
-        if head is not None and data.startswith(head.raw):
-            length = head.length
-            if len(data) == head.size + length:
-                environ = head.environ.copy()
-                if length:
-                    self.unread = len(data) >= RECEIVE_BYTES
-                    environ["wsgi.input"] = io.BytesIO(data[head.size :])
-                return self._answer(environ, head.flags)
+        if head is not None and data.startswith(head.raw) and len(data) == head.whole:
+            environ = head.environ.copy()
+            if head.length:
+                self.unread = len(data) >= RECEIVE_BYTES
+                environ["wsgi.input"] = io.BytesIO(data[head.size :])
+            return self._answer(environ, head.flags)
         if not data:
             return self._on_eof()
         answered = self._take_in(data)
@@ -122,24 +121,23 @@ class Connection(Ending):
     def _answer(self, environ: Environ, flags: int) -> bool:
         """Run the application in this thread, which holds the baton; False when it has lost it."""
         reactor = self.reactor
-        self.last_active = reactor.now
+        self.began = reactor.now
         baton = reactor.baton
         if baton.pooled:
             return self._submit(environ, flags)
         self.state = BUSY
         exchange = self.exchange = Exchange(self, reactor.encoder, flags)
-        baton.calls += 1
         window = baton.window
-        window.append(self)
-        if baton.asleep:
-            baton.wake_warden()
+        window.append(exchange)
         response = exchange.run(reactor.application, environ)
         try:
             token = window.pop()
         except IndexError:
             self._finish_apart(environ, response)
             return False
-        if token is not self:  # this thread had lost the baton, and has just taken it from another
+        if (
+            token is not exchange
+        ):  # this thread had lost the baton, and has just taken it from another
             self._finish_apart(environ, response)
             return True
         if response and reactor.access_log is None and not self.unread and self._body is None:
@@ -328,7 +326,7 @@ class Connection(Ending):
         Raises:
             TypeError, ValueError: a header cannot be sent.
         """
-        if self.exchange is not None:
+        if self.exchange is not None and self.answers(self.exchange):
             self.exchange.early_hints(headers)
 
     # --- bodies that the client sends after `100 Continue` ---------------------------------------
@@ -337,11 +335,12 @@ class Connection(Ending):
         """Answer a request whose body is still with the client, who waits for `100 Continue`.
 
         As many threads as there are may wait for such bodies, in addition to the others. Past that
-        the body is received first: a slow client never keeps a thread from anybody else.
+        the body is received first: a slow client never keeps a thread from anybody else. So is one
+        in chunks, whose CONTENT_LENGTH could not be told: many applications go by it.
         """
         reactor = self.reactor
         intake.expect_body(head)
-        if reactor.awaited_bodies >= reactor.settings.threads:
+        if head.length == CHUNKED or reactor.awaited_bodies >= reactor.settings.threads:
             self._wait_for_more(intake)
             with contextlib.suppress(ClientGone):
                 self.send(CONTINUE)
@@ -361,7 +360,7 @@ class Connection(Ending):
         reactor, exchange, fetch = self.reactor, self.exchange, self.fetch
         if exchange is None or fetch is None or exchange.started:
             raise ClientGone("the response has begun, and the client keeps its body")
-        reactor.baton.step_aside(self)
+        reactor.baton.step_aside(exchange)
         self.send(CONTINUE)
         with reactor.mutex:
             self.state = AWAITED
@@ -399,25 +398,26 @@ class Connection(Ending):
         reactor = self.reactor
         exchange = self.exchange
         assert exchange is not None
+        if reactor.access_log is not None:
+            size = exchange.body_size(response)
+            duration = time.monotonic() - self.began
+            reactor.access_log.record(self.peer, environ, exchange.status, size, duration)
         if response:
             try:
                 self.send(response)
             except ClientGone:
-                exchange.aborted = True
+                exchange.flags |= ABORTED
         if self._body is not None:  # a temporary file must not wait for the garbage collector
             self._body.close()
             self._body = None
         refusal = self._end_fetch(self.fetch) if self.fetch is not None else None
-        if reactor.access_log is not None:
-            duration = time.monotonic() - self.last_active
-            reactor.access_log.record(self.peer, environ, exchange, duration)
         if refusal is not None and not exchange.started:
             self._last_words(plain_answer(refusal.status, refusal.reason, reactor.encoder.ending))
             return
-        if exchange.aborted or self.gone:
+        if self.gone or (exchange.aborted and not exchange.delimited):
             self.abort()
             return
-        self._settle(close=bool(exchange.flags & CLOSE) or reactor.stopping)
+        self._settle(close=bool(exchange.flags & (CLOSE | ABORTED)) or reactor.stopping)
 
     def _end_fetch(self, fetch: BodyFetch) -> ProtocolError | None:
         """Close the account of a body that the client held back; return why it was refused."""

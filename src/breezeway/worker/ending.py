@@ -170,6 +170,10 @@ class Ending(Sender):
         """Let go of everything about the last request and what was received of the next."""
         raise NotImplementedError
 
+    def answers(self, exchange: object) -> bool:
+        """Whether this exchange's response is under way."""
+        return exchange is self.exchange and self.state in (BUSY, AWAITED)
+
     def _note_event(self, event: int) -> None:
         """Note what has come in while a thread answers."""
         self.unread = True

@@ -15,7 +15,6 @@ import contextlib
 import os
 import select
 import sys
-from collections.abc import Iterable
 from typing import Final, Protocol
 
 IN: Final = 0x001
@@ -56,7 +55,7 @@ class Poller(Protocol):
     def want_write(self, fd: int, wanted: bool) -> None:
         """Note that bytes wait to be sent, or not any more."""
 
-    def poll(self, timeout: float, maximum: int, /) -> Iterable[tuple[int, int]]:
+    def poll(self, timeout: float, maximum: int, /) -> list[tuple[int, int]]:
         """Wait at most `timeout` seconds (negative: for ever) for (descriptor, event) pairs."""
 
     waker_fd: int

@@ -34,6 +34,9 @@ logger = logging.getLogger("breezeway.worker")
 TICK_SECONDS = SLOT_SECONDS
 """How often the Date field is renewed and the deadlines are looked at."""
 
+JOIN_SECONDS = 1.0
+"""How long `close` waits for threads that have nothing to do any more."""
+
 RETRY_SECONDS = 1.0
 """After so long the server tries to accept again, when there was no room for a connection."""
 
@@ -186,7 +189,12 @@ class Reactor:
                     return
                 if self._lead_as_warden():
                     return
-            self._batch = iter(poll(0 if self.ready else self._wait_seconds(), BATCH))
+            events = poll(0 if self.ready else self._wait_seconds(), BATCH)
+            if events or self.ready:
+                baton.calls += len(events) + len(self.ready)
+                if baton.asleep:
+                    baton.wake_warden()
+            self._batch = iter(events)
             self.now = now = time.monotonic()
             if now >= self._next_tick:
                 self._tick(now)
@@ -264,5 +272,6 @@ class Reactor:
         return True
 
     def close(self) -> None:
-        """Give the system's objects back, after `stopped`."""
+        """Let the threads end and give the system's objects back, after `stopped`."""
+        self.baton.join(JOIN_SECONDS)
         self.poller.close()

@@ -18,6 +18,7 @@ from breezeway.gateway.file_wrapper import FileRange
 from breezeway.worker.outbox import FilePart, Outbox
 
 if TYPE_CHECKING:
+    from breezeway.gateway.exchange import Exchange
     from breezeway.worker.reactor import Reactor
 
 logger = logging.getLogger("breezeway.worker")
@@ -28,6 +29,7 @@ class Sender:
 
     __slots__ = (
         "_send",
+        "exchange",
         "fd",
         "gone",
         "last_active",
@@ -46,6 +48,8 @@ class Sender:
         self.peer = peer
         self._send = client.send
         self.slot = 0  # on the wheel of deadlines
+        self.exchange: Exchange | None = None
+        """The current one, or the last."""
         self.outbox: Outbox | None = None
         self.gone = False
         """The client has left, or was given up: nothing more can be sent."""
@@ -143,7 +147,7 @@ class Sender:
         if outbox is None or outbox.size <= reactor.settings.high_watermark:
             return
         timeout = reactor.settings.send_timeout
-        reactor.baton.step_aside(self)
+        reactor.baton.step_aside(self.exchange)
         with outbox.lock:
             while outbox.size > reactor.settings.high_watermark // 2 and not self.gone:
                 waited = outbox.wait_for_room(timeout)

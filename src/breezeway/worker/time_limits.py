@@ -53,15 +53,16 @@ def look(connection: Connection, now: float) -> float:
 
 
 def _rest(connection: Connection, now: float, keep_alive: float) -> float:
-    idle = now - connection.last_active
+    rests_since = max(connection.began, connection.last_active)
+    idle = now - rests_since
     if idle >= keep_alive:
         connection.close()
         return 0
     if idle >= MEMO_SECONDS:
         connection.forget_request()
     elif keep_alive > MEMO_SECONDS:
-        return connection.last_active + MEMO_SECONDS
-    return connection.last_active + keep_alive
+        return rests_since + MEMO_SECONDS
+    return rests_since + keep_alive
 
 
 def _expect(connection: Connection, due: float, now: float, what: str) -> float:
