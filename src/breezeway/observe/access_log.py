@@ -51,9 +51,10 @@ class AccessLog:
             self._second = now
         get = environ.get
         self._lines.append(
-            f'{peer} - - [{self._timestamp}] "{environ["REQUEST_METHOD"]} {environ["RAW_URI"]} '
-            f'{environ["SERVER_PROTOCOL"]}" {status or "-"} {size} '
-            f'"{_quoted(get("HTTP_REFERER", "-"))}" "{_quoted(get("HTTP_USER_AGENT", "-"))}" '
+            f'{peer} - - [{self._timestamp}] "{_quoted(get("REQUEST_METHOD", "-"))} '
+            f'{_quoted(get("RAW_URI", "-"))} {_quoted(get("SERVER_PROTOCOL", "-"))}" '
+            f'{status or "-"} {size} "{_quoted(get("HTTP_REFERER", "-"))}" '
+            f'"{_quoted(get("HTTP_USER_AGENT", "-"))}" '
             f"{seconds * 1000:.1f}ms\n"
         )
 
@@ -79,6 +80,7 @@ class AccessLog:
         self._thread.join(1.0)
 
 
-def _quoted(value: str) -> str:
-    """Escape what could end a quoted field or the line."""
-    return value if value.isprintable() and '"' not in value else value.translate(_ESCAPES)
+def _quoted(value: object) -> str:
+    """Escape what could end a quoted field or the line; an application may have left anything."""
+    text = str(value)
+    return text if text.isprintable() and '"' not in text else text.translate(_ESCAPES)

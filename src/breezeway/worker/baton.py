@@ -225,7 +225,10 @@ class Baton:
     def _work(self, runner: _Runner) -> None:
         job = runner.job
         while job is not None:
-            job()
+            try:
+                job()
+            except Exception:
+                logger.exception("internal error in a thread")
             job = self._next_job(runner)
 
     def _next_job(self, runner: _Runner) -> Job | None:

@@ -387,9 +387,14 @@ class Connection(Ending):
     # --- the end of a response -------------------------------------------------------------------
 
     def _finish_apart(self, environ: Environ, response: bytes) -> None:
-        """Finish in a thread that does not hold the baton."""
+        """Finish in a thread that does not hold the baton; raise nothing."""
         self.last_active = time.monotonic()
-        self._finish(environ, response)
+        try:
+            self._finish(environ, response)
+        except Exception:
+            logger.exception("internal error; its connection is closed")
+            self.reactor.counters["internal_error"] += 1
+            self.abort()
         if self.unread or self.reactor.stopping:
             self.reactor.poller.wake()
 

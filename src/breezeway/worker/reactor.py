@@ -174,13 +174,20 @@ class Reactor:
         targets = self.targets
         while True:
             batch = self._batch
-            for fd, event in batch:
-                target = targets.get(fd)
-                if target is not None and not target.on_event(event):
-                    return
-            for _ in range(len(self.ready)):
-                if not self.ready.popleft().resume():
-                    return
+            target: object = None
+            try:
+                for fd, event in batch:
+                    target = found = targets.get(fd)
+                    if found is not None and not found.on_event(event):
+                        return
+                for _ in range(len(self.ready)):
+                    if self.ready:  # another thread may have led in between
+                        target = connection = self.ready.popleft()
+                        if not connection.resume():
+                            return
+            except Exception:
+                self._survive(target)
+                continue
             if self._batch is not batch:
                 continue  # the baton went to another thread and came back in between
             if baton.pooled:
@@ -199,11 +206,22 @@ class Reactor:
             if now >= self._next_tick:
                 self._tick(now)
 
+    def _survive(self, target: object) -> None:
+        """Go on after an error of our own: it costs its connection, not the server."""
+        logger.exception("internal error; its connection is closed")
+        self.counters["internal_error"] += 1
+        if isinstance(target, Connection):
+            target.abort()
+
     def _lead_as_warden(self) -> bool:
         """Do what falls to the warden; return whether its lead is over."""
         if self.stopping:
             return self._drain()
-        return self.baton.give_back()
+        if not self.baton.give_back():
+            return False
+        if self.stopping:  # `stop` came between: its `pooled` has been overwritten
+            self.baton.pooled = True
+        return not self.baton.pooled
 
     def _wait_seconds(self) -> float:
         return TICK_SECONDS if self.deadlines or not self._accepting else -1
@@ -211,7 +229,10 @@ class Reactor:
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK_SECONDS
         self.encoder.set_date(http_date(time.time()))
-        self.deadlines.advance(now)
+        try:
+            self.deadlines.advance(now)
+        except Exception:
+            self._survive(None)
         self.baton.expire(now)
         if not self._accepting and not self.stopping and now >= self._accept_again:
             self._resume_accepting()
