@@ -40,7 +40,7 @@ ABSOLUTE_FORM: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(/[^?]*)?(\
 # However, an empty reg-name is refused, for http URIs must have a host (RFC 9110 section 4.2.1), and
 # so is the comma, for it is what joins two Host fields into one.
 HOST: Final = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]|[A-Za-z0-9\-._~%!$&'()*+;=]+)(?::([0-9]{0,5}))?"
+    r"(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]|[A-Za-z0-9\-._~%!$&'()*+;=]+)(?::([0-9]{0,5}))?"
 )
 
 # Content-Length = 1*DIGIT                                                 RFC 9110 section 8.6

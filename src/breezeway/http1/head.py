@@ -171,9 +171,9 @@ class Parser:
 
     def _request_line(self, line: bytes) -> RequestLine:
         memo = self._request_lines
-        known = memo.young.get(line) or memo.recall(line, len(line))
+        known = memo.young.get(line)
         if known is None:
-            known = parse_request_line(line, self._root_path)
+            known = memo.recall(line) or parse_request_line(line, self._root_path)
             memo.store(line, known, len(line))
         return known
 
@@ -201,10 +201,8 @@ class Parser:
 
     def _line(self, line: bytes) -> Line:
         """Validate and translate one field line, and remember it."""
-        known = self._lines.recall(line, len(line))
-        if known is None:
-            known = _translate(line)
-            self._lines.store(line, known, len(line))
+        known = self._lines.recall(line) or _translate(line)
+        self._lines.store(line, known, len(line))
         return known
 
     @staticmethod

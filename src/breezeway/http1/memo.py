@@ -36,15 +36,9 @@ class Memo(Generic[K, V]):
         self._old: dict[K, V] = {}
         self._size = 0
 
-    def recall(self, key: K, size: int) -> V | None:
-        """Look in the old generation, and move what is found to the young one.
-
-        `size` is that of the key, in bytes.
-        """
-        value = self._old.get(key)
-        if value is not None:
-            self.store(key, value, size)
-        return value
+    def recall(self, key: K) -> V | None:
+        """Look in the old generation; what is found there has to be stored anew to stay."""
+        return self._old.get(key)
 
     def store(self, key: K, value: V, size: int) -> None:
         """Remember `value`; `size` is that of the key, in bytes."""

@@ -36,9 +36,6 @@ _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 _FIRST_FINAL: Final = 200
 
-_HEADER_BYTES: Final = 64
-"""About what one header takes; for the size of a memo's key."""
-
 _SERVER_LINE: Final = b"Server: breezeway\r\n"
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -113,11 +110,11 @@ class Encoder:
             raise TypeError(f"the headers must be a list, not {type(headers).__name__}")
         key = (status, *headers)
         try:
-            known = self.memo.young.get(key) or self.memo.recall(key, _HEADER_BYTES * len(key))
-        except TypeError:  # a header that is a list: told below
-            known = None
+            known = self.memo.young.get(key)
+        except TypeError:  # a header that is a list: told by `_encode`
+            return _encode(status, headers)
         if known is None:
-            known = _encode(status, headers)
+            known = self.memo.recall(key) or _encode(status, headers)
             self.memo.store(key, known, len(known.lines))
         return known
 

@@ -1,0 +1,113 @@
+"""Body decoders: the same content or the same error in whatever pieces the bytes come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from breezeway.http1.body import Body, ChunkedBody, CountedBody
+from breezeway.http1.errors import ProtocolError
+from breezeway.http1.limits import (
+    CHUNK_EXTENSION_BYTES,
+    CHUNK_LINE_BYTES,
+    TRAILER_BYTES,
+    TRAILER_FIELDS,
+)
+
+from .outcome import at, one_by_one
+
+LIMIT = 1000
+
+CUTS = st.lists(st.integers(0, 400), max_size=6)
+
+PARTS = [
+    *(
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"0\r\n",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"5",
+        b"-1\r\n",
+        b" ",
+        b"0x5",
+    ),
+    *(b";a=b", b';a="\\""', b"X: y\r\n", b"Host: a\r\n", b"3e8\r\n", b"3e9\r\n", b"A\r\n", b"\0"),
+]
+
+
+def fed(body: Body, pieces: Iterable[bytes]) -> tuple[bytes, bytes, bool] | int:
+    """Return content, what came after it, and whether the body is complete; or the refusal."""
+    content = rest = b""
+    try:
+        for piece in pieces:
+            if body.done:
+                rest += piece
+            else:
+                content += body.feed(piece)
+                rest += body.rest
+    except ProtocolError as error:
+        return error.status
+    return content, rest, body.done
+
+
+@given(content=st.binary(max_size=300), after=st.binary(max_size=20), cuts=CUTS)
+def test_counted(content: bytes, after: bytes, cuts: list[int]) -> None:
+    """RFC 9112 section 6.2: as many bytes as Content-Length says, and no more."""
+    expected = (content, after, True)
+    if content:
+        assert fed(CountedBody(len(content)), at(content + after, cuts)) == expected
+        assert fed(CountedBody(len(content)), one_by_one(content + after)) == expected
+    assert CountedBody(0).done
+
+
+@given(chunks=st.lists(st.binary(min_size=1, max_size=50)), after=st.binary(max_size=20), cuts=CUTS)
+def test_chunked(chunks: list[bytes], after: bytes, cuts: list[int]) -> None:
+    """RFC 9112 section 7.1: the content of all chunks, and what follows the last."""
+    coded = b"".join(b"%X;x=y\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    coded += b"00\r\nX-Trailer: a \r\n\r\n" + after
+    expected = (b"".join(chunks), after, True)
+    for pieces in ([coded], at(coded, cuts), one_by_one(coded)):
+        body = ChunkedBody(10_000)
+        assert fed(body, pieces) == expected
+        assert body.trailers == [("X-Trailer", "a")]
+
+
+@settings(max_examples=500)
+@given(parts=st.lists(st.sampled_from(PARTS) | st.binary(max_size=4), max_size=10), cuts=CUTS)
+def test_pieces_make_no_difference(parts: list[bytes], cuts: list[int]) -> None:
+    """The same content or the same refusal comes of any bytes, in whatever pieces they come."""
+    text = b"".join(parts)
+    whole = fed(ChunkedBody(LIMIT), [text])
+    assert fed(ChunkedBody(LIMIT), at(text, cuts)) == whole
+    assert fed(ChunkedBody(LIMIT), one_by_one(text)) == whole
+
+
+def test_limit() -> None:
+    """A body may be as long as its limit, and its size counts before its data comes."""
+    assert fed(ChunkedBody(5), [b"5\r\nhello\r\n0\r\n\r\n"]) == (b"hello", b"", True)
+    assert fed(ChunkedBody(5), [b"6\r\n"]) == 413
+    assert fed(ChunkedBody(5), [b"5\r\nhello\r\n1\r\n"]) == 413
+    assert fed(ChunkedBody(5), [b"FFFFFFFFFFFFFFFF\r\n"]) == 413
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (b"1" * (CHUNK_LINE_BYTES + 2), 400),
+        (b"1" * 17 + b"\r\n", 400),
+        (b"1;" + b"a" * CHUNK_LINE_BYTES, 400),
+        ((b"1;" + b"a" * 4000 + b"\r\nx\r\n") * (CHUNK_EXTENSION_BYTES // 4000 + 1), 400),
+        (b"0\r\n" + b"a" * (TRAILER_BYTES + 2), 431),
+        (b"0\r\n" + b"a: b\r\n" * (TRAILER_FIELDS + 1), 431),
+        (b"0\r\n" + (b"a: " + b"b" * 4000 + b"\r\n") * 3, 431),
+    ],
+)
+def test_everything_has_a_bound(text: bytes, status: int) -> None:
+    """RFC 9112 section 7.1: no part of the framing may be endless, and none is kept without bound."""
+    assert fed(ChunkedBody(LIMIT), [text]) == status
+    assert fed(ChunkedBody(LIMIT), one_by_one(text)) == status

@@ -1,0 +1,165 @@
+"""Heads: any bytes in any pieces give the same; `parse_again` tells what `parse` tells."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from breezeway.http1 import grammar, head
+from breezeway.http1.errors import ProtocolError
+from breezeway.http1.head import Head, Parser
+from breezeway.http1.limits import Limits
+
+from ..corpus import cases
+from .outcome import BASE, at, one_by_one, outcome
+
+SMALL = Limits(request_line=60, head=200, fields=5, body=50)
+
+CORPUS = [case.request for case in [*cases.valid(), *cases.invalid()] if len(case.request) < 1000]
+
+PARTS = [
+    *(
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b" ",
+        b":",
+        b"\0",
+        b"\xff",
+        b"_",
+        b"\t",
+        b"0\r\n\r\n",
+        b"5\r\nhello\r\n",
+    ),
+    *(b"GET / HTTP/1.1\r\n", b"POST /a?b HTTP/1.0\r\n", b"OPTIONS * HTTP/1.1\r\n", b"HEAD"),
+    *(b"GET http://b/ HTTP/1.1\r\n", b" HTTP/2.0\r\n", b"Host: a\r\n", b"Connection: close\r\n"),
+    *(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n"),
+    *(b"X: y\r\n", b" folded\r\n", b"hello", b"Cookie: a=b\r\n", b"Content-Type:\r\n"),
+]
+
+TEXTS = st.lists(st.sampled_from(PARTS) | st.binary(max_size=5), max_size=14).map(b"".join)
+CUTS = st.lists(st.integers(0, 300), max_size=6)
+
+
+@st.composite
+def mutants(draw: st.DrawFn) -> bytes:
+    """Draw a case of the corpus with a small piece of it replaced, and more behind it."""
+    text = draw(st.sampled_from(CORPUS))
+    place = draw(st.integers(0, len(text)))
+    length = draw(st.integers(0, 3))
+    return text[:place] + draw(st.sampled_from(PARTS)) + text[place + length :] + draw(TEXTS)
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=TEXTS | mutants(), cuts=CUTS, limits=st.sampled_from([Limits(), SMALL]))
+def test_pieces_make_no_difference(text: bytes, cuts: list[int], limits: Limits) -> None:
+    """The same requests or the same refusal come of any bytes, in whatever pieces they come."""
+    whole = outcome([text], limits)
+    assert outcome(at(text, cuts), limits) == whole
+    assert outcome(one_by_one(text), limits) == whole
+
+
+LINES = st.builds(
+    "{} {} HTTP/1.{}".format,
+    st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]),
+    st.sampled_from(
+        ["/", "/a?b=c", "/%41", "/%", "*", "http://b/c?d", "http://e:8/", "https://@/"]
+    ),
+    st.sampled_from("01"),
+)
+
+FIELDS = st.lists(
+    st.sampled_from(
+        [
+            *("Host: a", "Host: b", "Connection: close", "Connection: keep-alive", "Cookie: c=d"),
+            *("Content-Length: 0", "Content-Length: 5", "Transfer-Encoding: chunked", "X_Y: z"),
+            *("Expect: 100-continue", "X: 1", "X: 2", "Content-Type: a/b", "Authorization: e"),
+        ]
+    ),
+    max_size=4,
+)
+
+
+def _parsed(parser: Parser, raw: bytes) -> Head | int:
+    try:
+        return parser.parse(raw, BASE)
+    except ProtocolError as error:
+        return error.status
+
+
+@settings(max_examples=500, deadline=None)
+@given(first=LINES, second=LINES, fields=FIELDS)
+def test_parse_again_equals_parse(first: str, second: str, fields: list[str]) -> None:
+    """A head parsed by the help of the last one is the head that parsing all of it gives."""
+    parser = Parser(Limits())
+    block = "\r\n".join(["", *fields, "", ""])
+    last = _parsed(parser, (first + block).encode())
+    if isinstance(last, int):
+        return
+    raw = (second + block).encode()
+    try:
+        again = parser.parse_again(raw, last)
+    except ProtocolError:
+        again = None
+    if again is not None:
+        assert again == _parsed(Parser(Limits()), raw)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("http://other/", "/"), ("/", "http://other/"), ("http://other/", "http://another/")],
+)
+def test_authority_is_not_inherited(first: str, second: str) -> None:
+    """RFC 9112 section 3.2.2: the host of an absolute-form target is that of one request alone."""
+    fields = "HTTP/1.1\r\nHost: test\r\n\r\n"
+    got = outcome([f"GET {first} {fields}GET {second} {fields}".encode()])
+    hosts = [served.environ["HTTP_HOST"] for served in got.requests]
+    assert hosts == [each[7:-1] if each.startswith("http:") else "test" for each in (first, second)]
+
+
+def test_environ_of_a_head_stays() -> None:
+    """The base environ is never written to, nor is the environ of an earlier head."""
+    base = BASE.copy()
+    parser = Parser(Limits())
+    last = parser.parse(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", base)
+    kept = last.environ.copy()
+    assert parser.parse_again(b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n", last) is not None
+    assert base == BASE
+    assert last.environ == kept
+
+
+def test_lines_in_use_are_translated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that every request has is translated once, whatever junk comes beside it."""
+    translated = []
+    translate = head._translate
+    monkeypatch.setattr(head, "_translate", lambda line: translated.append(line) or translate(line))
+    parser = Parser(Limits())
+    for number in range(5000):
+        parser.parse(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % (number, number), BASE)
+    assert translated.count(b"Host: a") == 1
+    assert len(translated) == 5001
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (grammar.HOST, "[" + ":" * 65536),
+        (grammar.HOST, "[" + "a:" * 32768 + "]:x"),
+        (grammar.HOST, "a" * 65536 + " "),
+        (grammar.REQUEST_LINE, b"G" * 65536),
+        (grammar.REQUEST_LINE, b"GET " + b"/ HTTP/1.1" * 6553),
+        (grammar.ABSOLUTE_FORM, b"http://" + b"/?" * 32768 + b"\n"),
+        (grammar.CHUNK_LINE, b"5" + b";a" * 32768 + b" "),
+        (grammar.CHUNK_LINE, b'5;a="' + b"\\\\" * 32768),
+        (grammar.CHUNK_LINE, b"5" + b';a="b"' * 10922 + b'"'),
+        (grammar.FIELD_VALUE, b"a " * 32768 + b"\0"),
+    ],
+)
+def test_grammar_takes_linear_time(pattern: object, text: object) -> None:
+    """No input of the size of a head keeps a pattern busy: the event loop waits for it."""
+    began = time.perf_counter()
+    assert pattern.fullmatch(text) is None  # type: ignore[attr-defined]
+    assert time.perf_counter() - began < 0.25
