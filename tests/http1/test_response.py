@@ -98,8 +98,8 @@ def test_ending() -> None:
     """RFC 9110 section 6.6.1: Date and Server come from the server unless the application set them."""
     encoder = Encoder()
     encoder.set_date(b"now")
-    for given in ([], [("Date", "x")], [("server", "y")], [("DATE", "x"), ("Server", "y")]):
-        head = encoder.head("200 OK", given)
+    for headers in ([], [("Date", "x")], [("server", "y")], [("DATE", "x"), ("Server", "y")]):
+        head = encoder.head("200 OK", headers)
         whole = (head.lines + encoder.ending_for(head)).lower()
         assert whole.count(b"\r\ndate: ") == whole.count(b"\r\nserver: ") == 1
         assert whole.endswith(b"\r\n\r\n")
