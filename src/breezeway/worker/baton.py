@@ -67,12 +67,12 @@ class Baton:
     """Passes the event loop from thread to thread, and requests to the pool."""
 
     def __init__(
-        self, lead: Callable[[], None], *, threads: int, queue_limit: int, queue_timeout: float
+        self, lead: Callable[..., None], *, threads: int, queue_limit: int, queue_timeout: float
     ) -> None:
         """Set up; nothing runs yet.
 
         `lead` runs the event loop and returns when the thread that called it has lost the baton,
-        or, for the warden, when `give_back` has returned True. `queue_timeout` is in seconds.
+        or with `as_warden=True` when `give_back` has returned True. `queue_timeout` is in seconds.
         """
         self.window: list[object] = []
         self.calls = 0
@@ -120,7 +120,8 @@ class Baton:
         """Wait at most this long until all threads have ended, after `stop`."""
         deadline = time.monotonic() + seconds
         for thread in [self._warden, *self._threads]:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.ident is not None:  # it was started
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
     def busy_threads(self) -> int:
@@ -269,7 +270,7 @@ class Baton:
             if self._warden_holds:
                 self._warden_holds = False
                 if self.pooled:
-                    self._lead()
+                    self._lead(as_warden=True)
                 if not self._stopped:
                     self._pass_on()
             elif self.asleep:

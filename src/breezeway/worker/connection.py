@@ -135,9 +135,8 @@ class Connection(Ending):
         except IndexError:
             self._finish_apart(environ, response)
             return False
-        if (
-            token is not exchange
-        ):  # this thread had lost the baton, and has just taken it from another
+        if token is not exchange:
+            # This thread had lost the baton, and has just taken it from another one.
             self._finish_apart(environ, response)
             return True
         if response and reactor.access_log is None and not self.unread and self._body is None:
@@ -412,10 +411,7 @@ class Connection(Ending):
                 self.send(response)
             except ClientGone:
                 exchange.flags |= ABORTED
-        if self._body is not None:  # a temporary file must not wait for the garbage collector
-            self._body.close()
-            self._body = None
-        refusal = self._end_fetch(self.fetch) if self.fetch is not None else None
+        refusal = self._end_body()
         if refusal is not None and not exchange.started:
             self._last_words(plain_answer(refusal.status, refusal.reason, reactor.encoder.ending))
             return
@@ -424,9 +420,14 @@ class Connection(Ending):
             return
         self._settle(close=bool(exchange.flags & (CLOSE | ABORTED)) or reactor.stopping)
 
-    def _end_fetch(self, fetch: BodyFetch) -> ProtocolError | None:
-        """Close the account of a body that the client held back; return why it was refused."""
-        self.fetch = None
+    def _end_body(self) -> ProtocolError | None:
+        """Close the request's body; return why it was refused, if the client had held it back."""
+        if self._body is not None:  # a temporary file must not wait for the garbage collector
+            self._body.close()
+            self._body = None
+        fetch, self.fetch = self.fetch, None
+        if fetch is None:
+            return None
         self.unread = self.unread or not fetch.asked
         with self.reactor.mutex:
             self.reactor.awaited_bodies -= 1
@@ -448,10 +449,18 @@ class Connection(Ending):
         """Act if a deadline has passed; return the next one, 0 if there is none any more."""
         return time_limits.look(self, now)
 
+    def state_at_rest(self) -> int:
+        """Return the state between two requests: HEAD when some of the next one is here already.
+
+        Then what comes belongs behind it; in IDLE the fast path would take it for a request.
+        """
+        return HEAD if self.intake else IDLE
+
     def forget_request(self) -> None:
         """Let go of everything about the last request and what was received of the next."""
         if self.intake is not None:
             self.intake.close()
+        self._end_body()
         self.head = self.intake = self.exchange = None
 
     def close_if_idle(self) -> None:

@@ -58,7 +58,8 @@ class Ending(Sender):
     def _drain(self) -> None:
         """Send what waits; for the holder of the baton."""
         outbox = self.outbox
-        assert outbox is not None
+        if outbox is None:  # the thread has just found it empty
+            return
         with outbox.lock:
             self.flush(outbox)
             if outbox and not self.gone:
@@ -70,7 +71,7 @@ class Ending(Sender):
             if state not in (DRAIN, DRAIN_CLOSE):
                 return  # the thread is still at it
             self.outbox = None
-            self.state = IDLE
+            self.state = self.state_at_rest()
         if self.gone:
             self.abort()
         elif state == DRAIN_CLOSE or reactor.stopping:
@@ -106,7 +107,7 @@ class Ending(Sender):
                 return
             self.outbox = None
             if not close:
-                self.state = IDLE
+                self.state = self.state_at_rest()
         if close:
             self._hang_up()
         elif self.unread:
@@ -165,6 +166,10 @@ class Ending(Sender):
         self.socket.close()
         if reactor.stopping:
             reactor.poller.wake()
+
+    def state_at_rest(self) -> int:
+        """Return the state between two requests."""
+        raise NotImplementedError
 
     def forget_request(self) -> None:
         """Let go of everything about the last request and what was received of the next."""

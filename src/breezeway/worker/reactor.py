@@ -166,10 +166,9 @@ class Reactor:
 
     # --- the loop ----------------------------------------------------------------------------
 
-    def lead(self) -> None:
+    def lead(self, *, as_warden: bool = False) -> None:
         """Run the event loop for as long as this thread holds the baton."""
         baton = self.baton
-        as_warden = baton.pooled
         poll = self.poller.poll
         targets = self.targets
         while True:
@@ -256,6 +255,8 @@ class Reactor:
         self._accepting = True
 
     def _stop_accepting(self) -> None:
+        if not self._accepting:
+            return
         for acceptor in self.acceptors:
             fd = acceptor.listener.socket.fileno()
             self.targets.pop(fd, None)
@@ -276,12 +277,10 @@ class Reactor:
 
     def _drain(self) -> bool:
         """Close what is idle; return whether nothing is left."""
-        if self._accepting:
-            for acceptor in self.acceptors:
-                acceptor.accept(self.settings.backlog)
+        while self.acceptors:
+            self.acceptors[-1].accept(self.settings.backlog)
             self._stop_accepting()
-            for acceptor in self.acceptors:
-                acceptor.listener.close()
+            self.acceptors.pop().listener.close()
         for connection in self.connections():
             connection.close_if_idle()
         if self.connections():
