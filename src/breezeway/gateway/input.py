@@ -39,6 +39,17 @@ class BodyFile(io.BufferedRandom):
         """Read at most `size` bytes, all that is left when it is negative or None."""
         return super().read(-1 if size is None or size < 0 else size)
 
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """Read lines until their sum reaches `hint`, where `io.IOBase` wants it exceeded."""
+        if hint is None or hint <= 0:
+            return super().readlines()
+        lines: list[bytes] = []
+        total = 0
+        while total < hint and (line := self.readline()):
+            lines.append(line)
+            total += len(line)
+        return lines
+
 
 class Spool:
     """Collects a body: in memory up to a bound, then in a temporary file, which has no name."""

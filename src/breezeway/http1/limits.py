@@ -39,9 +39,6 @@ TRAILER_BYTES = 8 * 1024
 TRAILER_FIELDS = 32
 """Field lines in one trailer section; more is 431."""
 
-UNREAD_BODY_BYTES = 64 * 1024
-"""Body bytes that are read and thrown away to keep a connection; past it, closing is cheaper."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -259,12 +259,13 @@ class Connection(Ending):
 
     def resume(self) -> bool:
         """Go on with input that needs no event; False when this thread has lost the baton."""
-        if self.state == LINGER:
-            self._discard()
-        if self.state not in (IDLE, HEAD, BODY, AWAITED):
+        if self.state not in (IDLE, HEAD, BODY, AWAITED, LINGER):
             return True
         self.unread = False
         self.reactor.poller.unmute(self.fd)
+        if self.state == LINGER:
+            self._discard()
+            return True
         if self.intake:
             answered = self._take_in(b"")
             if answered is not None:
@@ -283,10 +284,7 @@ class Connection(Ending):
                 if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
                     self._note_event(event)
                     return True
-        if self.state == LINGER:
-            self._discard()
-            return True
-        return self._read_on() if self.state != CLOSED else True
+        return self.resume()
 
     def _on_receive_error(self, error: OSError) -> bool:
         if not isinstance(error, BlockingIOError | InterruptedError):
@@ -334,17 +332,20 @@ class Connection(Ending):
         """Answer a request whose body is still with the client, who waits for `100 Continue`.
 
         As many threads as there are may wait for such bodies, in addition to the others. Past that
-        the body is received first: a slow client never keeps a thread from anybody else. So is one
-        in chunks, whose CONTENT_LENGTH could not be told: many applications go by it.
+        the body is received first: a slow client never keeps a thread from anybody else. So is it
+        when one thread has to be the only one, and when the body comes in chunks: its
+        CONTENT_LENGTH could not be told, and many applications go by that.
         """
         reactor = self.reactor
         intake.expect_body(head)
-        if head.length == CHUNKED or reactor.awaited_bodies >= reactor.settings.threads:
+        threads = reactor.settings.threads
+        if threads == 1 or head.length == CHUNKED or reactor.awaited_bodies >= threads:
             self._wait_for_more(intake)
             with contextlib.suppress(ClientGone):
                 self.send(CONTINUE)
             return self._read_on()
-        reactor.awaited_bodies += 1
+        with reactor.mutex:
+            reactor.awaited_bodies += 1
         self.fetch = BodyFetch()
         environ = head.environ.copy()
         environ["wsgi.input"] = AwaitedInput(partial(self._fetch_body, head.flags))
@@ -359,8 +360,11 @@ class Connection(Ending):
         reactor, exchange, fetch = self.reactor, self.exchange, self.fetch
         if exchange is None or fetch is None or exchange.started:
             raise ClientGone("the response has begun, and the client keeps its body")
+        if fetch.asked:
+            raise ClientGone("the request body did not come when it was asked for")
         reactor.baton.step_aside(exchange)
         self.send(CONTINUE)
+        self.last_active = time.monotonic()
         with reactor.mutex:
             self.state = AWAITED
         reactor.enqueue(self)
@@ -462,6 +466,11 @@ class Connection(Ending):
             self.intake.close()
         self._end_body()
         self.head = self.intake = self.exchange = None
+
+    def announce_close(self) -> None:
+        """See to it that the response under way says `Connection: close`, if it is not too late."""
+        if self.exchange is not None and self.answers(self.exchange):
+            self.exchange.flags |= CLOSE
 
     def close_if_idle(self) -> None:
         """Close, unless a request is there or under way; for the end of the worker."""

@@ -62,14 +62,14 @@ class Ending(Sender):
             return
         with outbox.lock:
             self.flush(outbox)
-            if outbox and not self.gone:
+            if outbox:
                 return
+            self.reactor.poller.want_write(self.fd, False)
         reactor = self.reactor
-        reactor.poller.want_write(self.fd, False)
         with reactor.mutex:
             state = self.state
-            if state not in (DRAIN, DRAIN_CLOSE):
-                return  # the thread is still at it
+            if state not in (DRAIN, DRAIN_CLOSE) or outbox:
+                return  # the thread is still at it, or has added more
             self.outbox = None
             self.state = self.state_at_rest()
         if self.gone:
@@ -83,7 +83,7 @@ class Ending(Sender):
         """Answer a request for which there is no thread."""
         reactor = self.reactor
         reactor.counters["refused.503"] += 1
-        logger.warning("%s refused with 503: all threads are busy and the queue is full", self.peer)
+        logger.warning("%s refused with 503: no thread was free for it in time", self.peer)
         text = "The server is busy; try again in a moment."
         ending = b"Retry-After: 1\r\n" + reactor.encoder.ending
         self._last_words(plain_answer(503, text, ending))
@@ -106,9 +106,11 @@ class Ending(Sender):
                 self.state = DRAIN_CLOSE if close else DRAIN
                 return
             self.outbox = None
-            if not close:
+            if not (close or self.gone):
                 self.state = self.state_at_rest()
-        if close:
+        if self.gone:  # the rest was thrown away a moment ago
+            self.abort()
+        elif close:
             self._hang_up()
         elif self.unread:
             reactor.ready.append(self)
@@ -125,22 +127,25 @@ class Ending(Sender):
             self.close()
             return
         self.last_active = time.monotonic()
-        self.state = LINGER
+        with self.reactor.mutex:
+            self.state = LINGER
         self.reactor.deadlines.schedule(self, self.last_active + LINGER_SECONDS)
         if self.unread:
             self.reactor.enqueue(self)
 
     def _discard(self) -> None:
         """Throw input away until the client closes."""
-        for _ in range(READ_TURNS):
-            try:
-                if self._receive(BODY_RECEIVE_BYTES):
-                    continue
-            except (BlockingIOError, InterruptedError):
+        try:
+            for _ in range(READ_TURNS):
+                if not self._receive(BODY_RECEIVE_BYTES):
+                    break
+            else:
+                self.reactor.ready.append(self)
                 return
-            except OSError:
-                pass
-            break
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            pass
         self.close()
 
     def abort(self) -> None:
@@ -160,8 +165,10 @@ class Ending(Sender):
         reactor.targets.pop(self.fd, None)
         reactor.deadlines.remove(self)
         reactor.poller.forget(self.fd)
-        if self.outbox is not None:
-            self.outbox.clear()
+        outbox = self.outbox
+        if outbox is not None:
+            with outbox.lock:  # the event loop may be sending from it
+                outbox.clear()
         self.forget_request()
         self.socket.close()
         if reactor.stopping:

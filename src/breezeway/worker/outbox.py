@@ -71,11 +71,17 @@ class Outbox:
         """Whether anything waits."""
         return bool(self._pieces)
 
-    def add(self, piece: memoryview | FilePart) -> None:
-        """Add a piece at the end."""
-        self._pieces.append(piece)
+    def add(self, piece: memoryview | FileRange) -> None:
+        """Add a piece at the end.
+
+        Raises:
+            OSError: there is no descriptor left for a part of a file.
+        """
         if isinstance(piece, memoryview):
+            self._pieces.append(piece)
             self.size += piece.nbytes
+        else:
+            self._pieces.append(FilePart(piece))
 
     def flush(self, connection: socket.socket) -> bool:
         """Send what the socket takes; return whether it took anything.

@@ -282,6 +282,7 @@ class Reactor:
             self._stop_accepting()
             self.acceptors.pop().listener.close()
         for connection in self.connections():
+            connection.announce_close()
             connection.close_if_idle()
         if self.connections():
             return False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.file_wrapper import FileRange
-from breezeway.worker.outbox import FilePart, Outbox
+from breezeway.worker.outbox import Outbox
 
 if TYPE_CHECKING:
     from breezeway.gateway.exchange import Exchange
@@ -78,7 +78,7 @@ class Sender:
         Raises:
             ClientGone: nobody will read it.
         """
-        self._keep(self.outbox or Outbox(), [memoryview(head), FilePart(file_range)])
+        self._keep(self.outbox or Outbox(), [memoryview(head), file_range])
 
     def _try_to_send(self, pieces: tuple[bytes, ...]) -> list[memoryview]:
         """Send at once what the socket takes; return the rest."""
@@ -99,7 +99,7 @@ class Sender:
             sent = max(0, sent - len(piece))
         return rest
 
-    def _keep(self, outbox: Outbox, pieces: Iterable[memoryview | FilePart]) -> None:
+    def _keep(self, outbox: Outbox, pieces: Iterable[memoryview | FileRange]) -> None:
         """Put pieces into the outbox; send what the socket takes if nothing waits before them."""
         reactor = self.reactor
         with outbox.lock:
@@ -112,6 +112,7 @@ class Sender:
                 return
             # Only now can the event loop see it: an event before this would have been lost, so
             # that the socket has to refuse once more.
+            self.last_active = time.monotonic()
             self.outbox = outbox
             self.flush(outbox)
             if outbox:

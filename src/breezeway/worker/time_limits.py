@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from breezeway.gateway.failure import ClientGone
 from breezeway.http1.errors import ProtocolError
 from breezeway.worker.ending import (
     AWAITED,
     BODY,
-    BUSY,
     CLOSED,
+    DRAIN,
+    DRAIN_CLOSE,
     HEAD,
     IDLE,
     LINGER,
@@ -69,12 +69,10 @@ def _expect(connection: Connection, due: float, now: float, what: str) -> float:
     if now < due:
         return due
     connection.reactor.counters[f"timeout.{what}"] += 1
-    reason = f"the request {what} did not come in time"
-    if connection.state == AWAITED:
-        connection.deliver(None, ClientGone(reason))
-        return now + BUSY_LOOK_SECONDS
-    connection.refuse(ProtocolError(408, reason))
-    return now + LINGER_SECONDS if connection.state != CLOSED else 0
+    connection.refuse(ProtocolError(408, f"the request {what} did not come in time"))
+    if connection.state == LINGER:
+        return now + LINGER_SECONDS
+    return now + BUSY_LOOK_SECONDS if connection.state != CLOSED else 0
 
 
 def _send(connection: Connection, now: float, timeout: float) -> float:
@@ -84,7 +82,7 @@ def _send(connection: Connection, now: float, timeout: float) -> float:
         with outbox.lock:
             if now - connection.last_active >= timeout:
                 connection.stall(outbox)
-        if connection.gone and connection.state != BUSY:
-            connection.abort()
-            return 0
+    if connection.gone and connection.state in (DRAIN, DRAIN_CLOSE):
+        connection.abort()
+        return 0
     return now + min(BUSY_LOOK_SECONDS, timeout)
