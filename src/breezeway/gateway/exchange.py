@@ -249,7 +249,7 @@ class Exchange:
                 room -= len(block)
             if block:
                 self._emit(block, len(block) if single else None)
-            if self.flags & METHOD_HEAD and self.started:
+            if room == 0 or (self.flags & METHOD_HEAD and self.started):
                 break
         if not self.started:
             self._begin(0, b"")

@@ -42,10 +42,12 @@ class FileWrapper:
     def file_range(self) -> FileRange | None:
         """Tell where the content from the current position on lies; None when not in a plain file.
 
-        A `fileno` alone proves nothing: that of a `gzip.GzipFile` is the compressed file's.
+        A `fileno` alone proves nothing: that of a `gzip.GzipFile` is the compressed file's. Nor
+        does a `raw`: an object that passes on what it has not got may well read in its own way.
         """
-        raw = getattr(self.filelike, "raw", self.filelike)
-        if not isinstance(raw, io.FileIO):
+        buffered = type(self.filelike) in (io.BufferedReader, io.BufferedRandom)
+        raw = self.filelike.raw if buffered else self.filelike
+        if type(raw) is not io.FileIO:
             return None
         try:
             descriptor = raw.fileno()
@@ -53,6 +55,6 @@ class FileWrapper:
             position = self.filelike.tell()
         except (OSError, ValueError):
             return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return None  # files of /proc are longer than they say
         return FileRange(descriptor, position, max(0, status.st_size - position))

@@ -8,6 +8,7 @@ is fetched at the first read (`AwaitedInput`), so that an application can refuse
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -49,6 +50,11 @@ class BodyFile(io.BufferedRandom):
             lines.append(line)
             total += len(line)
         return lines
+
+    def close(self) -> None:
+        """Close; what a full disk has not taken is not asked for any more."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 class Spool:

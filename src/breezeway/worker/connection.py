@@ -38,7 +38,6 @@ from breezeway.worker.ending import (
     BODY,
     BODY_RECEIVE_BYTES,
     BUSY,
-    CLOSED,
     DRAIN,
     DRAIN_CLOSE,
     HEAD,
