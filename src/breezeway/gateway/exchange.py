@@ -26,8 +26,11 @@ COPY_BYTES: Final = 16 * 1024
 """Up to this size, head and body are joined for one send; above, copying costs more than a second
 buffer in the same system call (measured with a body of 100 KB: 3 us)."""
 
-ABORTED: Final = 1 << 8
-"""Beside the flags of `http1.head.Head`: the response was broken off."""
+# Beside the flags of `http1.head.Head`:
+STARTED: Final = 1 << 8
+"""The head has gone."""
+ABORTED: Final = 1 << 9
+"""The response was broken off."""
 
 _FAILURE_STATUS: Final = "500 Internal Server Error"
 _FAILURE_HEADERS: Final = [("Content-Type", "text/plain; charset=utf-8")]
@@ -75,7 +78,6 @@ class Exchange:
         "_transport",
         "flags",
         "head",
-        "started",
     )
 
     # Set by `_frame`, before which nobody asks: an exchange in the common case goes without.
@@ -89,7 +91,11 @@ class Exchange:
         self._encoder = encoder
         self.flags = flags
         self.head: ResponseHead | None = None
-        self.started = False  # the head has gone
+
+    @property
+    def started(self) -> bool:
+        """Whether the head has gone."""
+        return bool(self.flags & STARTED)
 
     @property
     def aborted(self) -> bool:
@@ -128,7 +134,6 @@ class Exchange:
                 and head is not None
                 and head.plain
                 and not self.flags
-                and not self.started
             ):
                 body = result[0]
                 if type(body) is bytes and len(body) <= COPY_BYTES:
@@ -269,7 +274,7 @@ class Exchange:
             file_range = file_range._replace(length=head.length)
         lines = self._frame(head, file_range.length)
         if self._missing and not self._bodiless(head):
-            self.started = True
+            self.flags |= STARTED
             self._missing = 0
             self._size = file_range.length
             self._transport.send_file(lines, file_range)
@@ -327,11 +332,11 @@ class Exchange:
         if self._bodiless(head):
             self._missing = None
             self._chunked = False
-            self.started = True
+            self.flags |= STARTED
             self._transport.send(lines)
             return
         pieces = self._framed(block)
-        self.started = True
+        self.flags |= STARTED
         if len(block) <= COPY_BYTES:
             self._transport.send(b"".join((lines, *pieces)))
         else:

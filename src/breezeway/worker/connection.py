@@ -69,6 +69,7 @@ class Connection(Ending):
         "_environ",
         "_remote",
         "began",
+        "chores",
         "fetch",
         "head",
         "intake",
@@ -86,6 +87,8 @@ class Connection(Ending):
         self._environ = environ
         self.began = self.last_active
         """When the current request, or the last, was complete; monotonic seconds."""
+        self.chores = reactor.access_log is not None
+        """There is more to do after the current response than to send it."""
         self.head: Head | None = None  # the last one, if it may serve again
         self.intake: Intake | None = None  # of a request that did not come at one go
         self._body: IO[bytes] | None = None  # of the current request, if it is to be closed
@@ -109,7 +112,8 @@ class Connection(Ending):
         if head is not None and data.startswith(head.raw) and len(data) == head.whole:
             environ = head.environ.copy()
             if head.length:
-                self.unread = len(data) >= RECEIVE_BYTES
+                if len(data) >= RECEIVE_BYTES:
+                    self.unread = self.chores = True
                 environ["wsgi.input"] = io.BytesIO(data[head.size :])
             return self._answer(environ, head.flags)
         if not data:
@@ -138,7 +142,7 @@ class Connection(Ending):
             # This thread had lost the baton, and has just taken it from another one.
             self._finish_apart(environ, response)
             return True
-        if response and reactor.access_log is None and not self.unread and self._body is None:
+        if response and not self.chores:
             try:
                 sent = self._send(response)
             except OSError:
@@ -167,7 +171,8 @@ class Connection(Ending):
             again = self._same_fields(data)
             if again is not None:
                 self.head = again
-                self.unread = self.half_closed or len(data) >= RECEIVE_BYTES
+                if self.half_closed or len(data) >= RECEIVE_BYTES:
+                    self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
             self.intake = Intake(self.reactor.parser, self.reactor.settings.body_memory)
         try:
@@ -221,6 +226,7 @@ class Connection(Ending):
     def _on_request(self, request: Request, intake: Intake, received: int) -> bool:
         """Go on with a complete request; `received` is the size of the last piece of it."""
         self.unread = self.half_closed or bool(intake) or received >= RECEIVE_BYTES
+        self.chores = True
         if self.state == AWAITED:
             self.deliver(request.body, None)
             return True
@@ -405,6 +411,7 @@ class Connection(Ending):
         reactor = self.reactor
         exchange = self.exchange
         assert exchange is not None
+        self.chores = reactor.access_log is not None
         if reactor.access_log is not None:
             size = exchange.body_size(response)
             duration = time.monotonic() - self.began
