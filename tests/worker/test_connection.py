@@ -8,49 +8,10 @@ from typing import Any
 
 import pytest
 
-from breezeway.config.settings import Settings
-from breezeway.worker.connection import Connection
-from breezeway.worker.ending import CLOSED, IDLE
-from breezeway.worker.poller import READABLE
-from breezeway.worker.reactor import Reactor
+from breezeway.worker.ending import BUSY, CLOSED, IDLE
+from breezeway.worker.poller import IN, OUT, RDHUP, READABLE
 
-
-def echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the path."""
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [environ["PATH_INFO"].encode()]
-
-
-def get(path: str) -> bytes:
-    """Return a request."""
-    return f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
-
-
-class Driven:
-    """A connection whose event loop is the test."""
-
-    def __init__(self, application: Callable[..., Any], **settings: Any) -> None:
-        self.client, server = socket.socketpair()
-        self.client.settimeout(5)
-        self.reactor = Reactor(application, [], Settings(**settings))
-        self.connection = Connection(self.reactor, server, "", {})
-
-    def event(self, data: bytes, event: int = READABLE) -> bool:
-        """Send data and tell the connection that it is there."""
-        self.client.sendall(data)
-        return self.connection.on_event(event)
-
-    def settle(self) -> None:
-        """Do what the event loop does for connections that need no event."""
-        while self.reactor.ready:
-            assert self.reactor.ready.popleft().resume()
-
-    def bodies(self, count: int) -> list[bytes]:
-        """Receive the bodies of so many responses, each of which is two bytes long."""
-        received = b""
-        while received.count(b"\r\n\r\n") < count or received[-4:] == b"\r\n\r\n":
-            received += self.client.recv(65536)
-        return [part[:2] for part in received.split(b"\r\n\r\n")[1:]]
+from .driven import Driven, echo, get
 
 
 @pytest.fixture
@@ -58,9 +19,7 @@ def driven() -> Iterator[Driven]:
     """Drive a connection to `echo`."""
     it = Driven(echo)
     yield it
-    it.client.close()
-    it.connection.close()
-    it.reactor.close()
+    it.end()
 
 
 def test_pipelined_request_comes_before_a_later_one(driven: Driven) -> None:
@@ -87,3 +46,37 @@ def test_end_of_input_closes(driven: Driven) -> None:
     assert driven.connection.state == CLOSED
     assert driven.reactor.connections() == []
     assert not driven.reactor.deadlines
+
+
+def test_nothing_unread_is_forgotten() -> None:
+    """What comes while a pipelined request waits is read, although its event was before that."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/0":
+            assert driven.event(get("/2"))
+            assert driven.connection.state == BUSY
+        return echo(environ, start_response)
+
+    driven = Driven(application)
+    assert driven.event(get("/0") + get("/1"))
+    driven.settle()
+    assert driven.bodies(3) == [b"/0", b"/1", b"/2"]
+    driven.end()
+
+
+def test_end_of_input_comes_after_what_was_received() -> None:
+    """Pipelined requests are answered although the client has ended its side meanwhile."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/0":
+            driven.client.shutdown(socket.SHUT_WR)
+            assert driven.connection.on_event(IN | OUT | RDHUP)
+        return echo(environ, start_response)
+
+    driven = Driven(application)
+    assert driven.event(get("/0") + get("/1"))
+    assert driven.connection.on_event(IN | OUT | RDHUP)
+    driven.settle()
+    assert driven.bodies(2) == [b"/0", b"/1"]
+    assert driven.connection.state == CLOSED
+    driven.end()

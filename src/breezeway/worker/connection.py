@@ -224,8 +224,11 @@ class Connection(Ending):
             reactor.deadlines.schedule(self, due)
 
     def _on_request(self, request: Request, intake: Intake, received: int) -> bool:
-        """Go on with a complete request; `received` is the size of the last piece of it."""
-        self.unread = self.half_closed or bool(intake) or received >= RECEIVE_BYTES
+        """Go on with a complete request; `received` is the size of the last piece of it.
+
+        A receive that was not filled has left nothing behind; without one, nobody knows.
+        """
+        self.unread = self.half_closed or bool(intake) or not 0 < received < RECEIVE_BYTES
         self.chores = True
         if self.state == AWAITED:
             self.deliver(request.body, None)
