@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
@@ -55,16 +56,17 @@ def test_pipelines_with_slow_requests_here_and_there(threaded: Live, answer: obj
 
     threaded.play(application)
     chance = random.Random(ROUNDS)
-    clients = [threaded.connect(deadline=CROWD_SECONDS) for _ in range(CLIENTS)]
-    for _ in range(ROUNDS if answer is as_list else ROUNDS // 4):
-        asked = [pipeline(chance) for _ in clients]
-        for client, paths in zip(clients, asked, strict=True):
-            client.send(b"".join(request("GET", path) for path in paths))
-        for client, paths in zip(clients, asked, strict=True):
-            for path in paths:
-                assert client.response().body == path.encode()
-    for client in clients:
-        client.close()
+    with ExitStack() as stack:
+        crowd = [
+            stack.enter_context(threaded.connect(deadline=CROWD_SECONDS)) for _ in range(CLIENTS)
+        ]
+        for _ in range(ROUNDS if answer is as_list else ROUNDS // 4):
+            asked = [pipeline(chance) for _ in crowd]
+            for client, paths in zip(crowd, asked, strict=True):
+                client.send(b"".join(request("GET", path) for path in paths))
+            for client, paths in zip(crowd, asked, strict=True):
+                for path in paths:
+                    assert client.response().body == path.encode()
 
 
 def pipeline(chance: random.Random) -> list[str]:
