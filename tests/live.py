@@ -12,11 +12,15 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.testing import LiveServer
+from breezeway.worker.poller import Poller, best_poller
 
 from .wire.client import DEADLINE_SECONDS, Client, Response
 
 POLL_SECONDS = 0.002
 """Pause between two looks at a condition that nothing signals."""
+
+make_poller: Callable[[], Poller] = best_poller
+"""Makes the poller of each server; the tests on the wire run on more than one."""
 
 
 class Stage:
@@ -59,7 +63,7 @@ class Live:
 def serving(**settings: Any) -> Iterator[Live]:
     """Run a server with those settings."""
     stage = Stage()
-    with LiveServer(stage, **settings) as server:
+    with LiveServer(stage, poller=make_poller(), **settings) as server:
         yield Live(stage, server.address)
 
 

@@ -7,7 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from breezeway.worker.poller import PollPoller, best_poller
+
+from .. import live as servers
 from ..live import Live, serving
+
+
+@pytest.fixture(
+    scope="module", params=[best_poller, PollPoller], ids=["best", "poll"], autouse=True
+)
+def poller(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run every test on this system's best poller and on the one for every system."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(servers, "make_poller", request.param)
+        yield
 
 
 @pytest.fixture(scope="module")

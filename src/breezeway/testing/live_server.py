@@ -8,6 +8,7 @@ from typing import Any, Self
 from breezeway.config.settings import Settings
 from breezeway.gateway.types import Application
 from breezeway.worker.listener import bind_all
+from breezeway.worker.poller import Poller
 from breezeway.worker.process import finish
 from breezeway.worker.reactor import Reactor
 
@@ -21,10 +22,13 @@ class LiveServer:
         with LiveServer(app) as server:
             requests.get(server.url)
 
-    Any setting of `breezeway.config.settings.Settings` can be given by its name.
+    Any setting of `breezeway.config.settings.Settings` can be given by its name; `poller` is for
+    tests of the server itself.
     """
 
-    def __init__(self, application: Application, **settings: Any) -> None:
+    def __init__(
+        self, application: Application, *, poller: Poller | None = None, **settings: Any
+    ) -> None:
         """Bind; serving begins with the `with` block.
 
         Raises:
@@ -32,7 +36,7 @@ class LiveServer:
         """
         self.settings = Settings(**{"bind": ("127.0.0.1:0",), **settings})
         self._listeners = bind_all(self.settings)
-        self.reactor = Reactor(application, self._listeners, self.settings)
+        self.reactor = Reactor(application, self._listeners, self.settings, poller=poller)
 
     @property
     def url(self) -> str:

@@ -12,9 +12,11 @@ Events are the numbers of epoll(7) everywhere.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import sys
+import threading
 from typing import Final, Protocol
 
 IN: Final = 0x001
@@ -75,15 +77,17 @@ class Waker:
     """A pipe to oneself."""
 
     def __init__(self) -> None:
-        self.fd, self._write_end = os.pipe()
+        self.fd, write_end = os.pipe()
         os.set_blocking(self.fd, False)
-        os.set_blocking(self._write_end, False)
+        os.set_blocking(write_end, False)
+        # An object, not a number: once it is closed, no thread that is late can write to whatever
+        # has the descriptor then.
+        self._write_end = io.FileIO(write_end, "w")
 
     def wake(self) -> None:
         """Make the pipe readable."""
-        # Full: it is readable already. Closed: there is nobody left to wake.
-        with contextlib.suppress(OSError):
-            os.write(self._write_end, b"\0")
+        with contextlib.suppress(ValueError):  # closed: there is nobody left to wake
+            self._write_end.write(b"\0")  # None when it is full: readable already
 
     def rest(self) -> None:
         """Empty the pipe."""
@@ -92,8 +96,8 @@ class Waker:
 
     def close(self) -> None:
         """Close both ends."""
+        self._write_end.close()
         os.close(self.fd)
-        os.close(self._write_end)
 
 
 class _BasePoller:
@@ -155,43 +159,60 @@ class PollPoller(_BasePoller):
     def __init__(self) -> None:
         super().__init__()
         self._poll = select.poll()
+        self._lock = threading.Lock()  # a thread may want to write while the event loop mutes
         self._interest: dict[int, int] = {}
         self.add_listener(self.waker_fd)
 
-    def _set(self, fd: int, interest: int) -> None:
-        self._interest[fd] = interest
-        self._poll.register(fd, interest)
-        self.wake()  # a poll that is under way in another thread has the old interest
-
     def add(self, fd: int) -> None:
         """Watch a connection."""
-        self._set(fd, IN)
+        with self._lock:
+            self._interest[fd] = 0
+        self._change(fd, IN, True)
 
     add_listener = add
 
+    def _change(self, fd: int, event: int, wanted: bool) -> None:
+        with self._lock:
+            before = self._interest.get(fd)
+            if before is None:  # the connection has been closed meanwhile
+                return
+            interest = before | event if wanted else before & ~event
+            if interest == before:
+                return
+            self._interest[fd] = interest
+            if interest:
+                self._poll.register(fd, interest)
+            else:  # or the end of the connection would be reported for ever
+                self._poll.unregister(fd)
+        self.wake()  # a poll that is under way in another thread has the old interest
+
     def forget(self, fd: int) -> None:
         """Stop watching."""
-        if self._interest.pop(fd, None) is not None:
-            self._poll.unregister(fd)
+        with self._lock:
+            if self._interest.pop(fd, 0):
+                self._poll.unregister(fd)
 
     remove = forget
 
     def mute(self, fd: int) -> None:
         """Watch no longer for reading."""
-        self._set(fd, self._interest[fd] & ~IN)
+        self._change(fd, IN, False)
 
     def unmute(self, fd: int) -> None:
         """Watch for reading again."""
-        self._set(fd, self._interest[fd] | IN)
+        self._change(fd, IN, True)
 
     def want_write(self, fd: int, wanted: bool) -> None:
         """Watch for writing, or no longer."""
-        self._set(fd, self._interest[fd] | OUT if wanted else self._interest[fd] & ~OUT)
+        self._change(fd, OUT, wanted)
 
     def poll(self, timeout: float, maximum: int, /) -> list[tuple[int, int]]:
-        """Wait at most `timeout` seconds (negative: for ever) for (descriptor, event) pairs."""
+        """Wait at most `timeout` seconds (negative: for ever) for (descriptor, event) pairs.
+
+        All of them: if only the first were taken, the last would starve behind those that are busy.
+        """
         events = self._poll.poll(None if timeout < 0 else timeout * 1000)
-        return [(fd, event | OUT if event & IN else event) for fd, event in events[:maximum]]
+        return [(fd, event | OUT if event & IN else event) for fd, event in events]
 
 
 if sys.platform != "linux" and hasattr(select, "kqueue"):
