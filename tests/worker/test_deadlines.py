@@ -1,0 +1,115 @@
+"""The wheel of deadlines: nothing is looked at too early, nothing is forgotten."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
+
+LATE = 2 * SLOT_SECONDS
+
+
+class Task:
+    """Something with a deadline, which notes when it was looked at."""
+
+    def __init__(self, due: float, *following: float) -> None:
+        self.slot = 0
+        self.due = [due, *following]
+        self.looks: list[float] = []
+
+    def on_deadline(self, now: float) -> float:
+        """Note the time; go on with the next deadline that has not passed."""
+        self.looks.append(now)
+        while self.due and now >= self.due[0]:
+            del self.due[0]
+        return self.due[0] if self.due else 0
+
+
+TIMES = st.floats(0, 50)
+
+
+@given(
+    tasks=st.lists(st.lists(TIMES, min_size=1, max_size=4).map(sorted)), steps=st.floats(0.01, 3)
+)
+def test_every_deadline_is_met(tasks: list[list[float]], steps: float) -> None:
+    """Each is looked at after its time, at most two slots late, however often the wheel advances."""
+    deadlines = Deadlines()
+    now = 1000.0
+    deadlines.advance(now)
+    all_tasks = [Task(*[now + due for due in times]) for times in tasks]
+    for task in all_tasks:
+        deadlines.schedule(task, task.due[0])
+    while now < 1052:
+        now += steps
+        deadlines.advance(now)
+        for task in all_tasks:
+            assert not task.due or task.due[0] > now - LATE - steps
+    assert not any(task.due for task in all_tasks)
+    assert not deadlines
+
+
+def test_looked_at_once_per_time_limit() -> None:
+    """A task costs one look for each of its deadlines, not one for each slot."""
+    deadlines = Deadlines()
+    deadlines.advance(0)
+    task = Task(10, 20)
+    deadlines.schedule(task, 10)
+    for tenth in range(300):
+        deadlines.advance(tenth / 10)
+    assert len(task.looks) == 2
+
+
+def test_earlier_look_stays() -> None:
+    """A later deadline does not move a task, an earlier one does."""
+    deadlines = Deadlines()
+    deadlines.advance(0)
+    task = Task(1)
+    deadlines.schedule(task, 5)
+    deadlines.schedule(task, 50)
+    deadlines.schedule(task, 1)
+    deadlines.advance(2)
+    assert task.looks == [2]
+    assert not deadlines
+
+
+def test_removed() -> None:
+    """What is removed is not looked at, and may come back."""
+    deadlines = Deadlines()
+    task = Task(1)
+    deadlines.schedule(task, 1)
+    deadlines.remove(task)
+    deadlines.remove(task)
+    deadlines.advance(10)
+    assert task.looks == []
+    deadlines.schedule(task, 11)
+    deadlines.advance(12)
+    assert task.looks == [12]
+
+
+def test_removed_while_others_are_looked_at() -> None:
+    """A look may remove another task of the same slot: it is looked at, and does not stay."""
+    deadlines = Deadlines()
+
+    class Remover(Task):
+        def on_deadline(self, now: float) -> float:
+            deadlines.remove(other)
+            return super().on_deadline(now)
+
+    other = Task(1)
+    for task in (Remover(1), other):
+        deadlines.schedule(task, 1)
+    deadlines.advance(2)
+    deadlines.advance(3)
+    assert not deadlines
+
+
+def test_long_pause() -> None:
+    """After a suspended machine wakes up, everything that was due is looked at."""
+    deadlines = Deadlines()
+    deadlines.advance(0)
+    tasks = [Task(due) for due in range(1, 100)]
+    for task in tasks:
+        deadlines.schedule(task, task.due[0])
+    deadlines.advance(1_000_000)
+    assert all(task.looks == [1_000_000] for task in tasks)

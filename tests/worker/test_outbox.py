@@ -1,0 +1,126 @@
+"""What a socket would not take: order, bounds, files, and a producer that waits."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from breezeway.gateway.file_wrapper import FileRange
+from breezeway.worker.outbox import Outbox
+
+from ..live import eventually
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Give a client, and a server that does not block."""
+    client, server = socket.socketpair()
+    server.setblocking(False)
+    client.settimeout(5)
+    with client, server:
+        yield client, server
+
+
+def drained(outbox: Outbox, pair: Pair, size: int) -> bytes:
+    """Send and receive in turns until so many bytes are there."""
+    client, server = pair
+    received = b""
+    while len(received) < size:
+        outbox.flush(server)
+        received += client.recv(65536)
+    return received
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give a file of 3 MB."""
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(3_000_000))
+    return path
+
+
+def test_order(pair: Pair, path: Path) -> None:
+    """Bytes and files go out in the order in which they were added, whole."""
+    outbox = Outbox()
+    blocks = [bytes([number]) * 300_000 for number in range(5)]
+    for block in blocks:
+        outbox.add(memoryview(block))
+    assert outbox.size == 1_500_000
+    with path.open("rb") as file:
+        outbox.add(FileRange(file.fileno(), 10, 2_000_000))
+    outbox.add(memoryview(b"end"))
+    expected = b"".join(blocks) + path.read_bytes()[10:2_000_010] + b"end"
+    assert drained(outbox, pair, len(expected)) == expected
+    assert not outbox
+    assert outbox.size == 0
+
+
+def test_progress(pair: Pair) -> None:
+    """A flush tells whether the socket took anything."""
+    _, server = pair
+    outbox = Outbox()
+    outbox.add(memoryview(bytes(10_000_000)))
+    assert outbox.flush(server)
+    assert not outbox.flush(server)
+    assert 0 < outbox.size < 10_000_000
+
+
+def test_file_that_became_shorter(pair: Pair, path: Path) -> None:
+    """A file that ends too early is an error: the response is not whole."""
+    _, server = pair
+    outbox = Outbox()
+    with path.open("r+b") as file:
+        outbox.add(FileRange(file.fileno(), 0, 3_000_000))
+        file.truncate(10)
+        with pytest.raises(EOFError):
+            outbox.flush(server)
+    outbox.clear()
+
+
+def test_cleared_files_are_closed(path: Path) -> None:
+    """No descriptor stays open when the rest is thrown away."""
+    before = len(os.listdir("/proc/self/fd"))
+    outbox = Outbox()
+    with path.open("rb") as file:
+        for _ in range(10):
+            outbox.add(FileRange(file.fileno(), 0, 100))
+    assert len(os.listdir("/proc/self/fd")) == before + 10
+    outbox.clear()
+    outbox.clear()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert outbox.size == 0
+
+
+def test_producer_waits_for_room() -> None:
+    """`wait_for_room` returns True when room is made, and the lock is free meanwhile."""
+    outbox = Outbox()
+    results: list[bool] = []
+
+    def produce() -> None:
+        with outbox.lock:
+            results.append(outbox.wait_for_room(5))
+
+    thread = threading.Thread(target=produce)
+    thread.start()
+    eventually(lambda: outbox.room is not None, "the producer waits")
+    with outbox.lock:
+        outbox.make_room()
+        outbox.make_room()
+    thread.join(5)
+    assert results == [True]
+    assert outbox.room is None
+
+
+def test_producer_does_not_wait_for_ever() -> None:
+    """`wait_for_room` returns False after its time."""
+    outbox = Outbox()
+    with outbox.lock:
+        assert not outbox.wait_for_room(0.001)
+    assert outbox.room is None
