@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from breezeway.config.settings import Settings
+from breezeway.gateway.environ import base_environ
 from breezeway.http1.head import Parser
 from breezeway.http1.limits import Limits
 from breezeway.worker.connection import Connection
@@ -62,7 +63,14 @@ def microseconds(function: Callable[[], object]) -> float:
 def request(data: bytes, **settings: Any) -> Callable[[], object]:
     """Return a function that takes one request from received bytes to sent bytes."""
     reactor = Reactor(hello, [], Settings(**settings))
-    connection = Connection(reactor, socket.socketpair()[0], "", {})
+    environ = base_environ(
+        server_name="localhost",
+        server_port="80",
+        root_path="",
+        multithread=True,
+        multiprocess=False,
+    )
+    connection = Connection(reactor, socket.socketpair()[0], "", environ)
     connection._receive = lambda _: data
     connection._send = len
     connection.on_event(READABLE)

@@ -269,6 +269,9 @@ def _translate(line: bytes) -> Line:
     if b"_" in name:
         # It would share its environ key with the field that is written with a hyphen.
         return "", "", _DROPPED
+    if name == b"proxy":
+        # HTTP_PROXY is what programs that the application runs take for their own setting (CVE-2016-5385).
+        return "", "", _DROPPED
     kind = _KINDS.get(name, _SINGLE if name.startswith(b"content-") else _PLAIN)
     key = name.decode("ascii").upper().replace("-", "_")
     if name == b"content-type" and not value:
