@@ -29,8 +29,8 @@ from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput
 from breezeway.gateway.types import Environ, Headers
 from breezeway.http1.errors import ProtocolError
-from breezeway.http1.head import CHUNKED, CLOSE, EXPECT_CONTINUE, Head
-from breezeway.http1.response import CONTINUE, plain_answer
+from breezeway.http1.head import CHUNKED, CLOSE, EXPECT_CONTINUE, METHOD_HEAD, Head
+from breezeway.http1.response import CONTINUE
 from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch
 from breezeway.worker.ending import (
@@ -140,6 +140,7 @@ class Connection(Ending):
             return False
         if token is not exchange:
             # This thread had lost the baton, and has just taken it from another one.
+            token.uncork()
             self._finish_apart(environ, response)
             return True
         if response and not self.chores:
@@ -161,8 +162,9 @@ class Connection(Ending):
             flags |= CLOSE
         self.state = BUSY
         job = partial(self._run_apart, environ, flags)
-        if not reactor.baton.submit(job, self._turn_away, reactor.now):
-            self._turn_away()
+        turn_away = partial(self._turn_away, flags)
+        if not reactor.baton.submit(job, turn_away, reactor.now):
+            turn_away()
         return True
 
     def _take_in(self, data: bytes) -> bool | None:
@@ -426,7 +428,8 @@ class Connection(Ending):
                 exchange.flags |= ABORTED
         refusal = self._end_body()
         if refusal is not None and not exchange.started:
-            self._last_words(plain_answer(refusal.status, refusal.reason, reactor.encoder.ending))
+            bodiless = bool(exchange.flags & METHOD_HEAD)
+            self._last_words(refusal.status, refusal.reason, bodiless=bodiless)
             return
         if self.gone or (exchange.aborted and not exchange.delimited):
             self.abort()
@@ -455,8 +458,7 @@ class Connection(Ending):
             self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:
             bodiless = self.intake is not None and self.intake.method_head
-            ending = reactor.encoder.ending
-            self._last_words(plain_answer(error.status, error.reason, ending, bodiless=bodiless))
+            self._last_words(error.status, error.reason, bodiless=bodiless)
 
     def on_deadline(self, now: float) -> float:
         """Act if a deadline has passed; return the next one, 0 if there is none any more."""

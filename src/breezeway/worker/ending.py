@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from breezeway.gateway.failure import ClientGone
+from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import plain_answer
 from breezeway.worker.poller import ERR, HUP
 from breezeway.worker.sender import Sender
@@ -79,20 +80,20 @@ class Ending(Sender):
         elif self.unread:
             reactor.ready.append(self)
 
-    def _turn_away(self) -> None:
+    def _turn_away(self, flags: int) -> None:
         """Answer a request for which there is no thread."""
-        reactor = self.reactor
-        reactor.counters["refused.503"] += 1
+        self.reactor.counters["refused.503"] += 1
         logger.warning("%s refused with 503: no thread was free for it in time", self.peer)
         text = "The server is busy; try again in a moment."
-        ending = b"Retry-After: 1\r\n" + reactor.encoder.ending
-        self._last_words(plain_answer(503, text, ending))
+        self._last_words(503, text, b"Retry-After: 1\r\n", bodiless=bool(flags & METHOD_HEAD))
 
-    def _last_words(self, answer: bytes) -> None:
+    def _last_words(self, status: int, text: str, fields: bytes = b"", *, bodiless: bool) -> None:
         """Send an answer of the server's own and close."""
+        self.forget_request()
         self.unread = True
+        ending = fields + self.reactor.encoder.ending
         try:
-            self.send(answer)
+            self.send(plain_answer(status, text, ending, bodiless=bodiless))
         except ClientGone:
             self.close()
             return

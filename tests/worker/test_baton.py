@@ -1,0 +1,304 @@
+"""The baton's promises, over a live server."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+
+from breezeway.config.settings import Settings
+from breezeway.testing import LiveServer
+from breezeway.worker.baton import Baton
+from breezeway.worker.process import SWITCH_SECONDS
+from breezeway.worker.reactor import Reactor
+
+from ..applications import PLAIN
+from ..live import eventually
+from ..wire.client import Client, Response, request
+
+BURN_SECONDS = 2.0
+LATENCY_SECONDS = 0.3
+"""What hello may take beside a request that computes: some hundred times what it does take."""
+
+
+class Parts:
+    """/burn computes, /wait stays until `go` is set, /slow sleeps, everything else says hello."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.inside = 0
+        self.most_inside = 0
+        self.threads: set[int] = set()
+        self._mutex = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with self._mutex:
+            self.inside += 1
+            self.most_inside = max(self.most_inside, self.inside)
+            self.threads.add(threading.get_ident())
+        self.entered.release()
+        path = environ["PATH_INFO"]
+        if path == "/burn":
+            ends = time.perf_counter() + BURN_SECONDS
+            while time.perf_counter() < ends:
+                pass
+        elif path == "/wait":
+            assert self.go.wait(5)
+        elif path == "/slow":
+            time.sleep(0.005)
+        elif path == "/read":
+            environ["wsgi.input"].read()
+        with self._mutex:
+            self.inside -= 1
+        start_response("200 OK", [PLAIN])
+        return [path.encode()]
+
+
+Served = tuple[LiveServer, Parts]
+
+
+@contextlib.contextmanager
+def serving(threads: int, **settings: object) -> Iterator[Served]:
+    """Serve `Parts`; every thread of the server ends with it."""
+    parts = Parts()
+    with LiveServer(parts, threads=threads, **settings) as server:
+        try:
+            yield server, parts
+        finally:
+            parts.go.set()
+    eventually(lambda: not workers(), "all threads end")
+
+
+def workers() -> list[threading.Thread]:
+    """Return the threads of servers, without the warden."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("breezeway-") and thread.name != "breezeway-warden"
+    ]
+
+
+@contextlib.contextmanager
+def asked(server: LiveServer, path: str, count: int = 1) -> Iterator[list[Client]]:
+    """Send a request on as many connections."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.address)) for _ in range(count)]
+        for client in clients:
+            client.send(request("GET", path))
+        yield clients
+
+
+def hello(client: Client) -> float:
+    """Ask for something fast; return how long it took."""
+    began = time.perf_counter()
+    assert client.get("/hello").body == b"/hello"
+    return time.perf_counter() - began
+
+
+def answers(clients: list[Client]) -> list[Response]:
+    """Read one answer of each."""
+    return [client.response() for client in clients]
+
+
+def test_hello_beside_a_request_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request burns two seconds of pure Python: the others are served all along."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        with serving(threads=2) as (server, parts), Client(server.address) as client:
+            hello(client)
+            with asked(server, "/burn") as burning:
+                eventually(lambda: parts.inside == 1, "the other request is in")
+                ends = time.perf_counter() + BURN_SECONDS * 0.8
+                times = []
+                while time.perf_counter() < ends:
+                    times.append(hello(client))
+                assert parts.inside == 1
+                assert answers(burning)[0].body == b"/burn"
+            assert len(times) > 20
+            assert sorted(times)[len(times) * 9 // 10] < LATENCY_SECONDS
+    finally:
+        sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_start_on_demand(threads: int) -> None:
+    """Fast requests need one thread; slow ones as many as there may be, and never more."""
+    with serving(threads) as (server, parts), Client(server.address) as client:
+        for _ in range(20):
+            hello(client)
+        assert len(workers()) <= min(threads, 2)
+        with asked(server, "/wait", threads + 3) as waiting:
+            eventually(lambda: parts.inside == threads, "all threads are in")
+            assert len(workers()) == threads
+            parts.go.set()
+            assert [answer.body for answer in answers(waiting)] == [b"/wait"] * (threads + 3)
+        assert parts.most_inside == threads
+        assert len(workers()) == threads
+        assert len(parts.threads) <= threads
+
+
+def test_pool_is_entered_and_left() -> None:
+    """Slow requests go to the pool; when they are fast again, they run to completion again."""
+    with serving(threads=4) as (server, _), Client(server.address) as client:
+        hello(client)
+        assert not server.reactor.baton.pooled
+        pooled = False
+        ends = time.monotonic() + 5
+        while not pooled and time.monotonic() < ends:
+            client.get("/slow")
+            pooled = server.reactor.baton.pooled
+        assert pooled
+        deadline = time.monotonic() + 5
+        while server.reactor.baton.pooled and time.monotonic() < deadline:
+            hello(client)
+        assert not server.reactor.baton.pooled
+        hello(client)
+
+
+def test_queue_is_bounded_and_in_order() -> None:
+    """All threads in use: so many requests wait, the next is turned away, those go on in order."""
+    with serving(threads=1, queue_limit=3) as (server, parts), asked(server, "/wait") as first:
+        assert parts.entered.acquire(timeout=5)
+        with contextlib.ExitStack() as stack:
+            queued = []
+            for number in range(3):
+                queued += stack.enter_context(asked(server, f"/{number}"))
+                # The first two may be seen by two different holders; wait until they are queued.
+                waiting = number + 1
+                eventually(lambda n=waiting: len(server.reactor.baton._queue) == n, "it waits")
+            with asked(server, "/late") as late:
+                answer = answers(late)[0]
+            assert answer.status == 503
+            assert answer.value("Retry-After")
+            parts.go.set()
+            assert answers(first)[0].status == 200
+            assert [answer.body for answer in answers(queued)] == [b"/0", b"/1", b"/2"]
+
+
+def test_old_requests_are_turned_away() -> None:
+    """What has waited too long is answered although every thread is still in use."""
+    with (
+        serving(threads=1, queue_timeout=0.1) as (server, parts),
+        asked(server, "/wait") as first,
+    ):
+        assert parts.entered.acquire(timeout=5)
+        with asked(server, "/old", 3) as old:
+            assert [answer.status for answer in answers(old)] == [503] * 3
+        parts.go.set()
+        assert answers(first)[0].status == 200
+        assert parts.threads == parts.threads & {thread.ident for thread in workers()}
+
+
+def test_turned_away_requests_leave_nothing() -> None:
+    """A request with a body on disk, or with one that is awaited, gives all back at a 503.
+
+    And the answer to a HEAD has no body.
+    """
+    with (
+        serving(threads=2, queue_limit=0, body_memory=10) as (server, parts),
+        asked(server, "/wait", 2) as busy,
+    ):
+        for _ in range(2):
+            assert parts.entered.acquire(timeout=5)
+        for _ in range(5):
+            with Client(server.address) as client:
+                client.send(request("POST", "/", body=bytes(1000)))
+                assert client.response().status == 503
+            with Client(server.address) as client:
+                expect = ("Expect", "100-continue"), ("Content-Length", "5")
+                client.send(request("POST", "/read", *expect))
+                assert client.response().status == 503
+            with Client(server.address) as client:
+                client.send(request("HEAD", "/"))
+                assert client.response("HEAD").status == 503
+                assert client.rest() == b""
+        assert server.reactor.awaited_bodies == 0
+        parts.go.set()
+        assert [answer.status for answer in answers(busy)] == [200, 200]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_awaited_bodies_hold_no_thread(threads: int) -> None:
+    """Bodies that never come keep no thread from others, and the threads for them are bounded."""
+    with serving(threads) as (server, parts), contextlib.ExitStack() as stack:
+        expect = ("Expect", "100-continue"), ("Content-Length", "5")
+        silent = [stack.enter_context(Client(server.address)) for _ in range(3 * threads + 2)]
+        for client in silent:
+            client.send(request("POST", "/read", *expect))
+            assert client.head().status == 100
+        with Client(server.address) as client:
+            for _ in range(10):
+                hello(client)
+        with asked(server, "/wait", threads) as waiting:
+            eventually(lambda: parts.inside >= threads, "others get their threads")
+            parts.go.set()
+            assert [answer.status for answer in answers(waiting)] == [200] * threads
+        assert len(workers()) <= 2 * threads
+        for client in silent:
+            client.send(b"hello")
+        assert [answer.body for answer in answers(silent)] == [b"/read"] * len(silent)
+        eventually(lambda: len(workers()) <= threads, "the additional threads end")
+        assert server.reactor.awaited_bodies == server.reactor.baton.parked == 0
+
+
+def test_pipelined_requests_beside_slow_ones() -> None:
+    """Answers come in order on each connection while the baton changes hands."""
+    paths = ["/a", "/slow", "/b", "/c", "/slow", "/slow", "/d"] * 3
+    with serving(threads=3) as (server, _), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.address)) for _ in range(6)]
+        for client in clients:
+            client.send(b"".join(request("GET", path) for path in paths))
+        for client in clients:
+            assert [client.response().body.decode() for _ in paths] == paths
+
+
+def test_only_the_warden_leads_as_the_warden() -> None:
+    """A thread that gets the baton just when the pool begins hands it to the warden."""
+    reactor = Reactor(Parts(), [], Settings())
+    reactor.baton.pooled = True
+    reactor.lead()  # as a thread of the pool: returns at once
+    assert reactor.baton._warden_holds
+    reactor.close()
+
+
+def test_stop_and_pool_at_once() -> None:
+    """A stop that comes while the pool is being left is not forgotten."""
+    for _ in range(20):
+        with serving(threads=2) as (server, _), Client(server.address) as client:
+            client.get("/slow")
+            hello(client)
+
+
+@pytest.mark.parametrize("blocked", [0, 1])
+def test_baton_without_threads(monkeypatch: pytest.MonkeyPatch, blocked: int) -> None:
+    """When the system has no more threads, those that there are do everything."""
+    start: Callable[[threading.Thread], None] = threading.Thread.start
+    started = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("breezeway-") and thread.name != "breezeway-warden":
+            started.append(thread)
+            if len(started) > 1:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with serving(threads=4) as (server, parts), asked(server, "/wait", 1 + blocked) as waiting:
+        assert parts.entered.acquire(timeout=5)
+        with Client(server.address) as client:
+            client.send(b"GARBAGE\r\n\r\n")
+            assert client.response().status == 400
+        parts.go.set()
+        assert [answer.status for answer in answers(waiting)] == [200] * (1 + blocked)
+
+
+def test_unused_baton_stops() -> None:
+    """A baton that was never started can be stopped."""
+    Baton(lambda: None, threads=1, queue_limit=1, queue_timeout=1).stop()
