@@ -34,8 +34,13 @@ class Noting:
         self._left -= 1
         self.sent.append(b"".join(pieces))
 
+    send_block = send
+
     def answers(self, exchange: object) -> bool:
         return True
+
+    def uncork(self) -> None:
+        pass
 
     def wait_for_room(self) -> None:
         self.waits += 1
