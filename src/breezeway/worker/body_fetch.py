@@ -33,7 +33,8 @@ class BodyFetch:
         self.asked = True
         self._done.acquire()
         if self._body is None:
-            raise self._error or ClientGone("the request body did not come")
+            # A new one each time: its traceback leads here, and a reference circle would come of it.
+            raise ClientGone(self._error or "the request body did not come")
         return self._body
 
     def finish(

@@ -1,0 +1,362 @@
+"""The event loop as a whole: clients that leave anywhere, the end of it, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+
+from breezeway.gateway.exchange import Exchange
+from breezeway.http1.head import Head
+from breezeway.testing import LiveServer
+from breezeway.worker.connection import Connection
+from breezeway.worker.poller import Poller, PollPoller, best_poller
+from breezeway.worker.reactor import RETRY_SECONDS, Acceptor
+
+from ..applications import PLAIN, plain
+from ..live import eventually
+from ..wire.client import Client, Truncated, request
+
+LARGE = 3_000_000
+
+
+class Site:
+    """All kinds of responses; /wait stays until `go` is set."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.go = threading.Event()
+        self.inside = threading.Semaphore(0)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/wait":
+            self.inside.release()
+            assert self.go.wait(5)
+        elif path == "/raise":
+            raise ValueError("planned")
+        elif path == "/read":
+            environ["wsgi.input"].read()
+        start_response("200 OK", [PLAIN])
+        if path == "/file":
+            return environ["wsgi.file_wrapper"](self.path.open("rb"))  # type: ignore[no-any-return]
+        if path == "/stream":
+            return (b"x" * 10_000 for _ in range(LARGE // 10_000))
+        if path == "/break":
+            return self._break()
+        return [b"x" * LARGE if path == "/large" else path.encode()]
+
+    def _break(self) -> Iterator[bytes]:
+        for _ in range(30):
+            yield b"x" * 100_000
+        raise ValueError("planned")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Give the application, with a file to send."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(LARGE))
+    return Site(path)
+
+
+@pytest.fixture(params=[best_poller, PollPoller])
+def poller(request: pytest.FixtureRequest) -> Poller:
+    """Give each kind of poller."""
+    poller: Poller = request.param()
+    return poller
+
+
+def descriptors() -> int:
+    """Count the open file descriptors of this process."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def alive(*kinds: type) -> int:
+    """Count the objects of these types that are not garbage."""
+    return sum(isinstance(each, kinds) for each in gc.get_objects())
+
+
+EXPECT = request("POST", "/read", ("Expect", "100-continue"), ("Content-Length", "100"))
+
+# Requests, and whether megabytes come back.
+REQUESTS = [
+    (request("GET", "/hello"), False),
+    (request("GET", "/hello") * 3, False),
+    (request("GET", "/hello", ("Connection", "close")), False),
+    (request("GET", "/raise"), False),
+    (request("POST", "/read", body=b"x" * 2000), False),
+    (EXPECT, False),
+    (b"GARBAGE\r\n\r\n", False),
+    (request("GET", "/large"), True),
+    (request("GET", "/stream"), True),
+    (request("GET", "/file"), True),
+    (request("GET", "/break"), True),
+]
+
+
+def leave_everywhere(server: LiveServer) -> None:
+    """Send part of each request, read part of its response, and leave in both ways."""
+    for data, large in REQUESTS:
+        for sent, taken in [
+            (len(data) // 2, 0),
+            (len(data) - 1, 0),
+            (len(data), 0),
+            (len(data), 1),
+        ]:
+            for leave in (Client.close, Client.reset):
+                client = Client(server.address, window=4096)
+                client.send(data[:sent])
+                client.take(5000 * taken if large else taken)
+                leave(client)
+
+
+def test_nothing_is_left_behind(site: Site, poller: Poller) -> None:
+    """However clients leave, no descriptor, thread, connection or reference cycle stays."""
+    with LiveServer(
+        site, threads=3, poller=poller, body_memory=100, send_timeout=1.0, head_timeout=1.0
+    ) as server:
+        leave_everywhere(server)  # whatever is made once is made now
+        eventually(lambda: not server.reactor.connections(), "all connections are closed")
+        settled = descriptors()
+        gc.collect()
+        gc.disable()
+        try:
+            leave_everywhere(server)
+            reactor = server.reactor
+            eventually(lambda: not reactor.connections(), "all connections are closed")
+            eventually(lambda: descriptors() == settled, "all descriptors are closed")
+            eventually(lambda: not reactor.deadlines, "no deadline is left")
+            # The event loop and the warden may refer to the last one that they have seen.
+            eventually(lambda: alive(Connection, Exchange, Head) < 5, "no objects are left")
+            assert reactor.awaited_bodies == reactor.baton.parked == 0
+            assert reactor.counters["internal_error"] == 0
+            assert not reactor.ready
+        finally:
+            gc.enable()
+        with Client(server.address) as client:
+            assert client.get("/hello").body == b"/hello"
+    assert descriptors() < settled
+
+
+def test_reset_before_a_file(site: Site) -> None:
+    """A file that is for a client that has left is closed, and so is its duplicate."""
+    with LiveServer(site, threads=2) as server:
+
+        def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            gone = environ["breezeway.client_disconnected"]
+            site.inside.release()
+            eventually(gone, "the client has gone")
+            start_response("200 OK", [PLAIN])
+            return environ["wsgi.file_wrapper"](site.path.open("rb"))  # type: ignore[no-any-return]
+
+        server.reactor.application = application
+        for _ in range(3):  # the first ones start threads
+            before = descriptors()
+            client = Client(server.address)
+            client.send(request("GET", "/"))
+            assert site.inside.acquire(timeout=5)
+            client.reset()
+            eventually(lambda: not server.reactor.connections(), "the connection is closed")
+        assert descriptors() <= before
+
+
+def test_requests_in_flight_are_finished(site: Site, poller: Poller) -> None:
+    """A stop closes connections at rest at once, and others after their responses."""
+    with contextlib.ExitStack() as stack:
+        with LiveServer(site, threads=1, poller=poller) as server:
+            address = server.address
+            resting, waiting, queued, half = (
+                stack.enter_context(Client(server.address)) for _ in range(4)
+            )
+            assert resting.get("/hello").body == b"/hello"
+            waiting.send(request("GET", "/wait"))
+            assert site.inside.acquire(timeout=5)
+            queued.send(request("GET", "/large"))
+            half.send(request("GET", "/hello")[:-2])
+            eventually(lambda: len(server.reactor.connections()) == 4, "all are there")
+            server.reactor.stop()
+            assert resting.rest() == b""
+            half.send(b"\r\n")
+            site.go.set()
+            assert waiting.response().body == b"/wait"
+            assert len(queued.response().body) == LARGE
+            assert half.response().body == b"/hello"
+            for client in (waiting, queued, half):
+                assert client.rest() == b""
+                client.close()
+        assert server.reactor.stopped.is_set()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+def test_stop_at_rest(site: Site, poller: Poller) -> None:
+    """A server at which nobody ever asked anything stops at once."""
+    with LiveServer(site, poller=poller) as server:
+        pass
+    assert server.reactor.stopped.is_set()
+
+
+def test_no_descriptors_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of descriptors: the server waits, then accepts again; a stop meanwhile works too."""
+    before = descriptors()
+    for stop_early in (False, True):
+        with LiveServer(site) as server:
+            failing = [OSError(errno.EMFILE, "Too many open files")] * 2
+            accept = server._listeners[0].socket.accept
+
+            def refuse(accept: Any = accept, failing: Any = failing) -> Any:
+                if failing:
+                    raise failing.pop()
+                return accept()
+
+            acceptor = server.reactor.acceptors[0]
+            monkeypatch.setattr(acceptor, "listener", Refusing(acceptor.listener, refuse))
+            failing.pop()
+            with Client(server.address, deadline=5 + RETRY_SECONDS) as client:
+                client.send(request("GET", "/hello"))
+                eventually(lambda: server.reactor.counters["accept.paused"] == 1, "it pauses")
+                if not stop_early:
+                    assert client.response().body == b"/hello"
+        assert server.reactor.stopped.is_set()
+        assert descriptors() <= before
+
+
+class Refusing:
+    """A listener whose socket accepts in another way."""
+
+    def __init__(self, listener: Any, accept: Callable[[], Any]) -> None:
+        self.close = listener.close
+        self.socket = self
+        self.fileno = listener.socket.fileno
+        self.accept = accept
+
+
+def test_internal_error_costs_one_connection(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the server's own is logged and counted; the others are served."""
+    receive = Connection._take_in
+
+    def broken(connection: Connection, data: bytes) -> bool | None:
+        if b"/bug" in data:
+            raise ZeroDivisionError
+        return receive(connection, data)
+
+    monkeypatch.setattr(Connection, "_take_in", broken)
+    with LiveServer(site) as server, Client(server.address) as other:
+        assert other.get("/hello").body == b"/hello"
+        with Client(server.address) as client:
+            client.send(request("GET", "/bug"))
+            with pytest.raises(Truncated):
+                client.response()
+        assert other.get("/hello").body == b"/hello"
+        assert server.reactor.counters["internal_error"] == 1
+
+
+def test_environ_of_the_application_is_its_own() -> None:
+    """Whatever an application does to its environ, its request is logged and the next is served."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ.clear()
+        environ["HTTP_REFERER"] = 5
+        start_response("200 OK", [PLAIN])
+        return [b"ok"]
+
+    with LiveServer(application, access_log=True) as server, Client(server.address) as client:
+        for _ in range(3):
+            assert client.get("/").body == b"ok"
+        assert server.reactor.counters["internal_error"] == 0
+
+
+def test_refused_upload_is_read_to_its_end() -> None:
+    """RFC 9112 section 9.6: a refusal reaches a client that goes on sending megabytes."""
+    with LiveServer(plain(), limit_body=1000) as server:
+        for _ in range(5):
+            with Client(server.address) as client:
+                client.send(request("POST", "/", ("Content-Length", "20000000")))
+                client.send(bytes(20_000_000))
+                assert client.response().status == 413
+                client.end()
+                assert client.rest() == b""
+
+
+def test_slow_client_after_a_pause() -> None:
+    """The time limit for taking something begins with the bytes, not with the request."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [PLAIN])
+        yield b"first"
+        time.sleep(0.6)  # longer than the time limit
+        yield bytes(LARGE)
+
+    with (
+        LiveServer(application, send_timeout=0.5, high_watermark=10_000_000) as server,
+        Client(server.address, window=4096) as client,
+    ):
+        client.send(request("GET", "/"))
+        assert client.head().status == 200
+        assert client.chunk() == b"first"
+        assert len(client.chunk()) == LARGE
+
+
+def test_late_read_of_an_awaited_body() -> None:
+    """The time limit of a body begins when the client is asked for it."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        time.sleep(0.6)  # longer than the time limit
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [PLAIN])
+        return [body]
+
+    with LiveServer(application, body_timeout=0.5) as server, Client(server.address) as client:
+        client.send(request("POST", "/", ("Expect", "100-continue"), ("Content-Length", "5")))
+        assert client.head().status == 100
+        client.send(b"hello")
+        assert client.response().body == b"hello"
+
+
+def test_body_is_asked_for_once() -> None:
+    """An application that tries again after a body did not come is told at once."""
+    tries = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        for _ in range(3):
+            try:
+                environ["wsgi.input"].read()
+            except OSError:
+                tries.append(time.monotonic())
+        start_response("200 OK", [PLAIN])
+        return [b"late"]
+
+    with LiveServer(application, limit_body=10) as server, Client(server.address) as client:
+        client.send(request("POST", "/", ("Expect", "100-continue"), ("Content-Length", "5")))
+        assert client.head().status == 100
+        client.socket.shutdown(socket.SHUT_WR)
+        eventually(lambda: len(tries) == 3, "three tries")
+
+
+def test_acceptors_survive_a_failing_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that cannot be set up costs nobody else anything."""
+    with LiveServer(plain(b"ok")) as server:
+        accept = Acceptor.accept
+        failed = []
+
+        def broken(acceptor: Acceptor, maximum: int) -> None:
+            if not failed:
+                failed.append(True)
+                raise OSError(errno.ENOSPC, "No space left on device")
+            accept(acceptor, maximum)
+
+        monkeypatch.setattr(Acceptor, "accept", broken)
+        with Client(server.address) as client:
+            assert client.get("/").body == b"ok"
+        assert failed
