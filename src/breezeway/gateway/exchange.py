@@ -13,7 +13,7 @@ has gone becomes a 500; what turns out wrong later ends in an abort, which every
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from breezeway.gateway.failure import ApplicationFault, ClientGone, log_failure
@@ -52,12 +52,17 @@ class Transport(Protocol):
     def answers(self, exchange: object) -> bool:
         """Whether this exchange's response is under way."""
 
-    def wait_for_room(self) -> None:
-        """Wait while more is kept than the high watermark allows.
+    def send_block(self, *pieces: bytes) -> None:
+        """Send a block of a response that goes on, within milliseconds.
+
+        It waits first while more is kept for the client than the high watermark allows.
 
         Raises:
             ClientGone: nobody will read it.
         """
+
+    def uncork(self) -> None:
+        """Send what waits for the next block, at once."""
 
     def send_file(self, head: bytes, file_range: FileRange) -> None:
         """Send a head and then a part of a file, which may be closed as soon as this returns.
@@ -136,13 +141,15 @@ class Exchange:
                 and not self.flags
             ):
                 body = result[0]
-                if type(body) is bytes and len(body) <= COPY_BYTES:
-                    size = len(body)
-                    if head.length == size:
-                        return head.lines + self._encoder.ending + body
-                    if head.length is None:
-                        ending = self._encoder.ending
-                        return b"%bContent-Length: %d\r\n%b%b" % (head.lines, size, ending, body)
+                size = len(body) if type(body) is bytes else -1
+                if size == head.length or (head.length is None and size >= 0):
+                    if size > COPY_BYTES:
+                        self._send_large(head, body)
+                        return b""
+                    ending = self._encoder.ending
+                    if head.length is not None:
+                        return head.lines + ending + body
+                    return b"%bContent-Length: %d\r\n%b%b" % (head.lines, size, ending, body)
             self._respond(result, environ)
         except ClientGone:
             self.flags |= ABORTED
@@ -206,15 +213,15 @@ class Exchange:
         if not self.started and not self.flags & HTTP_1_0:
             self._transport.send(hints)
 
+    def uncork(self) -> None:
+        """Note that the event loop will not wait for the end of this call."""
+        if self.started:
+            self._transport.uncork()
+
     def _respond(self, result: Iterable[bytes], environ: Environ) -> None:
         """Send a result of any kind."""
-        if not hasattr(result, "__iter__") and not hasattr(result, "__getitem__"):
-            kind = type(result).__name__
-            raise ApplicationFault(
-                f"the application returned {kind}, which is no iterable of bytes"
-            )
         try:
-            if isinstance(result, list | tuple):
+            if isinstance(result, (list, tuple)):
                 self._send_blocks(result)
             elif not (isinstance(result, FileWrapper) and self._send_file(result)):
                 self._iterate(result)
@@ -229,6 +236,14 @@ class Exchange:
             close()
         except BaseException as error:
             log_failure(error, environ, "close() of the result raised")
+
+    def _send_large(self, head: ResponseHead, body: bytes) -> None:
+        """Send a body that is all there, too large to be copied behind its head."""
+        lines = self._frame(head, len(body))
+        self._missing = 0
+        self._size = len(body)
+        self.flags |= STARTED
+        self._transport.send(lines, body)
 
     def _send_blocks(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
         """Send blocks that are all there, in one go."""
@@ -245,10 +260,20 @@ class Exchange:
     def _iterate(self, blocks: Iterable[bytes]) -> None:
         """Send each block before the next is asked for (PEP 3333, 'Buffering and Streaming')."""
         # PEP 3333, 'Handling the Content-Length Header': one block tells the length.
-        single = isinstance(blocks, Sized) and len(blocks) == 1
+        single = hasattr(blocks, "__len__") and len(blocks) == 1  # type: ignore[arg-type]
         room = self.head.length if isinstance(blocks, FileWrapper) and self.head else None
-        for block in blocks:
-            self._check_block(block)
+        try:
+            iterator = iter(blocks)
+        except TypeError:
+            if hasattr(blocks, "__iter__"):
+                raise
+            kind = type(blocks).__name__
+            raise ApplicationFault(
+                f"the application returned {kind}, which is no iterable of bytes"
+            ) from None
+        for block in iterator:
+            if type(block) is not bytes:
+                self._check_block(block)
             if room is not None:  # a file may be longer than the part that is asked for
                 block = block[:room]
                 room -= len(block)
@@ -358,15 +383,17 @@ class Exchange:
 
     def _emit(self, block: bytes, total: int | None) -> None:
         """Send a block that is not empty; `total` is the length of the body if it is known."""
-        if not self.started:
+        if not self.flags & STARTED:
             self._begin(total, block)
+        elif self._chunked and len(block) <= COPY_BYTES:
+            self._size += len(block)
+            self._transport.send_block(b"%x\r\n%b\r\n" % (len(block), block))
         elif self.head is not None and not self._bodiless(self.head):
-            self._transport.wait_for_room()
             pieces = self._framed(block)
-            if len(block) <= COPY_BYTES:
-                self._transport.send(b"".join(pieces))
-            else:
+            if self._missing == 0:
                 self._transport.send(*pieces)
+            else:
+                self._transport.send_block(*pieces)
 
     def _end(self) -> None:
         """Finish the body."""

@@ -5,16 +5,17 @@ so that a fast application pays for no hand-off. What makes that safe are two ag
 
 - **The window.** Around each call of the application the holder lays the baton down in `window` and
   takes it up again afterwards. Both are single atomic operations on a list. Whoever pops it holds
-  it: when the warden finds the same call in the window at two looks, a millisecond apart, it takes
-  the baton out and gives it to a spare thread, and the first thread finds the window empty when
-  it comes back: it finishes its request apart from the event loop and joins the spares.
+  it: when the warden finds the same call in the window at two looks, it takes the baton out and
+  gives it to a spare thread, and the first thread finds the window empty when it comes back: it
+  finishes its request apart from the event loop and joins the spares.
 - **The pool.** When calls are slow on average, or all threads are in one, the warden keeps the baton
   itself (`pooled`): it runs the event loop and hands each complete request to a spare thread, to
   a new one, or to a bounded queue, from which threads help themselves when they are done. It
   gives the baton back when calls have become fast and a thread is free.
 
 How long calls take is not measured on the fast path: the warden estimates it from how often it finds
-a call in the window, and how many calls were made between its looks.
+a call in the window, and how many calls were made between its looks. A look is not cheap, for the
+holder has to give up the GIL and the core for it; so it is rare until there is a slow call.
 """
 
 from __future__ import annotations
@@ -25,15 +26,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 logger = logging.getLogger("breezeway.worker")
 
-LOOK_SECONDS: Final = 0.001
-"""Between two looks of the warden: what a fast application may lose behind a slow call. A look costs
-about 5 us, so half a percent of a core while requests come in."""
+ALERT_LOOK_SECONDS: Final = 0.001
+"""Between two looks of the warden when calls have been slow lately: what the others may lose behind
+a slow call. A look costs some 45 us, most of it for switching threads: hello at 113,000 requests/s
+with a look each millisecond, 121,000 with one in 20 ms."""
 
-IDLE_LOOKS: Final = 20
+CALM_LOOK_SECONDS: Final = 0.005
+"""Between two looks when no call has been slow lately: 1 % of a core."""
+
+ALERT_SECONDS: Final = 1.0
+"""So long after a slow call the warden is alert."""
+
+IDLE_LOOKS: Final = 10
 """After so many looks without a call the warden sleeps. Waking it costs the next request 3 us."""
 
 SLOW_SECONDS: Final = 0.0005
@@ -50,6 +58,13 @@ LONGEST_COUNTED_SECONDS: Final = 4 * SLOW_SECONDS
 """A longer call counts as this long: one call of a second says nothing about a thousand others."""
 
 Job = Callable[[], None]
+
+
+class Call(Protocol):
+    """What lies in the window: a call of the application."""
+
+    def uncork(self) -> None:
+        """Note that the event loop will not wait for the end of this call."""
 
 
 class _Runner:
@@ -74,7 +89,7 @@ class Baton:
         `lead` runs the event loop and returns when the thread that called it has lost the baton,
         or with `as_warden=True` when `give_back` has returned True. `queue_timeout` is in seconds.
         """
-        self.window: list[object] = []
+        self.window: list[Call] = []
         self.calls = 0
         """Events so far, each of which is a call of the application as a rule; the holder counts."""
         self.pooled = False
@@ -100,6 +115,7 @@ class Baton:
         self._mean_time = self._mean_calls = 0.0
         self._seen_calls = 0
         self._looked_at = 0.0
+        self._alert_until = 0.0
 
     def start(self) -> None:
         """Start the warden, who gives the baton to the first thread."""
@@ -176,12 +192,15 @@ class Baton:
 
     # --- for a thread inside an application call -----------------------------------------------
 
-    def step_aside(self, token: object) -> None:
-        """Pass the baton on before a wait, if it still lies in the window under `token`."""
-        window = self.window
-        if window and window[-1] is token:
+    def watches(self, call: object) -> bool:
+        """Whether this call is in the window, and so under the eyes of the warden."""
+        return self._call_in_window() is call
+
+    def step_aside(self, call: object) -> None:
+        """Pass the baton on before a wait, if it still lies in the window with this call."""
+        if self.watches(call):
             try:
-                window.pop()
+                self.window.pop()
             except IndexError:  # the warden was faster
                 return
             self._pass_on()
@@ -230,6 +249,7 @@ class Baton:
                 job()
             except Exception:
                 logger.exception("internal error in a thread")
+            job = None  # what it refers to must not wait as long as this thread
             job = self._next_job(runner)
 
     def _next_job(self, runner: _Runner) -> Job | None:
@@ -264,7 +284,7 @@ class Baton:
 
     def _watch(self) -> None:
         idle_looks = 0
-        seen: object = None  # the call that was in the window at the last look
+        seen: Call | None = None  # the call that was in the window at the last look
         self._looked_at = time.monotonic()
         while not self._stopped:
             if self._warden_holds:
@@ -280,9 +300,10 @@ class Baton:
                 self._looked_at = time.monotonic()
             else:
                 calls = self.calls
-                self._alarm.acquire(timeout=LOOK_SECONDS)
-                self._estimate()
+                alert = self._looked_at < self._alert_until
+                self._alarm.acquire(timeout=ALERT_LOOK_SECONDS if alert else CALM_LOOK_SECONDS)
                 call = self._call_in_window()
+                self._estimate(call, seen)
                 if call is not None and call is seen:
                     self._take_from_slow_call()
                 seen = call
@@ -292,7 +313,7 @@ class Baton:
                 if self.asleep and (self.window or self.calls != calls):
                     self.asleep = False
 
-    def _call_in_window(self) -> object:
+    def _call_in_window(self) -> Call | None:
         try:
             return self.window[-1]
         except IndexError:
@@ -300,21 +321,26 @@ class Baton:
 
     def _take_from_slow_call(self) -> None:
         try:
-            self.window.pop()
+            call = self.window.pop()
         except IndexError:  # the call has ended
             return
+        self._alert_until = self._looked_at + ALERT_SECONDS
+        call.uncork()
         self._pass_on()
 
-    def _estimate(self) -> None:
-        """Bring the mean time of a call up to date, and decide about the pool."""
+    def _estimate(self, call: Call | None = None, seen: Call | None = None) -> None:
+        """Bring the mean time of a call up to date, and decide about the pool.
+
+        `call` is in the window now, `seen` was at the last look.
+        """
         now = time.monotonic()
         passed, self._looked_at = now - self._looked_at, now
         calls, self._seen_calls = self.calls - self._seen_calls, self.calls
         measured = 0.0
         while self._durations:
             measured += self._durations.pop()
-        if self.window:
-            measured += min(passed, LONGEST_COUNTED_SECONDS)
+        if call is not None:
+            measured += passed if call is not seen else min(passed, LONGEST_COUNTED_SECONDS)
         fading = 0.5 ** (passed / HALF_LIFE_SECONDS)
         self._mean_time = self._mean_time * fading + measured
         self._mean_calls = self._mean_calls * fading + calls
@@ -323,7 +349,9 @@ class Baton:
 
     def give_back(self) -> bool:
         """Tell the warden, who leads, whether to give the baton back; it asks after each poll."""
-        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+        now = time.monotonic()
+        self._alert_until = now + ALERT_SECONDS
+        if now - self._looked_at >= ALERT_LOOK_SECONDS:
             self._estimate()
         if self._mean_time > FAST_SECONDS * self._mean_calls or self._queue:
             return False

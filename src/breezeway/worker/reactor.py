@@ -176,9 +176,10 @@ class Reactor:
             target: object = None
             try:
                 for fd, event in batch:
-                    target = found = targets.get(fd)
-                    if found is not None and not found.on_event(event):
-                        return
+                    if fd in targets:
+                        target = found = targets[fd]
+                        if not found.on_event(event):
+                            return
                 for _ in range(len(self.ready)):
                     if self.ready:  # another thread may have led in between
                         target = connection = self.ready.popleft()

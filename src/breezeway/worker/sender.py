@@ -7,11 +7,12 @@ a producer that is ahead by more than the high watermark waits, and not for ever
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.file_wrapper import FileRange
@@ -19,7 +20,10 @@ from breezeway.worker.outbox import Outbox
 
 if TYPE_CHECKING:
     from breezeway.gateway.exchange import Exchange
+    from breezeway.worker.baton import Call
     from breezeway.worker.reactor import Reactor
+
+MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)  # Linux
 
 logger = logging.getLogger("breezeway.worker")
 
@@ -72,6 +76,42 @@ class Sender:
         else:
             self._keep(outbox, [memoryview(piece) for piece in pieces])
 
+    def send_block(self, *pieces: bytes) -> None:
+        """Send a block of a response that goes on; wait first for a client that is far behind.
+
+        While the warden watches the call, the kernel may keep the end of it for the next block:
+        many small blocks then cost the client one wake-up. The warden makes an end of that at its
+        second look at the same call (`uncork`), and so the block is under way a few milliseconds
+        later at most, whatever the application does (PEP 3333, 'Buffering and Streaming').
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+        outbox = self.outbox
+        window = self.reactor.baton.window
+        if outbox is not None:
+            self._wait_for_room(outbox)
+        elif self._watched(window):
+            kept = self._try_to_send(pieces, MSG_MORE)
+            if kept:
+                self._keep(Outbox(), kept)
+            if not self._watched(window):
+                self.uncork()
+            return
+        self.send(*pieces)
+
+    def _watched(self, window: list[Call]) -> bool:
+        """Whether the warden watches the call that makes the response."""
+        try:
+            return window[-1] is self.exchange
+        except IndexError:
+            return False
+
+    def uncork(self) -> None:
+        """Have the kernel send what it has kept for the next block."""
+        with contextlib.suppress(OSError):  # a unix socket keeps nothing; a closed one neither
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def send_file(self, head: bytes, file_range: FileRange) -> None:
         """Send a head and then a part of a file, which may be closed as soon as this returns.
 
@@ -80,13 +120,15 @@ class Sender:
         """
         self._keep(self.outbox or Outbox(), [memoryview(head), file_range])
 
-    def _try_to_send(self, pieces: tuple[bytes, ...]) -> list[memoryview]:
+    def _try_to_send(self, pieces: tuple[bytes, ...], flags: int = 0) -> list[memoryview]:
         """Send at once what the socket takes; return the rest."""
         try:
             if len(pieces) == 1:
-                sent = self._send(pieces[0])
+                sent = self._send(pieces[0], flags)
+                if sent == len(pieces[0]):
+                    return []
             else:
-                sent = self.socket.sendmsg(pieces)
+                sent = self.socket.sendmsg(pieces, (), flags)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as error:
@@ -137,15 +179,10 @@ class Sender:
         outbox.clear()
         outbox.make_room()
 
-    def wait_for_room(self) -> None:
-        """Wait for a client that is further behind than the high watermark.
-
-        Raises:
-            ClientGone: nobody will read it.
-        """
-        outbox = self.outbox
+    def _wait_for_room(self, outbox: Outbox) -> None:
+        """Wait for a client that is further behind than the high watermark."""
         reactor = self.reactor
-        if outbox is None or outbox.size <= reactor.settings.high_watermark:
+        if outbox.size <= reactor.settings.high_watermark:
             return
         timeout = reactor.settings.send_timeout
         reactor.baton.step_aside(self.exchange)
