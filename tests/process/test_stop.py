@@ -94,6 +94,7 @@ def test_requests_in_flight_are_finished(tmp_path: Path, number: signal.Signals)
         server.process.send_signal(number)
         response = read_all(client)
         assert response.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nConnection: close\r\n" in response
         assert response.endswith(b"done")
         code, said = server.end()
         assert code == 0

@@ -9,7 +9,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 
 from ..applications import PLAIN, Recorder, plain
-from ..live import Live
+from ..live import Live, serving
 from .client import Client, request
 
 BODY = b"0123456789"
@@ -196,3 +196,44 @@ def test_body_that_breaks_after_the_continue(live: Live) -> None:
         assert response.status == 400
         assert response.options() == {"close"}
         assert client.rest() == b""
+
+
+def test_body_that_does_not_follow_the_continue(log: pytest.LogCaptureFixture) -> None:
+    """RFC 9110 section 15.5.9: a body that was asked for and stands still is told by a 408."""
+    with serving(body_timeout=0.2) as live:
+        live.play(Recorder())
+        with live.connect() as client:
+            client.send(HEAD)
+            continued(client)
+            client.send(BODY[:3])
+            response = client.response()
+            assert response.status == 408
+            assert client.rest() == b""
+    assert any("408" in record.getMessage() for record in log.records)
+
+
+def test_only_thread_does_not_wait_for_a_body() -> None:
+    """PEP 3333, wsgi.multithread: with one thread no call begins while another one reads."""
+    recorder = Recorder()
+    with serving(threads=1) as live:
+        live.play(recorder)
+        with live.connect() as client:
+            client.send(HEAD)
+            continued(client)
+            assert live.get().status == 200
+            assert len(recorder.seen) == 1
+            client.send(BODY)
+            assert client.response().status == 200
+
+
+def test_chunked_body_has_its_length() -> None:
+    """Applications go by CONTENT_LENGTH: a body in chunks is received before they are called."""
+    recorder = Recorder()
+    with serving() as live:
+        live.play(recorder)
+        with live.connect() as client:
+            client.send(CHUNKED_HEAD)
+            continued(client)
+            client.send(b"3\r\nabc\r\n0\r\n\r\n")
+            assert client.response().status == 200
+    assert recorder.seen[0].environ["CONTENT_LENGTH"] == "3"

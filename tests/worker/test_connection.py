@@ -80,3 +80,13 @@ def test_end_of_input_comes_after_what_was_received() -> None:
     assert driven.bodies(2) == [b"/0", b"/1"]
     assert driven.connection.state == CLOSED
     driven.end()
+
+
+def test_limits_hold_for_the_second_head() -> None:
+    """A head that differs from the last one in its request line alone may not be longer either."""
+    driven = Driven(echo, limit_head=60, limit_request_line=100)
+    assert driven.event(get("/0"))
+    assert driven.event(get("/" + "0" * 60))
+    assert driven.bodies(1) == [b"/0"]
+    assert driven.client.recv(1000).startswith(b"HTTP/1.1 431 ")
+    driven.end()

@@ -111,3 +111,28 @@ def test_several_streams_at_once(play: Play, live: Live) -> None:
     for client in clients.values():
         assert client.chunk() == b""
         client.close()
+
+
+@pytest.mark.parametrize("quick", [2, 3, 50])
+def test_quick_blocks_are_not_kept_back(play: Play, live: Live, quick: int) -> None:
+    """Blocks that follow each other at once arrive, though the application then takes its time."""
+    received = threading.Event()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [PLAIN])
+        for _ in range(quick):
+            yield b"quick"
+        assert received.wait(5)
+        yield b"last"
+
+    play(application)
+    with live.connect() as client:
+        for _ in range(3):  # also when the warden is alert
+            received.clear()
+            client.send(request("GET", "/"))
+            assert client.head().status == 200
+            for _ in range(quick):
+                assert client.chunk() == b"quick"
+            received.set()
+            assert client.chunk() == b"last"
+            assert client.chunk() == b""
