@@ -370,3 +370,17 @@ def test_acceptors_survive_a_failing_connection(monkeypatch: pytest.MonkeyPatch)
         with Client(server.address) as client:
             assert client.get("/").body == b"ok"
         assert failed
+
+
+def test_root_path_beyond_ascii() -> None:
+    """PEP 3333: SCRIPT_NAME is bytes told as latin-1, and comes off the front of PATH_INFO."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [PLAIN])
+        return [f"{environ['SCRIPT_NAME']} {environ['PATH_INFO']}".encode("latin-1")]
+
+    with (
+        LiveServer(application, root_path="/été") as server,
+        Client(server.address) as client,
+    ):
+        assert client.get("/%C3%A9t%c3%a9/a").body.decode() == "/été /a"

@@ -199,7 +199,8 @@ class Connection(Ending):
         end = data.find(b"\r\n")
         if len(data) - end != len(last.block) or not data.endswith(last.block):
             return None
-        if end > self.reactor.settings.limit_request_line:
+        settings = self.reactor.settings
+        if end > settings.limit_request_line or len(data) > settings.limit_head:
             return None
         try:
             return self.reactor.parser.parse_again(data, last)

@@ -107,7 +107,9 @@ class Reactor:
         """Set up; `start` begins to serve."""
         self.application = application
         self.settings = settings
-        self.parser = Parser(settings.limits, settings.root_path)
+        # PEP 3333, 'Unicode Issues': its bytes, as latin-1.
+        self._root_path = settings.root_path.encode().decode("latin-1")
+        self.parser = Parser(settings.limits, self._root_path)
         self.encoder = Encoder()
         self.access_log = AccessLog() if settings.access_log else None
         self.poller = poller or best_poller()
@@ -143,7 +145,7 @@ class Reactor:
         return base_environ(
             server_name=self.settings.server_name or listener.server_name,
             server_port=listener.server_port,
-            root_path=self.settings.root_path,
+            root_path=self._root_path,
             multithread=self.settings.threads > 1,
             multiprocess=multiprocess,
         )
