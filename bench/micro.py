@@ -72,7 +72,7 @@ def request(data: bytes, **settings: Any) -> Callable[[], object]:
     )
     connection = Connection(reactor, socket.socketpair()[0], "", environ)
     connection._receive = lambda _: data
-    connection._send = len
+    connection._send = lambda data, *_: len(data)
     connection.on_event(READABLE)
     return lambda: connection.on_event(READABLE)
 
