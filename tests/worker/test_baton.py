@@ -12,6 +12,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 
 from breezeway.config.settings import Settings
+from breezeway.gateway.input import Spool
 from breezeway.testing import LiveServer
 from breezeway.worker.baton import Baton
 from breezeway.worker.process import SWITCH_SECONDS
@@ -303,3 +304,33 @@ def test_baton_without_threads(monkeypatch: pytest.MonkeyPatch, blocked: int) ->
 def test_unused_baton_stops() -> None:
     """A baton that was never started can be stopped."""
     Baton(lambda: None, threads=1, queue_limit=1, queue_timeout=1).stop()
+
+
+def test_slow_call_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warden is awake for a call that begins late, after other work of the same batch."""
+    write = Spool.write
+    working = threading.Semaphore(0)
+
+    def slow(spool: Spool, content: bytes) -> None:
+        working.release()
+        time.sleep(0.15)
+        write(spool, content)
+
+    monkeypatch.setattr(Spool, "write", slow)
+    with (
+        serving(threads=2) as (server, parts),
+        asked(server, "/hello", 3) as (first, second, third),
+        Client(server.address) as other,
+    ):
+        answers([first, second, third])
+        for client in (first, second):
+            client.send(request("POST", "/read", ("Content-Length", "100")))
+        first.send(bytes(10))
+        assert working.acquire(timeout=5)  # meanwhile a batch comes together:
+        second.send(bytes(10))
+        third.send(request("GET", "/wait"))
+        assert working.acquire(timeout=5)
+        eventually(lambda: parts.inside == 1, "the slow call has begun")
+        hello(other)
+        parts.go.set()
+        assert third.response().body == b"/wait"

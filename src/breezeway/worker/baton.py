@@ -93,6 +93,8 @@ class Baton:
         self.calls = 0
         """Events so far, each of which is a call of the application as a rule; the holder counts."""
         self.pooled = False
+        self.polling = False
+        """The holder waits for events."""
         self.asleep = False
         """The warden sleeps; whoever is about to call the application has to `wake_warden`."""
         self.threads_limit = threads
@@ -308,9 +310,10 @@ class Baton:
                     self._take_from_slow_call()
                 seen = call
                 idle_looks = 0 if call is not None or self.calls != calls else idle_looks + 1
-                # Whoever has not seen `asleep` has been counted in `calls` before.
+                # A holder at work may come to a call at any time. One that polls, and has not seen
+                # `asleep` afterwards, is seen here to be at work.
                 self.asleep = idle_looks >= IDLE_LOOKS
-                if self.asleep and (self.window or self.calls != calls):
+                if self.asleep and (not self.polling or self.calls != calls):
                     self.asleep = False
 
     def _call_in_window(self) -> Call | None:

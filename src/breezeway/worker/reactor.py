@@ -198,7 +198,9 @@ class Reactor:
                     return
                 if self._lead_as_warden():
                     return
+            baton.polling = True
             events = poll(0 if self.ready else self._wait_seconds(), BATCH)
+            baton.polling = False
             if events or self.ready:
                 baton.calls += len(events) + len(self.ready)
                 if baton.asleep:
