@@ -6,108 +6,25 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from wsgiref.types import StartResponse, WSGIEnvironment
+from collections.abc import Callable
 
 import pytest
 
 from breezeway.config.settings import Settings
 from breezeway.gateway.input import Spool
-from breezeway.testing import LiveServer
 from breezeway.worker.baton import Baton
 from breezeway.worker.process import SWITCH_SECONDS
 from breezeway.worker.reactor import Reactor
 
-from ..applications import PLAIN
 from ..live import eventually
-from ..wire.client import Client, Response, request
+from ..wire.client import Client, request
+from .parts import BURN_SECONDS, Parts, answers, asked, hello, serving, workers
 
-BURN_SECONDS = 2.0
 LATENCY_SECONDS = 0.3
 """What hello may take beside a request that computes: some hundred times what it does take."""
 
 
-class Parts:
-    """/burn computes, /wait stays until `go` is set, /slow sleeps, everything else says hello."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-        self.entered = threading.Semaphore(0)
-        self.inside = 0
-        self.most_inside = 0
-        self.threads: set[int] = set()
-        self._mutex = threading.Lock()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with self._mutex:
-            self.inside += 1
-            self.most_inside = max(self.most_inside, self.inside)
-            self.threads.add(threading.get_ident())
-        self.entered.release()
-        path = environ["PATH_INFO"]
-        if path == "/burn":
-            ends = time.perf_counter() + BURN_SECONDS
-            while time.perf_counter() < ends:
-                pass
-        elif path == "/wait":
-            assert self.go.wait(5)
-        elif path == "/slow":
-            time.sleep(0.005)
-        elif path == "/read":
-            environ["wsgi.input"].read()
-        with self._mutex:
-            self.inside -= 1
-        start_response("200 OK", [PLAIN])
-        return [path.encode()]
-
-
-Served = tuple[LiveServer, Parts]
-
-
-@contextlib.contextmanager
-def serving(threads: int, **settings: object) -> Iterator[Served]:
-    """Serve `Parts`; every thread of the server ends with it."""
-    parts = Parts()
-    with LiveServer(parts, threads=threads, **settings) as server:
-        try:
-            yield server, parts
-        finally:
-            parts.go.set()
-    eventually(lambda: not workers(), "all threads end")
-
-
-def workers() -> list[threading.Thread]:
-    """Return the threads of servers, without the warden."""
-    return [
-        thread
-        for thread in threading.enumerate()
-        if thread.name.startswith("breezeway-") and thread.name != "breezeway-warden"
-    ]
-
-
-@contextlib.contextmanager
-def asked(server: LiveServer, path: str, count: int = 1) -> Iterator[list[Client]]:
-    """Send a request on as many connections."""
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(server.address)) for _ in range(count)]
-        for client in clients:
-            client.send(request("GET", path))
-        yield clients
-
-
-def hello(client: Client) -> float:
-    """Ask for something fast; return how long it took."""
-    began = time.perf_counter()
-    assert client.get("/hello").body == b"/hello"
-    return time.perf_counter() - began
-
-
-def answers(clients: list[Client]) -> list[Response]:
-    """Read one answer of each."""
-    return [client.response() for client in clients]
-
-
-def test_hello_beside_a_request_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hello_beside_a_request_that_computes() -> None:
     """One request burns two seconds of pure Python: the others are served all along."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -161,93 +78,6 @@ def test_pool_is_entered_and_left() -> None:
             hello(client)
         assert not server.reactor.baton.pooled
         hello(client)
-
-
-def test_queue_is_bounded_and_in_order() -> None:
-    """All threads in use: so many requests wait, the next is turned away, those go on in order."""
-    with serving(threads=1, queue_limit=3) as (server, parts), asked(server, "/wait") as first:
-        assert parts.entered.acquire(timeout=5)
-        with contextlib.ExitStack() as stack:
-            queued = []
-            for number in range(3):
-                queued += stack.enter_context(asked(server, f"/{number}"))
-                # The first two may be seen by two different holders; wait until they are queued.
-                waiting = number + 1
-                eventually(lambda n=waiting: len(server.reactor.baton._queue) == n, "it waits")
-            with asked(server, "/late") as late:
-                answer = answers(late)[0]
-            assert answer.status == 503
-            assert answer.value("Retry-After")
-            parts.go.set()
-            assert answers(first)[0].status == 200
-            assert [answer.body for answer in answers(queued)] == [b"/0", b"/1", b"/2"]
-
-
-def test_old_requests_are_turned_away() -> None:
-    """What has waited too long is answered although every thread is still in use."""
-    with (
-        serving(threads=1, queue_timeout=0.1) as (server, parts),
-        asked(server, "/wait") as first,
-    ):
-        assert parts.entered.acquire(timeout=5)
-        with asked(server, "/old", 3) as old:
-            assert [answer.status for answer in answers(old)] == [503] * 3
-        parts.go.set()
-        assert answers(first)[0].status == 200
-        assert parts.threads == parts.threads & {thread.ident for thread in workers()}
-
-
-def test_turned_away_requests_leave_nothing() -> None:
-    """A request with a body on disk, or with one that is awaited, gives all back at a 503.
-
-    And the answer to a HEAD has no body.
-    """
-    with (
-        serving(threads=2, queue_limit=0, body_memory=10) as (server, parts),
-        asked(server, "/wait", 2) as busy,
-    ):
-        for _ in range(2):
-            assert parts.entered.acquire(timeout=5)
-        for _ in range(5):
-            with Client(server.address) as client:
-                client.send(request("POST", "/", body=bytes(1000)))
-                assert client.response().status == 503
-            with Client(server.address) as client:
-                expect = ("Expect", "100-continue"), ("Content-Length", "5")
-                client.send(request("POST", "/read", *expect))
-                assert client.response().status == 503
-            with Client(server.address) as client:
-                client.send(request("HEAD", "/"))
-                assert client.response("HEAD").status == 503
-                assert client.rest() == b""
-        assert server.reactor.awaited_bodies == 0
-        parts.go.set()
-        assert [answer.status for answer in answers(busy)] == [200, 200]
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_awaited_bodies_hold_no_thread(threads: int) -> None:
-    """Bodies that never come keep no thread from others, and the threads for them are bounded."""
-    with serving(threads) as (server, parts), contextlib.ExitStack() as stack:
-        expect = ("Expect", "100-continue"), ("Content-Length", "5")
-        silent = [stack.enter_context(Client(server.address)) for _ in range(3 * threads + 2)]
-        for client in silent:
-            client.send(request("POST", "/read", *expect))
-            assert client.head().status == 100
-        with Client(server.address) as client:
-            for _ in range(10):
-                hello(client)
-        with asked(server, "/wait", threads) as waiting:
-            eventually(lambda: parts.inside >= threads, "others get their threads")
-            parts.go.set()
-            assert [answer.status for answer in answers(waiting)] == [200] * threads
-        assert len(workers()) <= 2 * threads
-        for client in silent:
-            client.send(b"hello")
-        assert [answer.body for answer in answers(silent)] == [b"/read"] * len(silent)
-        eventually(lambda: len(workers()) <= threads, "the additional threads end")
-        eventually(lambda: server.reactor.awaited_bodies == 0, "their places are free again")
-        assert server.reactor.baton.parked == 0
 
 
 def test_pipelined_requests_beside_slow_ones() -> None:
