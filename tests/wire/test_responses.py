@@ -112,6 +112,15 @@ def test_head_with_a_length_and_no_content(live: Live) -> None:
         assert client.response("HEAD").status == 200
 
 
+def test_head_that_says_nothing_of_its_length(live: Live) -> None:
+    """RFC 9110 section 8.6: an empty body to HEAD does not mean that GET has none."""
+    live.play(plain())
+    with live.connect() as client:
+        client.send(request("HEAD", "/"))
+        assert client.response("HEAD").value("Content-Length") is None
+        assert client.get("/").value("Content-Length") == "0"
+
+
 def test_head_1_0(live: Live) -> None:
     """RFC 9110 section 9.3.2: the same for 1.0, up to the end of the connection."""
     live.play(plain(b"hello"))

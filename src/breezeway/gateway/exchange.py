@@ -332,7 +332,8 @@ class Exchange:
         self._chunked = False
         self._missing = head.length
         if head.length is None and not head.bodiless:
-            if total is not None:
+            # An empty body to a HEAD says nothing about that of a GET (RFC 9110 section 8.6).
+            if total or (total == 0 and not self.flags & METHOD_HEAD):
                 self._missing = total
                 lines += b"Content-Length: %d\r\n" % total
             elif self.flags & HTTP_1_0:

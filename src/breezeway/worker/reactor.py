@@ -178,10 +178,12 @@ class Reactor:
             target: object = None
             try:
                 for fd, event in batch:
-                    if fd in targets:
+                    try:
                         target = found = targets[fd]
-                        if not found.on_event(event):
-                            return
+                    except KeyError:  # closed by another thread meanwhile
+                        continue
+                    if not found.on_event(event):
+                        return
                 for _ in range(len(self.ready)):
                     if self.ready:  # another thread may have led in between
                         target = connection = self.ready.popleft()
