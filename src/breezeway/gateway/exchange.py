@@ -31,6 +31,8 @@ STARTED: Final = 1 << 8
 """The head has gone."""
 ABORTED: Final = 1 << 9
 """The response was broken off."""
+HINTED: Final = 1 << 10
+"""Early hints have gone, or still wait: the response has to queue up behind them."""
 
 _FAILURE_STATUS: Final = "500 Internal Server Error"
 _FAILURE_HEADERS: Final = [("Content-Type", "text/plain; charset=utf-8")]
@@ -211,6 +213,7 @@ class Exchange:
         """
         hints = early_hints(headers)
         if not self.started and not self.flags & HTTP_1_0:
+            self.flags |= HINTED
             self._transport.send(hints)
 
     def uncork(self) -> None:
