@@ -34,6 +34,9 @@ class Noting:
         self._left -= 1
         self.sent.append(b"".join(pieces))
 
+    def send_last(self, *pieces: bytes) -> None:
+        self.send(*pieces)
+
     def send_block(self, *pieces: bytes) -> None:
         self.blocks += 1
         self.send(*pieces)

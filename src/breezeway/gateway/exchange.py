@@ -63,6 +63,13 @@ class Transport(Protocol):
             ClientGone: nobody will read it.
         """
 
+    def send_last(self, *pieces: bytes) -> None:
+        """Send the end of a response, within milliseconds.
+
+        Raises:
+            ClientGone: nobody will read it.
+        """
+
     def uncork(self) -> None:
         """Send what waits for the next block, at once."""
 
@@ -366,10 +373,11 @@ class Exchange:
             return
         pieces = self._framed(block)
         self.flags |= STARTED
+        send = self._transport.send_last if self._missing == 0 else self._transport.send
         if len(block) <= COPY_BYTES:
-            self._transport.send(b"".join((lines, *pieces)))
+            send(b"".join((lines, *pieces)))
         else:
-            self._transport.send(lines, *pieces)
+            send(lines, *pieces)
 
     def _framed(self, block: bytes) -> tuple[bytes, ...]:
         """Account for a block and put the coding around it."""
@@ -395,7 +403,7 @@ class Exchange:
         elif self.head is not None and not self._bodiless(self.head):
             pieces = self._framed(block)
             if self._missing == 0:
-                self._transport.send(*pieces)
+                self._transport.send_last(*pieces)
             else:
                 self._transport.send_block(*pieces)
 
@@ -406,7 +414,7 @@ class Exchange:
                 f"the body is {self._missing} bytes shorter than its Content-Length"
             )
         if self._chunked:
-            self._transport.send(LAST_CHUNK)
+            self._transport.send_last(LAST_CHUNK)
 
     def _fail(self, error: BaseException, environ: Environ) -> None:
         """Answer 500, or break the response off where its head has gone."""

@@ -60,6 +60,13 @@ LONGEST_COUNTED_SECONDS: Final = 4 * SLOW_SECONDS
 Job = Callable[[], None]
 
 
+TOGETHER_SECONDS: Final = 0.0005
+"""Responses that are complete within about this time may leave together: see `Baton.together`."""
+
+WAKE_SECONDS: Final = 0.00002
+"""Calls that take less than this keep a client on the same machine awake by themselves."""
+
+
 class Call(Protocol):
     """What lies in the window: a call of the application."""
 
@@ -97,6 +104,9 @@ class Baton:
         """The holder waits for events."""
         self.asleep = False
         """The warden sleeps; whoever is about to call the application has to `wake_warden`."""
+        self.together = 0
+        """How many complete responses may wait for each other: as many calls as take half a
+        millisecond, none while calls are slow or have been lately."""
         self.threads_limit = threads
         self.parked = 0
         """Threads that wait for a client's body; they do not count against the limit."""
@@ -347,6 +357,9 @@ class Baton:
         fading = 0.5 ** (passed / HALF_LIFE_SECONDS)
         self._mean_time = self._mean_time * fading + measured
         self._mean_calls = self._mean_calls * fading + calls
+        mean = self._mean_time / max(self._mean_calls, 1.0)
+        calm = not self.pooled and now >= self._alert_until
+        self.together = int(TOGETHER_SECONDS / mean) if calm and mean > WAKE_SECONDS else 0
         if not self.pooled and self._mean_time > SLOW_SECONDS * max(self._mean_calls, 1.0):
             self.pooled = True  # the holder brings the baton when it sees it
 

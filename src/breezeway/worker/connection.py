@@ -24,7 +24,7 @@ import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from breezeway.gateway.exchange import ABORTED, Exchange
+from breezeway.gateway.exchange import ABORTED, STARTED, Exchange
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput
 from breezeway.gateway.types import Environ, Headers
@@ -48,6 +48,7 @@ from breezeway.worker.ending import (
 )
 from breezeway.worker.intake import Intake, Request, fill_environ
 from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
+from breezeway.worker.sender import remote_address
 
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
@@ -80,7 +81,7 @@ class Connection(Ending):
     ) -> None:
         """Take over a connection just accepted; `environ` is its listener's."""
         client.setblocking(False)
-        self._remote = _remote(address)
+        self._remote = remote_address(address)
         super().__init__(reactor, client, self._remote[0] or "unix")
         if self._remote[0]:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -143,7 +144,10 @@ class Connection(Ending):
             token.uncork()
             self._finish_apart(environ, response)
             return True
-        if response and not self.chores:
+        if self.chores:
+            self._finish(environ, response)
+            return True
+        if response:
             try:
                 sent = self._send(response)
             except OSError:
@@ -152,6 +156,9 @@ class Connection(Ending):
                 self.state = IDLE
                 return True
             response = response[sent:]
+        elif exchange.flags == STARTED and self.outbox is None:  # it went out piece by piece
+            self.state = IDLE
+            return True
         self._finish(environ, response)
         return True
 
@@ -490,10 +497,3 @@ class Connection(Ending):
             self._read_on()
             if self.state == IDLE:
                 self.close()
-
-
-def _remote(address: Any) -> tuple[str, str]:
-    """REMOTE_ADDR and REMOTE_PORT: empty on a unix socket, IPv4 where a dual stack shows it so."""
-    if not isinstance(address, tuple):
-        return "", ""
-    return address[0].removeprefix("::ffff:"), str(address[1])

@@ -117,6 +117,8 @@ class Reactor:
         self.deadlines = Deadlines()
         self.ready: deque[Sender] = deque()
         """Connections with input that needs no event to be looked at."""
+        self.corked: list[Sender] = []
+        """Connections whose response is complete and waits in the kernel for those of others."""
         self.mutex = threading.Lock()
         """Held to change the state of a connection that a thread answers apart."""
         self.awaited_bodies = 0
@@ -170,6 +172,7 @@ class Reactor:
 
     def lead(self, *, as_warden: bool = False) -> None:
         """Run the event loop for as long as this thread holds the baton."""
+        self.uncork()  # the leader before may have lost the baton in the middle of a batch
         baton = self.baton
         poll = self.poller.poll
         targets = self.targets
@@ -192,6 +195,8 @@ class Reactor:
             except Exception:
                 self._survive(target)
                 continue
+            if self.corked:
+                self.uncork()
             if self._batch is not batch:
                 continue  # the baton went to another thread and came back in between
             if baton.pooled:
@@ -211,6 +216,14 @@ class Reactor:
             self.now = now = time.monotonic()
             if now >= self._next_tick:
                 self._tick(now)
+
+    def uncork(self) -> None:
+        """Have the kernel send the responses that wait for each other; from any thread."""
+        try:
+            while True:
+                self.corked.pop().uncork()
+        except IndexError:
+            pass
 
     def _survive(self, target: object) -> None:
         """Go on after an error of our own: it costs its connection, not the server."""
