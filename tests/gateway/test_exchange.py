@@ -34,6 +34,8 @@ class Noting:
         self._left -= 1
         self.sent.append(b"".join(pieces))
 
+    watched = False
+
     def send_last(self, *pieces: bytes) -> None:
         self.send(*pieces)
 
@@ -276,3 +278,18 @@ def test_endless_file() -> None:
         ran = Ran(app(lambda: FileWrapper(file, 2), LENGTH))
     assert ran.framing == FIVE
     assert ran.body == bytes(5)
+
+
+def test_first_block_hurries_unless_the_last_stream_was_quick() -> None:
+    """The first block goes at once, until a stream with the same head has ended under watch."""
+    encoder = Encoder()
+
+    def blocks_of_a_stream(*, watched: bool) -> int:
+        transport = Noting()
+        transport.watched = watched
+        Exchange(transport, encoder, 0).run(app(lambda: iter([b"a", b"b", b"c"])), {})
+        return transport.blocks
+
+    assert blocks_of_a_stream(watched=True) == 2
+    assert blocks_of_a_stream(watched=False) == 3
+    assert blocks_of_a_stream(watched=False) == 2

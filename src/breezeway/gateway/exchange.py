@@ -70,6 +70,10 @@ class Transport(Protocol):
             ClientGone: nobody will read it.
         """
 
+    @property
+    def watched(self) -> bool:
+        """Whether the call that makes the response has taken no more than some milliseconds."""
+
     def uncork(self) -> None:
         """Send what waits for the next block, at once."""
 
@@ -373,7 +377,10 @@ class Exchange:
             return
         pieces = self._framed(block)
         self.flags |= STARTED
-        send = self._transport.send_last if self._missing == 0 else self._transport.send
+        if self._missing == 0:
+            send = self._transport.send_last
+        else:
+            send = self._transport.send_block if head.quick else self._transport.send
         if len(block) <= COPY_BYTES:
             send(b"".join((lines, *pieces)))
         else:
@@ -414,6 +421,8 @@ class Exchange:
                 f"the body is {self._missing} bytes shorter than its Content-Length"
             )
         if self._chunked:
+            if self.head is not None:
+                self.head.quick = self._transport.watched
             self._transport.send_last(LAST_CHUNK)
 
     def _fail(self, error: BaseException, environ: Environ) -> None:

@@ -77,6 +77,9 @@ class ResponseHead:
     has_server: bool
     status: int
 
+    quick: bool = False
+    """The last stream with this head was made without a pause: its first block need not hurry."""
+
 
 class Encoder:
     """Encodes the response heads of one worker; threads may share it."""

@@ -20,7 +20,6 @@ from breezeway.worker.outbox import Outbox
 
 if TYPE_CHECKING:
     from breezeway.gateway.exchange import Exchange
-    from breezeway.worker.baton import Call
     from breezeway.worker.reactor import Reactor
 
 MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)  # Linux
@@ -88,14 +87,13 @@ class Sender:
             ClientGone: nobody will read it.
         """
         outbox = self.outbox
-        window = self.reactor.baton.window
         if outbox is not None:
             self._wait_for_room(outbox)
-        elif self._watched(window):
+        elif self.watched:
             kept = self._try_to_send(pieces, MSG_MORE)
             if kept:
                 self._keep(Outbox(), kept)
-            if not self._watched(window):
+            if not self.watched:
                 self.uncork()
             return
         self.send(*pieces)
@@ -114,7 +112,7 @@ class Sender:
         """
         reactor = self.reactor
         baton = reactor.baton
-        if not baton.together or self.outbox is not None or not self._watched(baton.window):
+        if not baton.together or self.outbox is not None or not self.watched:
             self.send(*pieces)
             return
         kept = self._try_to_send(pieces, MSG_MORE)
@@ -122,13 +120,14 @@ class Sender:
             self._keep(Outbox(), kept)
         corked = reactor.corked
         corked.append(self)
-        if len(corked) >= baton.together or not self._watched(baton.window):
+        if len(corked) >= baton.together or not self.watched:
             reactor.uncork()
 
-    def _watched(self, window: list[Call]) -> bool:
-        """Whether the warden watches the call that makes the response."""
+    @property
+    def watched(self) -> bool:
+        """Whether the warden watches the call that makes the response: it is not slow so far."""
         try:
-            return window[-1] is self.exchange
+            return self.reactor.baton.window[-1] is self.exchange
         except IndexError:
             return False
 
