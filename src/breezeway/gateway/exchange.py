@@ -159,7 +159,7 @@ class Exchange:
                     if size > COPY_BYTES:
                         self._send_large(head, body)
                         return b""
-                    ending = self._encoder.ending
+                    ending = self._encoder.whole_ending
                     if head.length is not None:
                         return head.lines + ending + body
                     return b"%bContent-Length: %d\r\n%b%b" % (head.lines, size, ending, body)
@@ -355,6 +355,8 @@ class Exchange:
             else:
                 self._chunked = True
                 lines += b"Transfer-Encoding: chunked\r\n"
+        if self._encoder.closing:
+            self.flags |= CLOSE
         if self.flags & CLOSE:
             lines += b"Connection: close\r\n"
         elif self.flags & HTTP_1_0:

@@ -89,12 +89,23 @@ class Encoder:
         """Heads by `(status, *headers)`; `gateway.exchange` looks into `memo.young` by itself."""
         self.ending = b"\r\n"
         """Date, Server and the empty line: what ends a head. `set_date` renews it each second."""
+        self.whole_ending = self.ending
+        """The same for a response that nothing else is said of: with `Connection: close` once
+        `closing` is set."""
+        self.closing = False
+        """Connections end after the responses from now on; `close` sets it."""
         self._date_line = b""
 
     def set_date(self, date: bytes) -> None:
         """Renew the Date field (RFC 9110 section 6.6.1); `date` is an IMF-fixdate."""
         self._date_line = b"Date: " + date + b"\r\n"
         self.ending = self._date_line + _SERVER_LINE + b"\r\n"
+        self.whole_ending = b"Connection: close\r\n" + self.ending if self.closing else self.ending
+
+    def close(self) -> None:
+        """Say `Connection: close` in all responses whose head is made from now on."""
+        self.closing = True
+        self.whole_ending = b"Connection: close\r\n" + self.ending
 
     def ending_for(self, head: ResponseHead) -> bytes:
         """Return what ends `head`, without what the application has set itself."""

@@ -165,8 +165,6 @@ class Connection(Ending):
     def _submit(self, environ: Environ, flags: int) -> bool:
         """Leave the request to the pool."""
         reactor = self.reactor
-        if reactor.stopping:
-            flags |= CLOSE
         self.state = BUSY
         job = partial(self._run_apart, environ, flags)
         turn_away = partial(self._turn_away, flags)
@@ -485,11 +483,6 @@ class Connection(Ending):
             self.intake.close()
         self._end_body()
         self.head = self.intake = self.exchange = None
-
-    def announce_close(self) -> None:
-        """See to it that the response under way says `Connection: close`, if it is not too late."""
-        if self.exchange is not None and self.answers(self.exchange):
-            self.exchange.flags |= CLOSE
 
     def close_if_idle(self) -> None:
         """Close, unless a request is there or under way; for the end of the worker."""

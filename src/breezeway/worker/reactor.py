@@ -297,12 +297,12 @@ class Reactor:
 
     def _drain(self) -> bool:
         """Close what is idle; return whether nothing is left."""
+        self.encoder.close()
         while self.acceptors:
             self.acceptors[-1].accept(self.settings.backlog)
             self._stop_accepting()
             self.acceptors.pop().listener.close()
         for connection in self.connections():
-            connection.announce_close()
             connection.close_if_idle()
         if self.connections():
             return False
