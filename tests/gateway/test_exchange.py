@@ -36,8 +36,8 @@ class Noting:
 
     watched = False
 
-    def send_last(self, *pieces: bytes) -> None:
-        self.send(*pieces)
+    def send_last(self, data: bytes) -> None:
+        self.send(data)
 
     def send_block(self, *pieces: bytes) -> None:
         self.blocks += 1
@@ -119,6 +119,10 @@ LENGTH = ("Content-Length", "5")
         (blocks(b"he", b"llo"), (LENGTH,), 0, FIVE, b"hello"),
         (blocks(b"hello"), (), CLOSE, CHUNKED | END, CHUNKED_HELLO),
         (blocks(b"hello"), (), HTTP_1_0, END, b"hello"),
+        (blocks(b"hello"), (LENGTH,), 0, FIVE, b"hello"),
+        (blocks(b"", b"hello", b""), (LENGTH,), 0, FIVE, b"hello"),
+        (blocks(b"hello"), (LENGTH,), CLOSE, FIVE | END, b"hello"),
+        (blocks(b"hello"), (LENGTH,), METHOD_HEAD, FIVE, b""),
         (blocks(b"he", b"llo"), (LENGTH,), HTTP_1_0, FIVE | KEEP, b"hello"),
         (blocks(b"hello"), (), METHOD_HEAD, CHUNKED, b""),
         (blocks(), (), 0, {b"Content-Length: 0"}, b""),
@@ -272,12 +276,29 @@ def test_early_hints() -> None:
         assert b"</b>" not in b"".join(transport.sent)
 
 
-def test_endless_file() -> None:
+@pytest.mark.parametrize("block_size", [2, 8])
+def test_endless_file(block_size: int) -> None:
     """PEP 3333: no more of a file is read than Content-Length says."""
     with open("/dev/zero", "rb") as file:
-        ran = Ran(app(lambda: FileWrapper(file, 2), LENGTH))
+        ran = Ran(app(lambda: FileWrapper(file, block_size), LENGTH))
     assert ran.framing == FIVE
     assert ran.body == bytes(5)
+
+
+def test_whole_block_goes_before_the_next_is_asked_for() -> None:
+    """A block that is all of the body goes out at once; one too many spoils the response."""
+    sent_at: list[int] = []
+
+    def result() -> Iterator[bytes]:
+        yield b"hello"
+        sent_at.append(len(transport.sent))
+        yield b"more"
+
+    transport = Noting()
+    exchange = Exchange(transport, Encoder(), 0)
+    assert exchange.run(app(result, LENGTH), {}) == b""
+    assert sent_at == [1]
+    assert exchange.aborted
 
 
 def test_first_block_hurries_unless_the_last_stream_was_quick() -> None:

@@ -14,7 +14,7 @@ has gone becomes a 500; what turns out wrong later ends in an abort, which every
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from breezeway.gateway.failure import ApplicationFault, ClientGone, log_failure
 from breezeway.gateway.file_wrapper import FileRange, FileWrapper
@@ -63,7 +63,7 @@ class Transport(Protocol):
             ClientGone: nobody will read it.
         """
 
-    def send_last(self, *pieces: bytes) -> None:
+    def send_last(self, data: bytes) -> None:
         """Send the end of a response, within milliseconds.
 
         Raises:
@@ -242,14 +242,10 @@ class Exchange:
         finally:
             close = getattr(result, "close", None)
             if close is not None:
-                self._close(close, environ)
-
-    def _close(self, close: Any, environ: Environ) -> None:
-        """Call a result's close(); its failure spoils nothing, for the response has gone."""
-        try:
-            close()
-        except BaseException as error:
-            log_failure(error, environ, "close() of the result raised")
+                try:
+                    close()
+                except BaseException as error:  # it spoils nothing, for the response has gone
+                    log_failure(error, environ, "close() of the result raised")
 
     def _send_large(self, head: ResponseHead, body: bytes) -> None:
         """Send a body that is all there, too large to be copied behind its head."""
@@ -273,9 +269,14 @@ class Exchange:
 
     def _iterate(self, blocks: Iterable[bytes]) -> None:
         """Send each block before the next is asked for (PEP 3333, 'Buffering and Streaming')."""
+        head = self.head
         # PEP 3333, 'Handling the Content-Length Header': one block tells the length.
-        single = hasattr(blocks, "__len__") and len(blocks) == 1  # type: ignore[arg-type]
-        room = self.head.length if isinstance(blocks, FileWrapper) and self.head else None
+        single = (
+            (head is None or head.length is None)
+            and hasattr(blocks, "__len__")
+            and len(blocks) == 1  # type: ignore[arg-type]
+        )
+        room = head.length if isinstance(blocks, FileWrapper) and head is not None else None
         try:
             iterator = iter(blocks)
         except TypeError:
@@ -291,6 +292,17 @@ class Exchange:
             if room is not None:  # a file may be longer than the part that is asked for
                 block = block[:room]
                 room -= len(block)
+            if block and not self.flags:
+                head = self.head
+                size = len(block)
+                if head is not None and size == head.length and size <= COPY_BYTES and head.plain:
+                    # All of the body at once, as most responses of frameworks are.
+                    self._missing = 0
+                    self._chunked = False
+                    self._size = size
+                    self.flags = STARTED
+                    self._transport.send_last(head.lines + self._encoder.whole_ending + block)
+                    block = b""
             if block:
                 self._emit(block, len(block) if single else None)
             if room == 0 or (self.flags & METHOD_HEAD and self.started):
@@ -379,14 +391,13 @@ class Exchange:
             return
         pieces = self._framed(block)
         self.flags |= STARTED
-        if self._missing == 0:
-            send = self._transport.send_last
+        if len(block) > COPY_BYTES:
+            self._transport.send(lines, *pieces)
+        elif self._missing == 0:
+            self._transport.send_last(b"".join((lines, *pieces)))
         else:
             send = self._transport.send_block if head.quick else self._transport.send
-        if len(block) <= COPY_BYTES:
             send(b"".join((lines, *pieces)))
-        else:
-            send(lines, *pieces)
 
     def _framed(self, block: bytes) -> tuple[bytes, ...]:
         """Account for a block and put the coding around it."""

@@ -7,11 +7,11 @@ a producer that is ahead by more than the high watermark waits, and not for ever
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import time
 from collections.abc import Iterable
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.failure import ClientGone
@@ -98,7 +98,7 @@ class Sender:
             return
         self.send(*pieces)
 
-    def send_last(self, *pieces: bytes) -> None:
+    def send_last(self, data: bytes) -> None:
         """Send the end of a response, which may leave together with the responses of others.
 
         Each packet that goes out alone wakes a client on the same machine up, which costs more
@@ -112,15 +112,24 @@ class Sender:
         """
         reactor = self.reactor
         baton = reactor.baton
-        if not baton.together or self.outbox is not None or not self.watched:
-            self.send(*pieces)
+        together = baton.together
+        if not together or self.outbox is not None:
+            self.send(data)
             return
-        kept = self._try_to_send(pieces, MSG_MORE)
-        if kept:
-            self._keep(Outbox(), kept)
+        try:
+            sent = self._send(data, MSG_MORE)
+        except OSError:
+            self.send(data)  # it tells what is wrong
+        else:
+            if sent < len(data):
+                self._keep(Outbox(), [memoryview(data)[sent:]])
         corked = reactor.corked
         corked.append(self)
-        if len(corked) >= baton.together or not self.watched:
+        try:
+            watched = baton.window[-1] is self.exchange
+        except IndexError:
+            watched = False
+        if len(corked) >= together or not watched:
             reactor.uncork()
 
     @property
@@ -133,8 +142,10 @@ class Sender:
 
     def uncork(self) -> None:
         """Have the kernel send what it has kept for the next block."""
-        with contextlib.suppress(OSError):  # a unix socket keeps nothing; a closed one neither
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        except OSError:  # a unix socket keeps nothing; a closed one neither
+            pass
 
     def send_file(self, head: bytes, file_range: FileRange) -> None:
         """Send a head and then a part of a file, which may be closed as soon as this returns.
