@@ -60,6 +60,10 @@ class Listener:
             self.server_name = (everywhere and socket.gethostname()) or shown
             self.server_port = str(port)
 
+    def disown(self) -> None:
+        """Leave the unix socket's file to another process, which listens on the same socket."""
+        self._made = None
+
     def close(self) -> None:
         """Stop listening, and remove the unix socket's file if it is still the one we made."""
         # The file goes first: as long as the socket is open, nobody else can get its inode.

@@ -27,6 +27,7 @@ from breezeway.worker.connection import Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
+from breezeway.worker.scoreboard import ACCEPTING, BEAT, BUSY, CONNECTIONS, REQUESTS, THREADS, Row
 from breezeway.worker.sender import Sender
 
 logger = logging.getLogger("breezeway.worker")
@@ -42,6 +43,19 @@ RETRY_SECONDS = 1.0
 
 ACCEPT_BATCH = 64
 """Connections accepted at one go; the others wait for their turn in the kernel's backlog."""
+
+YIELD_SECONDS = 0.005
+"""So long a worker with more connections than its siblings leaves new ones to them."""
+
+UNASKED_BATCH = 16
+"""Connections that it then takes all the same: nobody else seems to want them."""
+
+BEAT_SECONDS = 1.0
+"""How often at least the event loop of a supervised worker turns, and says so."""
+
+RETIRE_IDLE_SECONDS = 5.0
+"""A worker that retires keeps a connection open for so long after its last request, so that a
+client that is about to send the next one is not cut off in the middle of it."""
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -67,9 +81,11 @@ class Acceptor:
         return True
 
     def accept(self, maximum: int) -> None:
-        """Accept at most `maximum` connections."""
+        """Accept at most `maximum` connections, and no more than a fair share."""
         accept = self.listener.socket.accept
         for _ in range(maximum):
+            if self._reactor.leaves_the_next():
+                return
             try:
                 client, address = accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
@@ -103,8 +119,9 @@ class Reactor:
         *,
         multiprocess: bool = False,
         poller: Poller | None = None,
+        row: Row | None = None,
     ) -> None:
-        """Set up; `start` begins to serve."""
+        """Set up; `start` begins to serve. `row` is where a supervised worker tells about itself."""
         self.application = application
         self.settings = settings
         # PEP 3333, 'Unicode Issues': its bytes, as latin-1.
@@ -124,8 +141,11 @@ class Reactor:
         self.awaited_bodies = 0
         """Requests under way whose client sends the body after `100 Continue`."""
         self.counters: Counter[str] = Counter()
+        self.requests = 0
         self.now = time.monotonic()
         self.stopping = False
+        self.retired_at = 0.0
+        """When `retire` was called; 0 if it was not."""
         self.stopped = threading.Event()
         self.baton = Baton(
             self.lead,
@@ -137,8 +157,11 @@ class Reactor:
             Acceptor(self, listener, self.base_environ(listener, multiprocess=multiprocess))
             for listener in listeners
         ]
+        self._row = row
         self._accepting = False
         self._accept_again = 0.0
+        self._unasked = 0
+        self._next_look = 0.0
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._next_tick = 0.0
 
@@ -163,6 +186,19 @@ class Reactor:
 
         May be called from any thread and from a signal handler.
         """
+        self.retired_at = 0.0
+        self._begin_to_stop()
+
+    def retire(self) -> None:
+        """Begin to stop without a client noticing, since other workers share the listeners.
+
+        What is in the backlog is left to them. Connections get `Connection: close` with their next
+        response; one that sends nothing more is closed `RETIRE_IDLE_SECONDS` after its last request.
+        """
+        self.retired_at = time.monotonic()
+        self._begin_to_stop()
+
+    def _begin_to_stop(self) -> None:
         self.stopping = True
         self.baton.pooled = True
         self.poller.wake()
@@ -243,7 +279,11 @@ class Reactor:
         return not self.baton.pooled
 
     def _wait_seconds(self) -> float:
-        return TICK_SECONDS if self.deadlines or not self._accepting else -1
+        if not self._accepting and self._accept_again:
+            return min(TICK_SECONDS, max(0.0, self._accept_again - time.monotonic()))
+        if self.deadlines or not self._accepting:
+            return TICK_SECONDS
+        return -1 if self._row is None else BEAT_SECONDS
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK_SECONDS
@@ -255,6 +295,20 @@ class Reactor:
         self.baton.expire(now)
         if not self._accepting and not self.stopping and now >= self._accept_again:
             self._resume_accepting()
+        if self._row is not None:
+            self._tell(self._row)
+
+    def _tell(self, row: Row) -> None:
+        """Tell the supervisor and the other workers how it stands."""
+        row[BEAT] = int(self.now * 1000)
+        row[CONNECTIONS] = self._open_connections()
+        row[REQUESTS] = self.requests
+        row[THREADS] = self.settings.threads
+        row[BUSY] = self.baton.busy_threads - (not self.baton.pooled)  # without the one that leads
+        row[ACCEPTING] = self._accepting
+
+    def _open_connections(self) -> int:
+        return len(self.targets) - 1 - (len(self.acceptors) if self._accepting else 0)
 
     def connections(self) -> list[Connection]:
         """List the connections that are open."""
@@ -266,6 +320,23 @@ class Reactor:
         self.poller.wake()
 
     # --- accepting ---------------------------------------------------------------------------
+
+    def leaves_the_next(self) -> bool:
+        """Whether to leave the next connection to a worker that has fewer, for a moment."""
+        row = self._row
+        if row is None or self.stopping:
+            return False
+        if self._unasked:
+            self._unasked -= 1
+            return False
+        row[CONNECTIONS] = self._open_connections()
+        if not row.is_ahead():
+            return False
+        self._stop_accepting()
+        self._unasked = UNASKED_BATCH
+        self._accept_again = time.monotonic() + YIELD_SECONDS
+        self._next_tick = min(self._next_tick, self._accept_again)
+        return True
 
     def _resume_accepting(self) -> None:
         for acceptor in self.acceptors:
@@ -299,11 +370,19 @@ class Reactor:
         """Close what is idle; return whether nothing is left."""
         self.encoder.close()
         while self.acceptors:
-            self.acceptors[-1].accept(self.settings.backlog)
+            if not self.retired_at:
+                self.acceptors[-1].accept(self.settings.backlog)
             self._stop_accepting()
             self.acceptors.pop().listener.close()
-        for connection in self.connections():
-            connection.close_if_idle()
+        if not self.retired_at:
+            for connection in self.connections():
+                connection.close_if_idle()
+        elif self.now >= self._next_look:
+            self._next_look = self.now + TICK_SECONDS
+            for connection in self.connections():
+                last = max(connection.began, connection.last_active)
+                if self.now - last >= RETIRE_IDLE_SECONDS:
+                    connection.close_if_idle()
         if self.connections():
             return False
         self.baton.stop()

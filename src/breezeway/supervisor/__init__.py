@@ -1,0 +1,1 @@
+"""Many processes: spawn, watch, replace, reload, upgrade, signals, control."""

@@ -1,0 +1,107 @@
+"""What the workers of one supervisor tell about themselves: memory that all of them share.
+
+An anonymous mapping, made before the first fork: a row of 64-bit words for each worker, written by
+that worker alone, read by its siblings and the supervisor. A word is written by one machine
+instruction, so that nobody needs a lock, and what a killed worker wrote is still there.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Final
+
+ROWS: Final = 256
+"""The most workers at one time, those that retire included."""
+
+BEAT, CONNECTIONS, REQUESTS, BUSY, THREADS, ACCEPTING = range(6)
+"""The words of a row: when the event loop last turned, in milliseconds of the monotonic clock;
+open connections; requests so far; threads in a request; threads; whether it accepts."""
+
+_WORDS: Final = 8
+_WORD_BYTES: Final = 8
+_END: Final = ROWS * _WORDS
+"""The word behind the rows: where the last one that is in use ends."""
+
+FRESH_MILLISECONDS: Final = 2_000
+"""A worker whose event loop has not turned for so long is not waited for."""
+
+SLACK: Final = 4
+"""A worker may be ahead of the others by so many connections, and a quarter of its own."""
+
+
+class Scoreboard:
+    """The rows of all workers."""
+
+    def __init__(self) -> None:
+        """Map the memory; processes forked from here on share it."""
+        self._words = memoryview(mmap.mmap(-1, (_END + 1) * _WORD_BYTES)).cast("Q")
+        self._used: set[int] = set()
+
+    def take(self) -> Row:
+        """Take a row that nobody uses, all zero; for the supervisor.
+
+        Raises:
+            OverflowError: there are `ROWS` workers already.
+        """
+        for number in range(ROWS):
+            if number not in self._used:
+                self._used.add(number)
+                self._words[_END] = max(self._used) * _WORDS + _WORDS
+                row = self.row(number)
+                row.clear()
+                return row
+        raise OverflowError(f"more than {ROWS} workers at a time")
+
+    def give_back(self, row: Row) -> None:
+        """Take a row back from a worker that has ended."""
+        row.clear()
+        self._used.discard(row.number)
+
+    def row(self, number: int) -> Row:
+        """Return a row by its number."""
+        return Row(self._words, number)
+
+
+class Row:
+    """What one worker tells."""
+
+    __slots__ = ("_start", "_words", "number")
+
+    def __init__(self, words: memoryview, number: int) -> None:
+        self._words = words
+        self._start = number * _WORDS
+        self.number = number
+
+    def __getitem__(self, word: int) -> int:
+        """Read a word."""
+        return self._words[self._start + word]
+
+    def __setitem__(self, word: int, value: int) -> None:
+        """Write a word."""
+        self._words[self._start + word] = value
+
+    def clear(self) -> None:
+        """Set all words to zero."""
+        for word in range(_WORDS):
+            self[word] = 0
+
+    def is_ahead(self) -> bool:
+        """Whether this worker has so many connections that a sibling should take the next one.
+
+        The kernel wakes whom it likes, and a worker that is awake would take everything.
+        """
+        mine = self[CONNECTIONS]
+        words = self._words
+        limit = mine - SLACK - mine // 4
+        if limit < 0:
+            return False
+        oldest = max(0, self[BEAT] - FRESH_MILLISECONDS)
+        for start in range(0, words[_END], _WORDS):
+            if (
+                words[start + ACCEPTING]
+                and words[start + CONNECTIONS] <= limit
+                and words[start + BEAT] > oldest
+                and start != self._start
+            ):
+                return True
+        return False
