@@ -7,6 +7,7 @@ fails as long as the page is not what this file would write.
 
 from __future__ import annotations
 
+import textwrap
 from itertools import groupby
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from breezeway.config.settings import TABLE
 
 PAGE = Path(__file__).parent / "command-line.md"
 BEGIN = "<!-- options: begin (written by docs/generate.py) -->\n"
+WIDTH = 105
+"""Columns of a line of text."""
+
 END = "<!-- options: end -->\n"
 
 
@@ -37,7 +41,8 @@ def _entry(row: Setting) -> str:
         facts.append("Repeatable.")
     if row.least:
         facts.append(f"At least `{row.kind.show(row.least)}`.")
-    return f"**`{_flag(row)}`**<br>\n{row.doc}<br>\n{' '.join(facts)}\n"
+    doc = "\n".join(textwrap.wrap(row.doc, WIDTH))
+    return f"**`{_flag(row)}`**<br>\n{doc}<br>\n{' '.join(facts)}\n"
 
 
 def _flag(row: Setting) -> str:
@@ -47,7 +52,7 @@ def _flag(row: Setting) -> str:
 
 
 def _default(row: Setting) -> str:
-    if row.default in (None, ""):
+    if row.default in (None, "", ()):
         return "none"
     values = row.default if row.repeatable else (row.default,)
     return ", ".join(f"`{row.kind.show(value)}`" for value in values)

@@ -233,6 +233,8 @@ class TestMistakes:
             (["shop:", "--threads", "3"], "'shop:' does not name an application."),
             (["shop.py"], "'shop.py' is a path"),
             (["demo", "--app-dir", "x"], "No such option"),
+            (["shop", "--daemon"], "Breezeway does not detach itself: a process that does"),
+            (["-D", "shop"], "Breezeway does not detach itself: a process that does"),
         ],
     )
     def test_usage(self, directory, args, message):

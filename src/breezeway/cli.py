@@ -113,6 +113,23 @@ def demo(**given: Any) -> int:
     return serving.serve_settings(application, settings, "the demo")
 
 
+def _refuse_daemon(ctx: click.Context, param: click.Parameter, given: bool) -> None:
+    """Say what to do in place of `--daemon`, which other servers have."""
+    if given:
+        raise click.UsageError(
+            "Breezeway does not detach itself: a process that does is lost to what started it."
+            " Let systemd, a container or another supervisor run it in the foreground"
+            " (in a shell: setsid breezeway ... &), and set --log-file and --pid-file if need be.",
+            ctx,
+        )
+
+
+def _no_daemon() -> click.Option:
+    return click.Option(
+        ["-D", "--daemon"], is_flag=True, hidden=True, expose_value=False, callback=_refuse_daemon
+    )
+
+
 cli = click.version_option(__version__, message="Breezeway %(version)s")(
     _Group(
         "breezeway",
@@ -125,13 +142,14 @@ cli = click.version_option(__version__, message="Breezeway %(version)s")(
                 params=[
                     click.Argument(["application"], metavar="MODULE:NAME"),
                     *options.options(),
+                    _no_daemon(),
                 ],
                 help="Serve an application; the word 'serve' may be left out.",
             ),
             _Command(
                 "demo",
                 callback=demo,
-                params=options.options(without=("app_dir",), **DEMO_DEFAULTS),
+                params=[*options.options(without=("app_dir",), **DEMO_DEFAULTS), _no_daemon()],
                 help="Serve a small application that shows what Breezeway can do.",
             ),
         ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from breezeway.config import kinds
+from breezeway.config import cpus, kinds
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,14 @@ def test_bad_count_is_refused(text):
     """A count is a whole number, not negative."""
     with pytest.raises(ValueError, match="is not a whole number"):
         kinds.parse_count(text)
+
+
+def test_workers():
+    """A number of workers, or one for each CPU."""
+    assert kinds.parse_workers("3") == 3
+    assert kinds.parse_workers("AUTO") == cpus.available()
+    with pytest.raises(ValueError, match="'many' is neither a whole number nor 'auto'"):
+        kinds.parse_workers("many")
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 1024, 1536, 256 * 1024, 3 * 1024**2, 1024**3])

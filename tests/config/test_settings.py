@@ -23,6 +23,13 @@ def test_limits_carry_the_settings():
     assert settings.limits == Limits(request_line=1, head=2, fields=3, body=4)
 
 
+def test_request_timeouts_are_sorted():
+    """The longest prefix is first, and the limit of every path is last."""
+    settings = Settings(request_timeout=("30s", "/a=1m", "/a/b=500ms", "/x=y=2"))
+    assert settings.request_timeouts == (("/a/b", 0.5), ("/x=y", 2.0), ("/a", 60.0), ("", 30.0))
+    assert Settings().request_timeouts == ()
+
+
 def test_settings_are_frozen():
     """Settings in force do not change."""
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -33,6 +40,8 @@ def test_settings_are_frozen():
 def test_each_setting_is_documented(setting):
     """Each setting has a flag that is its name, a group, and a sentence."""
     assert setting.flag == "--" + setting.name.replace("_", "-")
+    assert setting.env == "BREEZEWAY_" + setting.name.upper()
+    assert setting.since
     assert setting.group
     assert setting.doc[0].isupper()
     assert setting.doc.endswith(".")
@@ -71,6 +80,30 @@ def test_each_setting_is_documented(setting):
         ("head_timeout", "10s", "must be a number of seconds"),
         ("body_memory", -1, "must be at least 0"),
         ("limit_fields", 0, "must be at least 1"),
+        ("workers", 0, "must be at least 1"),
+        ("workers", "auto", "must be a whole number, not 'auto'"),
+        ("before_fork", "hooks", "must name a callable as MODULE:NAME, not 'hooks'"),
+        ("after_fork", "hooks:f()", "must name a callable"),
+        ("max_requests", -1, "must be at least 0"),
+        ("max_worker_age", 0, "must be at least 1ms"),
+        ("probe_path", "health", "must start with '/'"),
+        ("probe_path", "/a b", "a character that no request-target has"),
+        ("probe_path", "/ü", "a character that no request-target has"),
+        ("request_timeout", "30s", "must be a tuple"),
+        ("request_timeout", ("soon",), "'soon' is not a duration"),
+        ("request_timeout", ("0",), "'0' is too short: at least 1ms"),
+        ("request_timeout", ("/export",), "'/export' has no duration: write /export=30s"),
+        ("request_timeout", ("export=1m",), "has a prefix that does not start with '/'"),
+        ("request_timeout", ("=1m",), "has a prefix that does not start with '/'"),
+        ("request_timeout", ("/a=1", "/a=2"), "/a is there twice"),
+        ("request_timeout", ("1", "2"), "the one without a prefix is there twice"),
+        ("pid_file", "", "must be the path of a file"),
+        ("user", "", "must be a name or a number"),
+        ("group", "a:b", "must be a name or a number"),
+        ("umask", 0o1000, "must be at most 777"),
+        ("control_socket", "", "must be a path, 'auto' or 'off'"),
+        ("reload_dirs", ("",), "must be the path of a directory"),
+        ("env_file", 3, "must be a string"),
     ],
 )
 def test_impossible_value_is_refused(name, value, reason):
@@ -92,6 +125,12 @@ def test_impossible_value_is_refused(name, value, reason):
         ("queue_limit", 0),
         ("body_memory", 0),
         ("keep_alive_timeout", 5),
+        ("request_timeout", ()),
+        ("reload_dirs", ()),
+        ("max_requests_jitter", 0),
+        ("umask", 0),
+        ("user", "1000"),
+        ("control_socket", "off"),
     ],
 )
 def test_edge_value_is_taken(name, value):

@@ -19,6 +19,8 @@ from typing import Any
 SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
+AUTO = "auto"
+
 _SIZE = re.compile(r"(\d+) ?(?:([kmg])(?:ib)?)?", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile(r"\d+", re.ASCII)
@@ -83,6 +85,18 @@ def parse_mode(text: str) -> int:
     return int(match[1], 8)
 
 
+def parse_workers(text: str) -> int:
+    """Read a number of workers; `auto` is one for each CPU that this process may use."""
+    if text.strip().lower() == AUTO:
+        from breezeway.config import cpus
+
+        return cpus.available()
+    try:
+        return parse_count(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a whole number nor 'auto'") from None
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -102,8 +116,15 @@ def _is_bool(value: object) -> bool:
 TEXT = Kind("TEXT", "a string", _is_str)
 DIRECTORY = Kind("DIRECTORY", "a string", _is_str)
 ADDRESS = Kind("ADDRESS", "a string", _is_str)
+FILE = Kind("FILE", "a string", _is_str)
+PATH = Kind("PATH", "a string", _is_str)
+NAME = Kind("NAME", "a string", _is_str)
+CALLABLE = Kind("MODULE:NAME", "a string", _is_str)
+SOCKET = Kind("PATH|auto|off", "a string", _is_str)
+DEADLINE = Kind("[/PREFIX=]DURATION", "a string", _is_str)
 WORD = Kind("WORD", "a string", _is_str, parse=str.lower)
 COUNT = Kind("N", "a whole number", _is_int, parse_count)
+WORKERS = Kind("N|auto", "a whole number", _is_int, parse_workers)
 MODE = Kind("MODE", "a file mode, such as 0o660", _is_int, parse_mode, "{:o}".format)
 SIZE = Kind("SIZE", "a whole number of bytes", _is_int, parse_size, show_size)
 DURATION = Kind("DURATION", "a number of seconds", _is_seconds, parse_duration, show_duration)

@@ -52,7 +52,7 @@ def _help(setting: Setting) -> str:
     text = setting.doc
     if setting.choices:
         text += f" One of {', '.join(setting.choices)}."
-    if setting.default in (None, ""):
+    if setting.default in (None, "", ()):
         return text
     values = setting.default if setting.repeatable else (setting.default,)
     return f"{text} [default: {', '.join(map(setting.kind.show, values))}]"

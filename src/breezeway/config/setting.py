@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from breezeway.config.kinds import Kind
+
+ENV_PREFIX = "BREEZEWAY_"
 
 
 class SettingError(ValueError):
@@ -22,7 +25,9 @@ class Setting:
     """One row of the table: everything about a setting but its value.
 
     `least` and `most` are inclusive and in the unit of `kind`; `choices` holds all the values
-    that there are, unless it is empty. A `repeatable` setting's value is a tuple.
+    that there are, unless it is empty. A `repeatable` setting's value is a tuple, which may be empty
+    if that is its default. `form` checks what is special to this setting (`breezeway.config.checks`).
+    `since` is the first release that has the setting.
     """
 
     name: str
@@ -34,11 +39,18 @@ class Setting:
     most: float | None = None
     choices: tuple[str, ...] = ()
     repeatable: bool = False
+    form: Callable[[Any], object] | None = None
+    since: str = "0.1"
 
     @property
     def flag(self) -> str:
         """The option of the command line."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """The environment variable."""
+        return ENV_PREFIX + self.name.upper()
 
     def check(self, value: Any) -> None:
         """Raise `SettingError` unless the setting can have this value."""
@@ -46,11 +58,16 @@ class Setting:
             return
         if not self.repeatable:
             self._check_one(value)
-        elif not isinstance(value, tuple) or not value:
+        elif not isinstance(value, tuple) or len(value) < len(self.default[:1]):
             raise SettingError(self.name, f"must be a tuple of at least one, not {value!r}")
         else:
             for item in value:
                 self._check_one(item)
+        if self.form is not None:
+            try:
+                self.form(value)
+            except ValueError as error:
+                raise SettingError(self.name, str(error)) from None
 
     def _check_one(self, value: Any) -> None:
         kind = self.kind

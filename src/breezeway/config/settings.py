@@ -12,31 +12,39 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from breezeway.config import address
+from breezeway.config import address, checks
+from breezeway.config.checks import SHORTEST
 from breezeway.config.kinds import (
     ADDRESS,
+    CALLABLE,
     COUNT,
+    DEADLINE,
     DIRECTORY,
     DURATION,
+    FILE,
     MODE,
+    NAME,
+    PATH,
     SIZE,
+    SOCKET,
     SWITCH,
     TEXT,
     WORD,
+    WORKERS,
     Kind,
 )
-from breezeway.config.setting import Setting, SettingError
+from breezeway.config.setting import Setting
 from breezeway.http1 import limits
 
 LISTEN = "Where to listen"
 APPLICATION = "The application"
 CAPACITY = "Threads and queues"
+PROCESSES = "Processes"
 LOGGING = "Logging"
 TIME = "Time limits"
 SIZES = "Size limits"
-
-SHORTEST = 0.001
-"""Seconds. The least that a time limit can be; a limit of 0 would refuse everything."""
+SERVICE = "Running as a service"
+DEVELOPMENT = "Development"
 
 T = TypeVar("T")
 
@@ -59,6 +67,7 @@ class Settings:
         LISTEN,
         f"{address.FORMS}. May be given several times. Port 0 takes a free port.",
         repeatable=True,
+        form=checks.bind,
     )
     unix_mode: int | None = _setting(
         None,
@@ -85,12 +94,14 @@ class Settings:
         TEXT,
         APPLICATION,
         "Path under which the application is mounted, such as /shop; SCRIPT_NAME in the environ.",
+        form=checks.root_path,
     )
     server_name: str | None = _setting(
         None,
         TEXT,
         APPLICATION,
         "SERVER_NAME in the environ. Without it, the address of the listener.",
+        form=checks.server_name,
     )
 
     threads: int = _setting(
@@ -125,6 +136,83 @@ class Settings:
         least=1,
     )
 
+    workers: int | None = _setting(
+        None,
+        WORKERS,
+        PROCESSES,
+        "Worker processes; auto is one for each CPU that the server may use. Without it, one.",
+        least=1,
+    )
+    preload: bool = _setting(
+        False,
+        SWITCH,
+        PROCESSES,
+        "Load the application once and fork the workers from that process, to share its memory.",
+    )
+    before_fork: str | None = _setting(
+        None,
+        CALLABLE,
+        PROCESSES,
+        "Called without arguments before each fork of a worker; needs --preload.",
+        form=checks.callable_name,
+    )
+    after_fork: str | None = _setting(
+        None,
+        CALLABLE,
+        PROCESSES,
+        "Called without arguments in each worker after its fork.",
+        form=checks.callable_name,
+    )
+    boot_timeout: float = _setting(
+        60.0,
+        DURATION,
+        PROCESSES,
+        "A worker that is not ready after this long has failed, and is killed.",
+        least=SHORTEST,
+    )
+    worker_timeout: float = _setting(
+        30.0,
+        DURATION,
+        PROCESSES,
+        "A worker whose event loop stands still this long is killed and replaced.",
+        least=SHORTEST,
+    )
+    max_requests: int = _setting(
+        0,
+        COUNT,
+        PROCESSES,
+        "Replace a worker after about so many requests; 0 means never.",
+        least=0,
+    )
+    max_requests_jitter: int | None = _setting(
+        None,
+        COUNT,
+        PROCESSES,
+        "Up to so many, at random, are added to --max-requests. Without it, a tenth of it.",
+        least=0,
+    )
+    max_worker_age: float | None = _setting(
+        None,
+        DURATION,
+        PROCESSES,
+        "Replace a worker that is older than this.",
+        least=SHORTEST,
+    )
+    max_worker_memory: int | None = _setting(
+        None,
+        SIZE,
+        PROCESSES,
+        "Replace a worker whose resident memory is larger than this.",
+        least=1,
+    )
+    probe_path: str | None = _setting(
+        None,
+        PATH,
+        PROCESSES,
+        "A new worker serves once the application has answered this path with 2xx or 3xx.",
+        form=checks.probe_path,
+    )
+
     log_level: str = _setting(
         "info",
         WORD,
@@ -133,6 +221,20 @@ class Settings:
         choices=("debug", "info", "warning", "error", "critical"),
     )
     access_log: bool = _setting(False, SWITCH, LOGGING, "Log a line for each request.")
+    log_file: str | None = _setting(
+        None,
+        FILE,
+        LOGGING,
+        "Where the log goes, instead of standard error; SIGUSR1 opens it anew.",
+        form=checks.file_name,
+    )
+    access_log_file: str | None = _setting(
+        None,
+        FILE,
+        LOGGING,
+        "Where the access log goes, instead of standard output; SIGUSR1 opens it anew.",
+        form=checks.file_name,
+    )
 
     graceful_timeout: float = _setting(
         30.0, DURATION, TIME, "How long a stop waits for the requests in flight.", least=0
@@ -160,6 +262,15 @@ class Settings:
         TIME,
         "A client that takes nothing for this long is dropped.",
         least=SHORTEST,
+    )
+    request_timeout: tuple[str, ...] = _setting(
+        (),
+        DEADLINE,
+        TIME,
+        "A request that the application works on this long is answered with 504 and interrupted."
+        " May be given several times; the longest PREFIX that the path starts with counts.",
+        repeatable=True,
+        form=checks.request_timeout,
     )
 
     limit_request_line: int = _setting(
@@ -191,13 +302,68 @@ class Settings:
         least=0,
     )
 
+    pid_file: str | None = _setting(
+        None,
+        FILE,
+        SERVICE,
+        "Where the process id of the supervisor is written; locked as long as it runs.",
+        form=checks.file_name,
+    )
+    user: str | None = _setting(
+        None,
+        NAME,
+        SERVICE,
+        "User, by name or number, that the workers become once the addresses are bound.",
+        form=checks.account,
+    )
+    group: str | None = _setting(
+        None,
+        NAME,
+        SERVICE,
+        "Group, by name or number, that the workers become. Without it, the user's.",
+        form=checks.account,
+    )
+    umask: int | None = _setting(
+        None,
+        MODE,
+        SERVICE,
+        "Permissions that new files do not get, in octal, such as 027.",
+        least=0,
+        most=0o777,
+    )
+    control_socket: str = _setting(
+        "auto",
+        SOCKET,
+        SERVICE,
+        "Unix socket on which 'breezeway ctl' reaches the server; auto is in the runtime directory.",
+        form=checks.control_socket,
+    )
+
+    reload: bool = _setting(
+        False,
+        SWITCH,
+        DEVELOPMENT,
+        "Restart when the application's Python files or templates change.",
+    )
+    reload_dirs: tuple[str, ...] = _setting(
+        (),
+        DIRECTORY,
+        DEVELOPMENT,
+        "Directories that --reload watches. May be given several times. Without it, --app-dir.",
+        repeatable=True,
+        form=checks.directories,
+    )
+    env_file: str | None = _setting(
+        None,
+        FILE,
+        DEVELOPMENT,
+        "File of environment variables to set before anything else is read, such as .env.",
+        form=checks.file_name,
+    )
+
     def __post_init__(self) -> None:
         for setting in TABLE:
             setting.check(getattr(self, setting.name))
-        _check_bind(self.bind)
-        _check_root_path(self.root_path)
-        if self.server_name is not None:
-            _check_server_name(self.server_name)
 
     @property
     def limits(self) -> limits.Limits:
@@ -209,31 +375,13 @@ class Settings:
             body=self.limit_body,
         )
 
+    @property
+    def request_timeouts(self) -> tuple[tuple[str, float], ...]:
+        """Pairs of a prefix of the path and seconds, longest prefix first; "" is every path."""
+        return checks.request_timeouts(self.request_timeout)
+
 
 TABLE: tuple[Setting, ...] = tuple(
     Setting(field.name, field.default, **field.metadata) for field in dataclasses.fields(Settings)
 )
 """Every setting, in the order in which the help shows them."""
-
-
-def _check_bind(specs: tuple[str, ...]) -> None:
-    for spec in specs:
-        try:
-            address.parse(spec)
-        except ValueError as error:
-            raise SettingError("bind", str(error)) from None
-        if specs.count(spec) > 1 and not spec.endswith(":0"):
-            raise SettingError("bind", f"{spec!r} is there twice")
-
-
-def _check_root_path(path: str) -> None:
-    if path and (not path.startswith("/") or path.endswith("/")):
-        reason = f"must be empty, or start with '/' and not end with it, not {path!r}"
-        raise SettingError("root_path", reason)
-    if not path.isprintable() or "?" in path or "#" in path:
-        raise SettingError("root_path", f"has a character that no path has: {path!r}")
-
-
-def _check_server_name(name: str) -> None:
-    if not name or not name.isascii() or not name.isprintable() or set(name) & set(" /?#@,"):
-        raise SettingError("server_name", f"must be a host name or address, not {name!r}")

@@ -1,0 +1,105 @@
+"""What a value must be beyond its kind: a function for each setting whose text has a form.
+
+Each takes the whole value of its setting, a tuple if the setting is repeatable, and raises
+`ValueError` with the rest of a sentence that begins with the setting's name.
+"""
+
+from __future__ import annotations
+
+from breezeway.config import address
+from breezeway.config.kinds import parse_duration
+
+SHORTEST = 0.001
+"""Seconds. The least that a time limit can be; a limit of 0 would refuse everything."""
+
+EVERYWHERE = ""
+"""The prefix of a `--request-timeout` that has none."""
+
+
+def bind(specs: tuple[str, ...]) -> None:
+    """Want addresses (`breezeway.config.address`), none twice but those with port 0."""
+    for spec in specs:
+        address.parse(spec)
+        if specs.count(spec) > 1 and not spec.endswith(":0"):
+            raise ValueError(f"{spec!r} is there twice")
+
+
+def root_path(path: str) -> None:
+    """Want a path that SCRIPT_NAME can be."""
+    if path and (not path.startswith("/") or path.endswith("/")):
+        raise ValueError(f"must be empty, or start with '/' and not end with it, not {path!r}")
+    if not path.isprintable() or "?" in path or "#" in path:
+        raise ValueError(f"has a character that no path has: {path!r}")
+
+
+def server_name(name: str) -> None:
+    """Want a host name or an address."""
+    if not name or not name.isascii() or not name.isprintable() or set(name) & set(" /?#@,"):
+        raise ValueError(f"must be a host name or address, not {name!r}")
+
+
+def probe_path(path: str) -> None:
+    """Want a request-target in origin-form (RFC 9112 section 3.2.1)."""
+    if not path.startswith("/"):
+        raise ValueError(f"must start with '/', not {path!r}")
+    if not path.isascii() or not path.isprintable() or " " in path or "#" in path:
+        raise ValueError(f"has a character that no request-target has: {path!r}")
+
+
+def callable_name(text: str) -> None:
+    """Want MODULE:NAME, without a call."""
+    module, colon, name = text.partition(":")
+    names = [*module.split("."), *name.split(".")]
+    if not colon or not all(part.isidentifier() for part in names):
+        raise ValueError(f"must name a callable as MODULE:NAME, not {text!r}")
+
+
+def file_name(path: str) -> None:
+    """Want a path that a file can have."""
+    if not path or "\0" in path:
+        raise ValueError(f"must be the path of a file, not {path!r}")
+
+
+def directories(paths: tuple[str, ...]) -> None:
+    """Want paths that directories can have."""
+    for path in paths:
+        if not path or "\0" in path:
+            raise ValueError(f"must be the path of a directory, not {path!r}")
+
+
+def account(name: str) -> None:
+    """Want the name or the number of a user or a group."""
+    if not name or not name.isprintable() or set(name) & set(" :/"):
+        raise ValueError(f"must be a name or a number, not {name!r}")
+
+
+def control_socket(path: str) -> None:
+    """Want a path, or one of two words."""
+    if not path or "\0" in path:
+        raise ValueError(f"must be a path, 'auto' or 'off', not {path!r}")
+
+
+def request_timeouts(specs: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Read the texts of `--request-timeout`: pairs of a prefix and seconds, the longest prefix first.
+
+    The prefix of one that has none is `EVERYWHERE`, which every path starts with, and is last.
+    """
+    found: dict[str, float] = {}
+    for spec in specs:
+        prefix, equals, text = spec.rpartition("=")
+        if equals and not prefix.startswith("/"):
+            raise ValueError(f"{spec!r} has a prefix that does not start with '/'")
+        if spec.startswith("/") and not equals:
+            raise ValueError(f"{spec!r} has no duration: write {spec}=30s")
+        seconds = parse_duration(text)
+        if seconds < SHORTEST:
+            raise ValueError(f"{spec!r} is too short: at least 1ms")
+        if prefix in found:
+            raise ValueError(f"{prefix or 'the one without a prefix'} is there twice")
+        found[prefix] = seconds
+    return tuple(sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True))
+
+
+def request_timeout(specs: tuple[str, ...]) -> None:
+    """Want DURATION or /PREFIX=DURATION each, and no prefix twice."""
+    request_timeouts(specs)
