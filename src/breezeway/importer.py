@@ -34,13 +34,7 @@ def load(target: str, app_dir: str) -> Callable[..., Any]:
     no WSGI application, `ApplicationFailedError` if the user's code raises on the way.
     """
     wanted = parse(target)
-    directory = os.path.abspath(app_dir)
-    if not os.path.isdir(directory):
-        hint = "It is where --app-dir points to."
-        raise ApplicationNotFoundError(f"there is no directory {directory}.", hint)
-    if sys.path[:1] != [directory]:
-        sys.path.insert(0, directory)
-    module = _import(wanted.module, directory)
+    module = _import(wanted.module, _enter(app_dir))
     attribute = wanted.attribute or _default_attribute(module)
     found = _attribute(module, attribute)
     if wanted.call is not None:
@@ -51,6 +45,31 @@ def load(target: str, app_dir: str) -> Callable[..., Any]:
         raise ApplicationNotFoundError(reason, hint)
     _check_signature(target, found, is_factory_likely=wanted.call is None)
     return found  # type: ignore[no-any-return]
+
+
+def call_hook(target: str, app_dir: str) -> None:
+    """Call the function that `target` (MODULE:NAME) names, without arguments.
+
+    Raises as `load` does.
+    """
+    wanted = parse(target)
+    module = _import(wanted.module, _enter(app_dir))
+    hook = _attribute(module, wanted.attribute or _default_attribute(module))
+    if not callable(hook):
+        raise ApplicationNotFoundError(f"the hook {target!r} is {_article(hook)}, not a function.")
+    with _users_code(f"the hook {target!r}"):
+        hook()
+
+
+def _enter(app_dir: str) -> str:
+    """Put a directory first on `sys.path`; return its absolute path."""
+    directory = os.path.abspath(app_dir)
+    if not os.path.isdir(directory):
+        hint = "It is where --app-dir points to."
+        raise ApplicationNotFoundError(f"there is no directory {directory}.", hint)
+    if sys.path[:1] != [directory]:
+        sys.path.insert(0, directory)
+    return directory
 
 
 @contextmanager

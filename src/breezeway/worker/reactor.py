@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from breezeway.config.settings import Settings
@@ -146,6 +146,8 @@ class Reactor:
         self.stopping = False
         self.retired_at = 0.0
         """When `retire` was called; 0 if it was not."""
+        self._retire_idle = RETIRE_IDLE_SECONDS
+        self._closing_listeners: Collection[str] = ()
         self.stopped = threading.Event()
         self.baton = Baton(
             self.lead,
@@ -189,12 +191,17 @@ class Reactor:
         self.retired_at = 0.0
         self._begin_to_stop()
 
-    def retire(self) -> None:
+    def retire(
+        self, idle_seconds: float = RETIRE_IDLE_SECONDS, closing: Collection[str] = ()
+    ) -> None:
         """Begin to stop without a client noticing, since other workers share the listeners.
 
-        What is in the backlog is left to them. Connections get `Connection: close` with their next
-        response; one that sends nothing more is closed `RETIRE_IDLE_SECONDS` after its last request.
+        What is in the backlog is left to them, but for the listeners in `closing` (their `spec`),
+        which they do not have. Connections get `Connection: close` with their next response; one
+        that sends nothing more is closed `idle_seconds` after its last request.
         """
+        self._closing_listeners = closing
+        self._retire_idle = idle_seconds
         self.retired_at = time.monotonic()
         self._begin_to_stop()
 
@@ -370,7 +377,7 @@ class Reactor:
         """Close what is idle; return whether nothing is left."""
         self.encoder.close()
         while self.acceptors:
-            if not self.retired_at:
+            if not self.retired_at or self.acceptors[-1].listener.spec in self._closing_listeners:
                 self.acceptors[-1].accept(self.settings.backlog)
             self._stop_accepting()
             self.acceptors.pop().listener.close()
@@ -381,7 +388,7 @@ class Reactor:
             self._next_look = self.now + TICK_SECONDS
             for connection in self.connections():
                 last = max(connection.began, connection.last_active)
-                if self.now - last >= RETIRE_IDLE_SECONDS:
+                if self.now - last >= self._retire_idle:
                     connection.close_if_idle()
         if self.connections():
             return False

@@ -1,0 +1,69 @@
+"""What supervisor and worker say to each other: one JSON object in each line, over a socket pair.
+
+The supervisor's end never blocks: a worker that does not listen any more is told nothing, and what
+is wrong with it shows elsewhere. The worker's end blocks; when the supervisor is gone, it reads the
+end of input. Each message has a "kind"; what kinds there are is told in `handle` and `child`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+Message = dict[str, Any]
+
+RECEIVE_BYTES: Final = 64 * 1024
+
+
+class Channel:
+    """One end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a stream socket."""
+        self.socket = sock
+        self.at_end = False
+        """The other end is gone, and all that it said has been read."""
+        self._input = bytearray()
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        """Return the supervisor's end, which does not block, and the worker's."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        return cls(ours), cls(theirs)
+
+    def send(self, kind: str, **fields: Any) -> bool:
+        """Send a message; return False if the other end does not take it."""
+        line = json.dumps({"kind": kind, **fields}).encode() + b"\n"
+        try:
+            self.socket.sendall(line)
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> list[Message]:
+        """Return the messages that are there; the worker's end waits for one at least."""
+        try:
+            data = self.socket.recv(RECEIVE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            self.at_end = True
+            return []
+        self._input += data
+        *lines, rest = self._input.split(b"\n")
+        self._input = bytearray(rest)
+        return [json.loads(line) for line in lines]
+
+    def messages(self) -> Iterator[Message]:
+        """Wait for messages until the other end is gone."""
+        while not self.at_end:
+            yield from self.receive()
+
+    def close(self) -> None:
+        """Close this end."""
+        self.socket.close()

@@ -1,0 +1,201 @@
+"""A worker's own main: from the fork to its exit.
+
+It loads the application (unless the zygote has), runs the reactor, and does what the supervisor says
+over the channel. When the supervisor is gone, it finishes its requests and ends.
+
+A signal to a worker is for the supervisor to send; SIGTERM from somebody else makes it retire, and
+the supervisor replaces it. What the terminal sends to all (SIGINT, SIGHUP) is left to the supervisor.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from breezeway import importer
+from breezeway.errors import ApplicationFailedError, UserError
+from breezeway.observe import logs
+from breezeway.supervisor import failure_page, privileges
+from breezeway.supervisor.channel import Channel
+from breezeway.supervisor.deployment import Deployment
+from breezeway.worker import probe, process, stacks
+from breezeway.worker.listener import Listener
+from breezeway.worker.reactor import Reactor
+from breezeway.worker.scoreboard import Row
+
+logger = logging.getLogger("breezeway.worker")
+
+CRASHED: Final = 70
+"""Exit status after an error of our own: EX_SOFTWARE of sysexits.h."""
+
+QUIT: Final = 131
+"""Exit status after SIGQUIT: 128 + 3, as shells have it."""
+
+LOOK_SECONDS: Final = 0.5
+"""How often a worker that ends looks whether its grace has become shorter."""
+
+
+@dataclass
+class Seat:
+    """What a worker gets from whoever forks it."""
+
+    number: int
+    deployment: Deployment
+    listeners: list[Listener]
+    channel: Channel
+    row: Row
+    dump: int
+
+
+def take(seat: Seat, load: Callable[[], Any]) -> NoReturn:
+    """Be a worker from here on; `load` returns the application."""
+    status = CRASHED
+    try:
+        seat.channel.send("born", pid=os.getpid())
+        status = _Worker(seat).run(load)
+    except UserError as error:
+        seat.channel.send("failed", status=error.exit_code, **in_words(error))
+        status = error.exit_code
+    except BaseException:
+        logger.exception("internal error in a worker")
+    leave(status)
+
+
+def leave(status: int) -> NoReturn:
+    """End a forked process: run what the application has registered for the end, not our parent's."""
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    os._exit(status)
+
+
+def in_words(error: UserError) -> dict[str, str]:
+    """Return the fields of an error, to be sent to the supervisor."""
+    return {"message": error.message, "hint": error.hint, "detail": error.detail}
+
+
+def reset_signals() -> None:
+    """Take back what the supervisor does with signals, after a fork.
+
+    A handler that does nothing, unlike SIG_IGN, is not inherited by programs that the
+    application starts.
+    """
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, lambda *_: os._exit(QUIT))
+
+
+class _Worker:
+    """One worker, inside its own process."""
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+        self._settings = seat.deployment.settings
+        self._reactor: Reactor | None = None
+        self._leaving = threading.Event()
+        self._deadline = 0.0
+
+    def run(self, load: Callable[[], Any]) -> int:
+        """Serve until told to end; return the exit status.
+
+        Raises:
+            UserError: the application cannot be loaded, or does not answer its probe.
+        """
+        seat, settings = self._seat, self._settings
+        reset_signals()
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        faulthandler.register(signal.SIGUSR2, file=seat.dump, all_threads=True)
+        sys.setswitchinterval(process.SWITCH_SECONDS)
+        if settings.after_fork is not None:
+            importer.call_hook(settings.after_fork, settings.app_dir)
+        self._reactor = reactor = Reactor(
+            self._load(load), seat.listeners, settings, multiprocess=True, row=seat.row
+        )
+        self._probe(reactor)
+        # What boot has left behind is not looked at again by every full collection.
+        gc.collect()
+        gc.freeze()
+        reactor.start()
+        seat.channel.send("ready")
+        threading.Thread(target=self._obey, name="breezeway-channel", daemon=True).start()
+        self._leaving.wait()
+        return self._finish(reactor)
+
+    def _load(self, load: Callable[[], Any]) -> Any:
+        try:
+            return load()
+        except UserError as error:
+            if not self._settings.reload:
+                raise
+            self._seat.channel.send("broken", **in_words(error))
+            return failure_page.application(error)
+
+    def _probe(self, reactor: Reactor) -> None:
+        path = self._settings.probe_path
+        if path is None:
+            return
+        status = probe.probe(reactor, self._seat.listeners[0], path)
+        if status not in probe.HEALTHY:
+            raise ApplicationFailedError(
+                f"the application answered its probe {path} with {status}.",
+                "--probe-path names a path that answers with 2xx or 3xx when it can serve.",
+            )
+
+    def _on_sigterm(self, *_: Any) -> None:
+        if self._reactor is None:
+            leave(0)
+        self._leave_within(self._settings.graceful_timeout)
+        self._reactor.retire()
+
+    def _leave_within(self, grace: float) -> None:
+        self._deadline = time.monotonic() + grace
+        self._leaving.set()
+
+    def _obey(self) -> None:
+        reactor, channel = self._reactor, self._seat.channel
+        assert reactor is not None
+        for message in channel.messages():
+            kind = message["kind"]
+            if kind == "retire":
+                self._leave_within(message["grace"])
+                reactor.retire(message["idle_seconds"], message["closing"])
+            elif kind == "stop":
+                self._leave_within(message["grace"])
+                reactor.stop()
+            elif kind == "stacks":
+                threads = [each.as_dict() for each in stacks.stacks(reactor)]
+                channel.send("stacks", threads=threads)
+            elif kind == "reopen":
+                logs.reopen()
+                if reactor.access_log is not None:
+                    reactor.access_log.reopen()
+        if not self._leaving.is_set():
+            logger.error("the supervisor is gone; finishing the requests in flight")
+        self._leave_within(self._settings.graceful_timeout)
+        reactor.stop()
+
+    def _finish(self, reactor: Reactor) -> int:
+        while not reactor.stopped.wait(LOOK_SECONDS):
+            if time.monotonic() >= self._deadline:
+                logger.warning(
+                    "%d requests were not done in time; they are cut off",
+                    reactor.baton.busy_threads,
+                )
+                break
+        return 0

@@ -1,0 +1,42 @@
+"""What is served and how: what a reload makes anew, and what workers are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from breezeway.config.settings import Settings
+from breezeway.gateway.types import Application
+from breezeway.worker.listener import Listener
+
+if TYPE_CHECKING:
+    from breezeway.supervisor.zygote import Zygote
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The settings as they were read, and the application that they are for.
+
+    `load` imports the application; it is called in a worker, or in the zygote, and raises
+    `UserError`. `name` is what messages call the application.
+    """
+
+    settings: Settings
+    name: str
+    load: Callable[[], Application]
+
+
+@dataclass(eq=False)
+class Generation:
+    """Workers that came out of one start or reload have this in common."""
+
+    number: int
+    deployment: Deployment
+    listeners: list[Listener]
+    zygote: Zygote | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of its workers."""
+        return self.deployment.settings

@@ -1,0 +1,110 @@
+"""The supervisor's view of one worker.
+
+Messages from a worker: `born` (with its pid), `failed` or `broken` (with the fields of a
+`UserError`: it could not load the application and ends, or serves a page that says so), `ready`,
+`stacks`. Messages to it: `retire`, `stop`, `stacks`, `reopen`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from typing import Any, Final
+
+from breezeway.supervisor.channel import Channel
+from breezeway.supervisor.deployment import Generation
+from breezeway.worker.scoreboard import BEAT, REQUESTS, Row
+
+STARTING: Final = "starting"
+READY: Final = "ready"
+RETIRING: Final = "retiring"
+HUNG: Final = "hung"
+
+KILL_SECONDS: Final = 2.0
+"""A worker that has not ended so long after its grace, or after SIGTERM, is killed."""
+
+PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class Handle:
+    """One worker, from the fork to its end."""
+
+    def __init__(
+        self, number: int, generation: Generation, channel: Channel, row: Row, dump: int
+    ) -> None:
+        """`dump` is the file into which the worker's stacks go on SIGUSR2."""
+        self.number = number
+        self.generation = generation
+        self.channel = channel
+        self.row = row
+        self.dump = dump
+        self.pid = 0
+        """0 until it is known, which with a zygote takes a moment."""
+        self.state = STARTING
+        self.started = time.monotonic()
+        self.ready_at = 0.0
+        self.deadline = 0.0
+        """When it is killed unless it has ended; 0 for never."""
+        self.max_requests = 0
+        """After about so many requests it is replaced; 0 for never."""
+        self.replace_because = ""
+        """Why it is to be replaced as soon as its successor is ready."""
+        self.failure: dict[str, Any] | None = None
+        """Why it could not serve: the fields of a `UserError`, and its exit status."""
+
+    def __str__(self) -> str:
+        return f"worker {self.number} (pid {self.pid})"
+
+    @property
+    def age(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self.started
+
+    @property
+    def requests(self) -> int:
+        """Requests so far, as of its last beat."""
+        return self.row[REQUESTS]
+
+    @property
+    def silence(self) -> float:
+        """Seconds since its event loop last turned."""
+        beat = self.row[BEAT]
+        return time.monotonic() - beat / 1000 if beat else self.age
+
+    @property
+    def memory(self) -> int:
+        """Resident memory in bytes; 0 where the system does not tell."""
+        try:
+            with open(f"/proc/{self.pid}/statm", "rb") as statm:
+                return int(statm.read().split()[1]) * PAGE_BYTES
+        except (OSError, IndexError):
+            return 0
+
+    def retire(self, grace: float, *, idle_seconds: float, closing: list[str]) -> None:
+        """Have it end after its requests, unnoticed by its clients."""
+        self.state = RETIRING
+        self.deadline = time.monotonic() + grace + KILL_SECONDS
+        self.channel.send("retire", grace=grace, idle_seconds=idle_seconds, closing=closing)
+
+    def stop(self, grace: float) -> None:
+        """Have it end after its requests; may be called again with a shorter grace, in seconds."""
+        self.state = RETIRING
+        self.deadline = time.monotonic() + grace + KILL_SECONDS
+        self.channel.send("stop", grace=grace)
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is there."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, number)
+
+    def read_dump(self) -> str:
+        """Return the stacks that the worker wrote on SIGUSR2."""
+        return os.pread(self.dump, 1024 * 1024, 0).decode(errors="replace")
+
+    def close(self) -> None:
+        """Give back what belongs to a worker that has ended."""
+        self.channel.close()
+        os.close(self.dump)

@@ -1,0 +1,133 @@
+"""`--preload`: a process that has loaded the application and forks workers on request.
+
+The supervisor itself never loads the application: it stays small, and a reload takes a new zygote,
+so that new code comes into a process that has never seen the old. The zygote is single-threaded; it
+sends the supervisor `ready` or `failed`, and `exit` for each worker that has ended, for it is their
+parent. Each request to fork brings the worker's end of its channel and the file for its stacks.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import select
+import signal
+import socket
+from typing import Any, Final, NoReturn
+
+from breezeway import importer
+from breezeway.errors import UserError
+from breezeway.gateway.types import Application
+from breezeway.supervisor import child
+from breezeway.supervisor.channel import Channel
+from breezeway.supervisor.deployment import Generation
+from breezeway.worker.scoreboard import Scoreboard
+
+logger = logging.getLogger("breezeway.supervisor")
+
+_MESSAGE_BYTES: Final = 4096
+
+
+class Zygote:
+    """The supervisor's view of it."""
+
+    def __init__(self, pid: int, channel: Channel) -> None:
+        self.pid = pid
+        self.channel = channel
+        self.ready = False
+
+    def fork(self, number: int, row: int, theirs: Channel, dump: int) -> bool:
+        """Ask for a worker with this number and row; False if the zygote does not take it."""
+        line = json.dumps({"number": number, "row": row}).encode() + b"\n"
+        try:
+            socket.send_fds(self.channel.socket, [line], [theirs.socket.fileno(), dump])
+        except OSError:
+            return False
+        return True
+
+
+def run(generation: Generation, channel: Channel, board: Scoreboard) -> NoReturn:
+    """Be the zygote from here on."""
+    status = child.CRASHED
+    try:
+        child.reset_signals()
+        application = generation.deployment.load()
+        # The collector would write to the header of every object, and so unshare its page.
+        gc.collect()
+        gc.freeze()
+        channel.send("ready")
+        _Zygote(generation, channel, board, application).serve()
+        status = 0
+    except UserError as error:
+        channel.send("failed", status=error.exit_code, **child.in_words(error))
+        status = error.exit_code
+    except BaseException:
+        logger.exception("internal error in the process that has loaded the application")
+    child.leave(status)
+
+
+class _Zygote:
+    """The zygote, inside its own process."""
+
+    def __init__(
+        self, generation: Generation, channel: Channel, board: Scoreboard, application: Application
+    ) -> None:
+        self._generation = generation
+        self._channel = channel
+        self._board = board
+        self._application = application
+
+    def serve(self) -> None:
+        """Fork what is asked for until the supervisor is gone."""
+        woken, wake = os.pipe()
+        for fd in (woken, wake):
+            os.set_blocking(fd, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        sock = self._channel.socket
+        while True:
+            readable, _, _ = select.select([sock, woken], [], [])
+            if woken in readable:
+                os.read(woken, 4096)
+                self._reap()
+            if sock in readable:
+                line, fds, _, _ = socket.recv_fds(sock, _MESSAGE_BYTES, 2)
+                if not line:
+                    return
+                self._fork(json.loads(line), *fds)
+
+    def _fork(self, message: dict[str, Any], channel: int, dump: int) -> None:
+        settings = self._generation.settings
+        try:
+            if settings.before_fork is not None:
+                importer.call_hook(settings.before_fork, settings.app_dir)
+            pid = os.fork()
+        except (UserError, OSError) as error:
+            logger.error("cannot fork a worker: %s", error)
+            pid = -1
+        if not pid:
+            self._channel.close()
+            theirs = Channel(socket.socket(fileno=channel))
+            seat = child.Seat(
+                message["number"],
+                self._generation.deployment,
+                self._generation.listeners,
+                theirs,
+                self._board.row(message["row"]),
+                dump,
+            )
+            child.take(seat, lambda: self._application)
+        os.close(channel)  # at the end of it the supervisor sees whether there is a worker
+        os.close(dump)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            self._channel.send("exit", pid=pid, status=status)
