@@ -22,15 +22,19 @@ SERVICES = {"config", "observe", "semantics", "errors", "__version__"}
 """What every layer of the server may import beside the layers below it."""
 
 LEAVES: dict[str, set[str]] = {
-    "config": {"http1.limits", "errors"},
+    "config": {"http1.limits", "errors", "suggest"},
     "observe": {"errors"},
     "errors": set(),
+    "suggest": set(),
     "semantics": set(),
     "middleware": {"semantics"},
     "web": {"semantics"},
     "demo": set(),
 }
 """All that the parts beside the layers may import; what is in no table here may import anything."""
+
+EXTRAS = {"config.environment": {"dotenv"}}
+"""What a file may import, within a function, that is an extra of pyproject.toml."""
 
 WITHOUT_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time"}
 """What `http1` does without: no socket, no thread, no clock."""
@@ -92,6 +96,7 @@ class TestFile:
         allowed = {*sys.stdlib_module_names, "breezeway"}
         if module_name(path).partition(".")[0] not in {"demo", "middleware", "semantics", "web"}:
             allowed.add("click")
+        allowed |= EXTRAS.get(module_name(path), set())
         foreign = {name.partition(".")[0] for name in imports_of(path)} - allowed
         assert not foreign
 

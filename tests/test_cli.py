@@ -169,6 +169,64 @@ def test_serves_for_real(directory):
             server.kill()
 
 
+class TestSources:
+    def test_file(self, directory):
+        """breezeway.toml says what to serve and how; a flag wins."""
+        (directory / "breezeway.toml").write_text(
+            'application = "shop:make_app(\\"toys\\")"\n'
+            'bind = "127.0.0.1:0"\nthreads = 3\naccess_log = true\n'
+        )
+        done = run("serve", cwd=directory)
+        assert '"result": "toys"' in done.stdout
+        assert '"threads": 3, "access_log": true' in done.stdout
+        done = run("shop", "--threads", "4", cwd=directory)
+        assert '"result": "shop"' in done.stdout
+        assert '"threads": 4, "access_log": true' in done.stdout
+
+    def test_other_file(self, directory):
+        """--config names another file."""
+        (directory / "other.toml").write_text('bind = "127.0.0.1:0"\nthreads = 5\n')
+        assert '"threads": 5' in run("--config", "other.toml", "shop", cwd=directory).stdout
+
+    def test_environment(self, directory):
+        """Variables say the same; the demo listens to them, too."""
+        environ = {"BREEZEWAY_BIND": "127.0.0.1:0", "BREEZEWAY_APPLICATION": "shop"}
+        assert '"result": "shop"' in run("serve", cwd=directory, **environ).stdout
+        assert '"result": "demo"' in run("demo", cwd=directory, **environ).stdout
+
+    @pytest.mark.parametrize(
+        ("toml", "environ", "message"),
+        [
+            ("thread = 3\n", {}, "breezeway.toml, line 1: there is no setting 'thread'."),
+            ("\nthreads = 3x\n", {}, "breezeway.toml, line 2, column 12: this is not TOML"),
+            ("threads = 0\n", {}, "breezeway.toml, line 1: threads must be at least 1."),
+            ("", {"BREEZEWAY_THREAD": "3"}, "there is no setting BREEZEWAY_THREAD."),
+            ("", {"BREEZEWAY_THREADS": "x"}, "BREEZEWAY_THREADS: 'x' is not a whole number."),
+        ],
+    )
+    def test_mistake(self, directory, toml, environ, message):
+        """A mistake in a source is exit code 2 and a sentence that says where."""
+        (directory / "breezeway.toml").write_text(toml)
+        done = run("shop", cwd=directory, **environ)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"breezeway: error: {message}")
+
+    def test_no_directory(self, directory):
+        """A working directory that is gone is a sentence."""
+        gone = directory / "gone"
+        gone.mkdir()
+        command = [sys.executable, "-m", "breezeway", "shop"]
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', str(gone), *command],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr == "breezeway: error: the working directory is not there any more.\n"
+
+
 class TestDemo:
     def test_serves_the_demo(self, tmp_path):
         """`breezeway demo` serves the demo and logs each request."""
@@ -219,8 +277,8 @@ class TestMistakes:
         """Nor is there with options alone."""
         code, text = self.mistake("--threads", "3", cwd=directory)
         assert code == 2
-        assert "Missing argument 'MODULE:NAME'" in text
-        assert "hint: 'breezeway serve --help' explains." in text
+        assert "which application shall be served?" in text
+        assert "or set 'application' in breezeway.toml." in text
 
     @pytest.mark.parametrize(
         ("args", "message"),

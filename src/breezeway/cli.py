@@ -7,16 +7,20 @@ mistake ends in `main`, which prints it as a sentence or two and chooses the exi
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from breezeway import __version__, terminal
 from breezeway.config import options
 from breezeway.errors import UserError
+
+if TYPE_CHECKING:
+    from breezeway.config.sources import Resolved
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C before there was anything to stop: 128 and SIGINT, as a shell has it."""
@@ -95,22 +99,44 @@ class _Group(click.Group):
         _write_section(formatter, "Exit status", EXIT_STATUS)
 
 
-def serve(application: str, **given: Any) -> int:
+def _resolver(given: dict[str, Any], **defaults: Any) -> Callable[[], Resolved]:
+    """Return a function that reads all sources of settings, with these options, at each call."""
+    from breezeway.config import sources
+
+    directory = sources.working_directory()
+    return lambda: sources.resolve(given, os.environ, directory, defaults=defaults)
+
+
+def _named(resolved: Resolved) -> str:
+    """Return what names the application; raise `UsageError` if nothing does."""
+    if resolved.application is None:
+        from breezeway.errors import UsageError
+
+        raise UsageError(
+            "which application shall be served?",
+            "Name it, as in 'breezeway shop.wsgi:application',"
+            " or set 'application' in breezeway.toml.",
+        )
+    return resolved.application
+
+
+def serve(**given: Any) -> int:
     """Serve the application that is named on the command line; return the exit status."""
-    settings = options.settings(given)
+    resolved = _resolver(given)()
+    application = _named(resolved)
     from breezeway import importer, serving
 
-    loaded = importer.load(application, settings.app_dir)
-    return serving.serve_settings(loaded, settings, application)
+    loaded = importer.load(application, resolved.settings.app_dir)
+    return serving.serve_settings(loaded, resolved.settings, application)
 
 
 def demo(**given: Any) -> int:
     """Serve the demo; return the exit status."""
-    settings = options.settings(given, **DEMO_DEFAULTS)
+    resolved = _resolver(given, **DEMO_DEFAULTS)()
     from breezeway import serving
     from breezeway.demo import application
 
-    return serving.serve_settings(application, settings, "the demo")
+    return serving.serve_settings(application, resolved.settings, "the demo")
 
 
 def _refuse_daemon(ctx: click.Context, param: click.Parameter, given: bool) -> None:
@@ -140,8 +166,9 @@ cli = click.version_option(__version__, message="Breezeway %(version)s")(
                 "serve",
                 callback=serve,
                 params=[
-                    click.Argument(["application"], metavar="MODULE:NAME"),
+                    click.Argument(["application"], metavar="[MODULE:NAME]", required=False),
                     *options.options(),
+                    options.config(),
                     _no_daemon(),
                 ],
                 help="Serve an application; the word 'serve' may be left out.",
@@ -149,7 +176,11 @@ cli = click.version_option(__version__, message="Breezeway %(version)s")(
             _Command(
                 "demo",
                 callback=demo,
-                params=[*options.options(without=("app_dir",), **DEMO_DEFAULTS), _no_daemon()],
+                params=[
+                    *options.options(without=("app_dir",), **DEMO_DEFAULTS),
+                    options.config(),
+                    _no_daemon(),
+                ],
                 help="Serve a small application that shows what Breezeway can do.",
             ),
         ],

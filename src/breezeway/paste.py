@@ -8,7 +8,7 @@ In the ini file:
     threads = 16
 
 Every setting is a key, spelled with `_` or `-`, and takes the text that its option takes on the
-command line; a switch takes `true` or `false`. `listen` means `bind`, as in waitress, and `host`
+command line; a switch takes `true` or `false`, and a list has commas. `listen` means `bind`, as in waitress, and `host`
 with `port` is the form that every Paste server knows. If the ini file sets logging up, that stands.
 """
 
@@ -18,8 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from breezeway import suggest
-from breezeway.config.kinds import SWITCH
-from breezeway.config.setting import Setting, SettingError
+from breezeway.config.setting import SettingError
 from breezeway.config.settings import TABLE, Settings
 from breezeway.errors import UsageError, UserError
 from breezeway.gateway.types import Application
@@ -28,14 +27,6 @@ ROWS = {row.name: row for row in TABLE if row.name != "app_dir"}
 """The settings that an ini file may have: Paste Deploy itself finds the application."""
 
 ADDRESS_KEYS = ("bind", "listen", "host", "port")
-
-SWITCHES = {"true": True, "yes": True, "on": True, "1": True} | {
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
-"""What Paste Deploy's `asbool` takes, but for `t`, `y`, `f` and `n`."""
 
 
 def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callable[[Any], None]:
@@ -71,21 +62,13 @@ def read(section: Mapping[str, str]) -> Settings:
             hint = suggest.near(name, [*ROWS, *ADDRESS_KEYS])
             raise UsageError(f"there is no setting {name!r} for a [server] section.", hint)
         try:
-            values[name] = _parse(ROWS[name], text)
+            values[name] = ROWS[name].from_text(text)
         except ValueError as error:
             raise UsageError(f"{name} in the [server] section: {error}.") from None
     try:
         return Settings(**values)
     except SettingError as error:
         raise UsageError(f"{error.name} in the [server] section {error.reason}.") from None
-
-
-def _parse(row: Setting, text: str) -> object:
-    if row.kind is not SWITCH:
-        return row.kind.parse(text)
-    if text.lower() not in SWITCHES:
-        raise ValueError(f"{text!r} is neither true nor false")
-    return SWITCHES[text.lower()]
 
 
 def _bind(addresses: Mapping[str, str]) -> dict[str, Any]:

@@ -12,11 +12,11 @@ MOST_NAMES = 5
 """How many names a hint lists."""
 
 
-def near(name: str, names: Iterable[str]) -> str:
-    """Ask whether one of the `names` that look like `name` was meant; empty if none does."""
+def near(name: str, names: Iterable[str], most: int = 3) -> str:
+    """Ask whether one of the `most` names that look like `name` was meant; empty if none does."""
     import difflib
 
-    found = difflib.get_close_matches(name, names)
+    found = difflib.get_close_matches(name, names, most)
     return f"Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 

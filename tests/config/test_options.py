@@ -3,15 +3,16 @@
 import click
 import pytest
 
-from breezeway.config import options
+from breezeway.config import options, sources
 from breezeway.config.settings import TABLE, Settings
+from breezeway.errors import UsageError
 
 
 def parse(*args, **defaults):
-    """Read command-line arguments as `breezeway serve` would."""
+    """Read command-line arguments as `breezeway serve` would, where no other source is."""
     command = click.Command("serve", params=options.options())
     with command.make_context("serve", list(args)) as context:
-        return options.settings(context.params, **defaults)
+        return sources.resolve(context.params, {}, "/proc/self/task", defaults=defaults).settings
 
 
 def test_nothing_given_means_the_defaults():
@@ -56,17 +57,31 @@ def test_zero_is_a_value():
     ("args", "message"),
     [
         (["--threads", "many"], "Invalid value for '--threads': 'many' is not a whole number"),
-        (["--threads", "0"], "Invalid value for '--threads': must be at least 1"),
-        (["--bind", "x"], "Invalid value for '--bind': 'x' is not an address"),
-        (["--root-path", "x"], "Invalid value for '--root-path': must be empty, or start"),
         (["--limit-body", "1MB"], "Invalid value for '--limit-body': '1MB' is not a size"),
+        (["--workers", "x"], "Invalid value for '--workers': 'x' is neither a whole number nor"),
     ],
 )
-def test_bad_value_is_a_usage_error(args, message):
-    """What an option cannot be is a usage error that names the option."""
+def test_bad_text_is_a_usage_error(args, message):
+    """What an option cannot read is a usage error that names the option."""
     with pytest.raises(click.UsageError) as caught:
         parse(*args)
     assert caught.value.format_message().startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--threads", "0"], "Invalid value for '--threads': must be at least 1."),
+        (["--bind", "x"], "Invalid value for '--bind': 'x' is not an address"),
+        (["--root-path", "x"], "Invalid value for '--root-path': must be empty, or start"),
+        (["--request-timeout", "x"], "Invalid value for '--request-timeout': 'x' is not a dur"),
+    ],
+)
+def test_bad_value_is_a_usage_error(args, message):
+    """What a setting cannot be is a usage error, too."""
+    with pytest.raises(UsageError) as caught:
+        parse(*args)
+    assert caught.value.message.startswith(message)
 
 
 def test_help_shows_units_and_defaults():

@@ -1,7 +1,8 @@
 """What a setting's value can be: how it is read from text, checked and shown.
 
-Text comes from the command line; Python code passes the value itself. So each `Kind` can do both:
-`parse` turns text into a value, `accepts` says whether a value of Python is one.
+Text comes from the command line, the environment and files; Python code passes the value itself. So
+each `Kind` can do both: `parse` turns text into a value, `accepts` says whether a value of Python is
+one.
 
 Sizes are in bytes and take `k`, `M`, `G` or `KiB`, `MiB`, `GiB`, powers of 1024 all of them. `kB`
 and `MB` are refused: half of their readers take them for powers of 1000. Durations are in seconds
@@ -21,6 +22,13 @@ DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 AUTO = "auto"
 
+SWITCH_WORDS = {"true": True, "yes": True, "on": True, "1": True} | {
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
 _SIZE = re.compile(r"(\d+) ?(?:([kmg])(?:ib)?)?", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile(r"\d+", re.ASCII)
@@ -39,6 +47,8 @@ class Kind:
     accepts: Callable[[object], bool]
     parse: Callable[[str], Any] = str
     show: Callable[[Any], str] = str
+    takes_numbers: bool = False
+    """Whether a bare number in a file stands for its own text, as in `user = 1000`."""
 
 
 def parse_size(text: str) -> int:
@@ -85,6 +95,14 @@ def parse_mode(text: str) -> int:
     return int(match[1], 8)
 
 
+def parse_switch(text: str) -> bool:
+    """Read one of `SWITCH_WORDS`."""
+    try:
+        return SWITCH_WORDS[text.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
 def parse_workers(text: str) -> int:
     """Read a number of workers; `auto` is one for each CPU that this process may use."""
     if text.strip().lower() == AUTO:
@@ -118,15 +136,17 @@ DIRECTORY = Kind("DIRECTORY", "a string", _is_str)
 ADDRESS = Kind("ADDRESS", "a string", _is_str)
 FILE = Kind("FILE", "a string", _is_str)
 PATH = Kind("PATH", "a string", _is_str)
-NAME = Kind("NAME", "a string", _is_str)
+NAME = Kind("NAME", "a string", _is_str, takes_numbers=True)
 CALLABLE = Kind("MODULE:NAME", "a string", _is_str)
 SOCKET = Kind("PATH|auto|off", "a string", _is_str)
-DEADLINE = Kind("[/PREFIX=]DURATION", "a string", _is_str)
+DEADLINE = Kind("[/PREFIX=]DURATION", "a string", _is_str, takes_numbers=True)
 WORD = Kind("WORD", "a string", _is_str, parse=str.lower)
 COUNT = Kind("N", "a whole number", _is_int, parse_count)
 WORKERS = Kind("N|auto", "a whole number", _is_int, parse_workers)
 MODE = Kind("MODE", "a file mode, such as 0o660", _is_int, parse_mode, "{:o}".format)
 SIZE = Kind("SIZE", "a whole number of bytes", _is_int, parse_size, show_size)
 DURATION = Kind("DURATION", "a number of seconds", _is_seconds, parse_duration, show_duration)
-SWITCH = Kind("SWITCH", "True or False", _is_bool, show={True: "on", False: "off"}.__getitem__)
-"""On the command line a switch is two flags without a value, so there is no text to parse."""
+SWITCH = Kind(
+    "SWITCH", "True or False", _is_bool, parse_switch, {True: "on", False: "off"}.__getitem__
+)
+"""On the command line a switch is two flags without a value; its text is for the environment."""

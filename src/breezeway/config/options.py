@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from breezeway.config.kinds import SWITCH, Kind
-from breezeway.config.setting import Setting, SettingError
-from breezeway.config.settings import TABLE, Settings
+from breezeway.config.kinds import FILE, SWITCH, Kind
+from breezeway.config.setting import Setting
+from breezeway.config.settings import TABLE
 
 
 class KindType(click.ParamType):  # type: ignore[type-arg]  # generic in new releases alone
@@ -67,14 +66,10 @@ def options(*, without: tuple[str, ...] = (), **defaults: object) -> list[click.
     ]
 
 
-def settings(given: Mapping[str, Any], **defaults: Any) -> Settings:
-    """Build the settings from what the options were given.
-
-    Raises `click.BadParameter` for a value that a setting cannot have.
-    """
-    values = {name: value for name, value in given.items() if value not in (None, ())}
-    try:
-        return Settings(**{**defaults, **values})
-    except SettingError as error:
-        flag = "--" + error.name.replace("_", "-")
-        raise click.BadParameter(error.reason, param_hint=repr(flag)) from None
+def config() -> click.Option:
+    """Make the option that names the file of settings."""
+    return click.Option(
+        ["--config"],
+        metavar=FILE.name,
+        help="File of settings, instead of breezeway.toml or pyproject.toml in this directory.",
+    )

@@ -52,6 +52,18 @@ class Setting:
         """The environment variable."""
         return ENV_PREFIX + self.name.upper()
 
+    def from_text(self, text: str) -> Any:
+        """Read the whole value from one text, such as an environment variable; raise `ValueError`.
+
+        The items of a repeatable setting have commas between them. No text at all is None or no
+        items, for a setting that can be that.
+        """
+        if not text.strip() and self.default in (None, ()):
+            return self.default
+        if self.repeatable:
+            return tuple(self.kind.parse(item.strip()) for item in text.split(","))
+        return self.kind.parse(text)
+
     def check(self, value: Any) -> None:
         """Raise `SettingError` unless the setting can have this value."""
         if value is None and self.default is None:
