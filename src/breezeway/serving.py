@@ -1,15 +1,17 @@
-"""Bind, announce, serve, stop: what every entry point that serves in this process has in common."""
+"""Serve: what the entry points that serve have in common, in this process or under a supervisor."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from breezeway import terminal
 from breezeway.config.settings import Settings
+from breezeway.config.sources import Resolved
 from breezeway.errors import UserError
 from breezeway.gateway.types import Application
 from breezeway.observe import logs
@@ -17,7 +19,7 @@ from breezeway.worker import listener, process
 
 
 def serve_settings(application: Application, settings: Settings, name: str = "") -> int:
-    """Serve with these settings until a signal says stop; return the exit status.
+    """Serve in this process until a signal says stop; return the exit status.
 
     `name` is what the line at start calls the application. Logging that is set up already stays.
 
@@ -27,7 +29,7 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
     listeners = listener.bind_all(settings)
     try:
         if not logging.getLogger(logs.ROOT).hasHandlers():
-            logs.configure(settings.log_level)
+            logs.configure(settings.log_level, settings.log_file)
         for each in listeners:
             what = f"Serving {name} on" if name else "Serving on"
             terminal.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
@@ -37,11 +39,39 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
             each.close()
 
 
+def supervise(
+    resolve: Callable[[], Resolved], load: Callable[[Resolved], Application], name: str | None = None
+) -> int:
+    """Serve in processes under a supervisor until a signal says stop; return the exit status.
+
+    `resolve` reads the settings, now and at each reload. `load` imports the application; it is
+    called in each worker, or in the process that forks them. `name` is what messages call it;
+    without one, it is what `resolve` says.
+
+    Raises:
+        UserError: a setting cannot be, or what it asks for cannot be had.
+    """
+    from breezeway.supervisor import service
+    from breezeway.supervisor.deployment import Deployment
+
+    def deployment() -> Deployment:
+        resolved = resolve()
+        shown = name if name is not None else resolved.application or ""
+        return Deployment(resolved.settings, shown, lambda: load(resolved))
+
+    return service.run(deployment)
+
+
 def serve(application: Application, bind: str | tuple[str, ...], **settings: Any) -> None:
     """Do what `breezeway.serve` says."""
     addresses = (bind,) if isinstance(bind, str) else tuple(bind)
     try:
-        status = serve_settings(application, Settings(bind=addresses, **settings))
+        chosen = Settings(bind=addresses, **settings)
+        if chosen.workers is None:
+            status = serve_settings(application, chosen)
+        else:
+            resolved = Resolved(chosen, {}, None, "", "")
+            status = supervise(lambda: resolved, lambda _: application)
     except UserError as error:
         terminal.fail(error)
     if status:

@@ -26,10 +26,10 @@ from typing import Any, Final, NoReturn
 from breezeway import importer
 from breezeway.errors import ApplicationFailedError, UserError
 from breezeway.observe import logs
-from breezeway.supervisor import failure_page, privileges
+from breezeway.supervisor import privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Deployment
-from breezeway.worker import probe, process, stacks
+from breezeway.worker import probe, process
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 from breezeway.worker.scoreboard import Row
@@ -38,6 +38,10 @@ logger = logging.getLogger("breezeway.worker")
 
 CRASHED: Final = 70
 """Exit status after an error of our own: EX_SOFTWARE of sysexits.h."""
+
+FAILED: Final = 3
+"""Exit status of the whole when the first worker does not come up: as for an application that
+cannot be loaded."""
 
 QUIT: Final = 131
 """Exit status after SIGQUIT: 128 + 3, as shells have it."""
@@ -61,6 +65,8 @@ class Seat:
 def take(seat: Seat, load: Callable[[], Any]) -> NoReturn:
     """Be a worker from here on; `load` returns the application."""
     status = CRASHED
+    for listener in seat.listeners:
+        listener.disown()
     try:
         seat.channel.send("born", pid=os.getpid())
         status = _Worker(seat).run(load)
@@ -122,6 +128,7 @@ class _Worker:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         faulthandler.register(signal.SIGUSR2, file=seat.dump, all_threads=True)
         sys.setswitchinterval(process.SWITCH_SECONDS)
+        privileges.drop(settings.user, settings.group, settings.umask)
         if settings.after_fork is not None:
             importer.call_hook(settings.after_fork, settings.app_dir)
         self._reactor = reactor = Reactor(
@@ -143,6 +150,8 @@ class _Worker:
         except UserError as error:
             if not self._settings.reload:
                 raise
+            from breezeway.supervisor import failure_page  # in development alone
+
             self._seat.channel.send("broken", **in_words(error))
             return failure_page.application(error)
 
@@ -179,6 +188,8 @@ class _Worker:
                 self._leave_within(message["grace"])
                 reactor.stop()
             elif kind == "stacks":
+                from breezeway.worker import stacks  # rarely
+
                 threads = [each.as_dict() for each in stacks.stacks(reactor)]
                 channel.send("stacks", threads=threads)
             elif kind == "reopen":

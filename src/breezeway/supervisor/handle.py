@@ -42,6 +42,8 @@ class Handle:
         self.dump = dump
         self.pid = 0
         """0 until it is known, which with a zygote takes a moment."""
+        self.of_zygote = False
+        """The zygote is its parent, and not the supervisor."""
         self.state = STARTING
         self.started = time.monotonic()
         self.ready_at = 0.0
@@ -51,6 +53,12 @@ class Handle:
         """After about so many requests it is replaced; 0 for never."""
         self.replace_because = ""
         """Why it is to be replaced as soon as its successor is ready."""
+        self.silent_since = 0.0
+        """When its end of the channel was closed; 0 if it was not."""
+        self.report_at = 0.0
+        """When the stacks of a worker that hangs are logged; 0 if they are not to be."""
+        self.stacks: list[dict[str, Any]] | None = None
+        """What its threads were doing when it was asked; None before it has answered."""
         self.failure: dict[str, Any] | None = None
         """Why it could not serve: the fields of a `UserError`, and its exit status."""
 

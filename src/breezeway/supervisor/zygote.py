@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn
 from breezeway import importer
 from breezeway.errors import UserError
 from breezeway.gateway.types import Application
-from breezeway.supervisor import child
+from breezeway.supervisor import child, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
 from breezeway.worker.scoreboard import Scoreboard
@@ -37,6 +37,8 @@ class Zygote:
         self.pid = pid
         self.channel = channel
         self.ready = False
+        self.failure: dict[str, Any] | None = None
+        """Why it could not load the application: the fields of a `UserError`, and its exit status."""
 
     def fork(self, number: int, row: int, theirs: Channel, dump: int) -> bool:
         """Ask for a worker with this number and row; False if the zygote does not take it."""
@@ -53,6 +55,8 @@ def run(generation: Generation, channel: Channel, board: Scoreboard) -> NoReturn
     status = child.CRASHED
     try:
         child.reset_signals()
+        settings = generation.settings
+        privileges.drop(settings.user, settings.group, settings.umask)
         application = generation.deployment.load()
         # The collector would write to the header of every object, and so unshare its page.
         gc.collect()
@@ -88,11 +92,11 @@ class _Zygote:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         sock = self._channel.socket
         while True:
-            readable, _, _ = select.select([sock, woken], [], [])
+            readable, _, _ = select.select([sock.fileno(), woken], [], [])
             if woken in readable:
                 os.read(woken, 4096)
                 self._reap()
-            if sock in readable:
+            if sock.fileno() in readable:
                 line, fds, _, _ = socket.recv_fds(sock, _MESSAGE_BYTES, 2)
                 if not line:
                     return

@@ -60,6 +60,11 @@ class Listener:
             self.server_name = (everywhere and socket.gethostname()) or shown
             self.server_port = str(port)
 
+    @property
+    def owned(self) -> bool:
+        """Whether `close` removes the file of a unix socket."""
+        return self._made is not None
+
     def disown(self) -> None:
         """Leave the unix socket's file to another process, which listens on the same socket."""
         self._made = None
@@ -89,6 +94,14 @@ def bind(spec: str, *, backlog: int, unix_mode: int | None) -> Listener:
     if isinstance(where, UnixAddress):
         return _bind_unix(spec, where.path, backlog, unix_mode)
     return _adopt(spec, where)
+
+
+def adopt(fd: int, spec: str, *, owned: bool) -> Listener:
+    """Take over a listener of an earlier process of ours; `owned` as it was there."""
+    sock = socket.socket(fileno=fd)
+    sock.set_inheritable(False)
+    made = os.lstat(sock.getsockname()) if owned else None
+    return Listener(sock, spec, made=made)
 
 
 def bind_all(settings: Settings) -> list[Listener]:

@@ -13,9 +13,9 @@ from typing import Final
 ROWS: Final = 256
 """The most workers at one time, those that retire included."""
 
-BEAT, CONNECTIONS, REQUESTS, BUSY, THREADS, ACCEPTING = range(6)
+BEAT, CONNECTIONS, REQUESTS, BUSY, THREADS, ACCEPTING, TIRED = range(7)
 """The words of a row: when the event loop last turned, in milliseconds of the monotonic clock;
-open connections; requests so far; threads in a request; threads; whether it accepts."""
+open connections; requests so far; threads in a request; threads; whether it accepts; whether it asks to be replaced."""
 
 _WORDS: Final = 8
 _WORD_BYTES: Final = 8

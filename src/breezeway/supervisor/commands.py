@@ -1,0 +1,186 @@
+"""What an operator can ask the supervisor for, over the control socket or by a signal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from breezeway import __version__
+from breezeway.errors import UsageError
+from breezeway.supervisor.control import Caller
+from breezeway.supervisor.handle import READY, RETIRING, Handle
+from breezeway.supervisor.operation import Operation
+from breezeway.supervisor.rollout import Rollouts
+from breezeway.supervisor.supervisor import MOST_WORKERS, Supervisor
+from breezeway.worker.scoreboard import BUSY, CONNECTIONS, THREADS
+
+STACKS_SECONDS: Final = 2.0
+"""A worker that has not said what it is doing after so long does not turn its event loop."""
+
+Request = dict[str, Any]
+
+
+class Commands:
+    """Carries commands out."""
+
+    def __init__(
+        self, supervisor: Supervisor, rollouts: Rollouts, upgrade: Callable[[Caller | None], None]
+    ) -> None:
+        self._supervisor = supervisor
+        self._rollouts = rollouts
+        self._upgrade = upgrade
+        self._commands: dict[str, Callable[[Request, Caller], None]] = {
+            "status": self._on_status,
+            "reload": self._on_reload,
+            "scale": self._on_scale,
+            "stop": self._on_stop,
+            "recycle": self._on_recycle,
+            "stacks": self._on_stacks,
+            "upgrade": self._on_upgrade,
+        }
+
+    def execute(self, request: Request, caller: Caller) -> None:
+        """Begin what a client asks for.
+
+        Raises:
+            UsageError: there is no such command, or it cannot be meant so.
+        """
+        command = self._commands.get(request["command"])
+        if command is None:
+            known = ", ".join(self._commands)
+            raise UsageError(f"there is no command {request['command']!r}; there are {known}.")
+        command(request, caller)
+
+    # --- status ----------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Say how it stands."""
+        supervisor = self._supervisor
+        generation = supervisor.current
+        state = "serving"
+        if supervisor.stopping:
+            state = "stopping"
+        elif supervisor.candidate is not None:
+            state = "reloading"
+        elif not any(each.state == READY for each in supervisor.workers):
+            state = "starting"
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "application": generation.deployment.name,
+            "state": state,
+            "started": supervisor.started,
+            "uptime": round(time.time() - supervisor.started, 3),
+            "generation": generation.number,
+            "listeners": [each.url for each in generation.listeners],
+            "wanted": supervisor.wanted,
+            "workers": [self._worker(each) for each in supervisor.workers],
+            "reloads": self._rollouts.reloads,
+            "failed_reloads": self._rollouts.failed,
+            "deaths": supervisor.deaths,
+        }
+
+    @staticmethod
+    def _worker(worker: Handle) -> dict[str, Any]:
+        return {
+            "pid": worker.pid,
+            "number": worker.number,
+            "state": worker.state,
+            "generation": worker.generation.number,
+            "age": round(worker.age, 3),
+            "requests": worker.requests,
+            "connections": worker.row[CONNECTIONS],
+            "busy": worker.row[BUSY],
+            "threads": worker.row[THREADS],
+            "memory": worker.memory,
+        }
+
+    def _on_status(self, _: Request, caller: Caller) -> None:
+        caller.succeed(self.status())
+
+    # --- changes -----------------------------------------------------------------------------------
+
+    def _on_reload(self, _: Request, caller: Caller) -> None:
+        self._rollouts.reload(caller)
+
+    def _on_upgrade(self, _: Request, caller: Caller) -> None:
+        self._upgrade(caller)
+
+    def _on_stop(self, request: Request, caller: Caller) -> None:
+        now = request.get("now", False)
+        caller.progress("stopping", 0, 1)
+        self._supervisor.stop(0.0 if now else self._supervisor.settings.graceful_timeout)
+        caller.succeed({"stopping": True})
+
+    def _on_scale(self, request: Request, caller: Caller) -> None:
+        workers = request.get("workers")
+        if not isinstance(workers, int) or isinstance(workers, bool):
+            raise UsageError("scale needs a whole number of workers.")
+        self.scale(workers)
+        supervisor = self._supervisor
+
+        def left() -> int:
+            ready = sum(each.state == READY for each in supervisor.workers)
+            return abs(supervisor.wanted - ready)
+
+        def result() -> dict[str, Any]:
+            return {"workers": supervisor.wanted}
+
+        supervisor.operations.append(Operation(caller, "workers started or ended", left, result))
+
+    def scale(self, workers: int) -> None:
+        """Change the number of workers.
+
+        Raises:
+            UsageError: there cannot be so few, or so many.
+        """
+        if not 1 <= workers <= MOST_WORKERS:
+            raise UsageError(f"there can be 1 to {MOST_WORKERS} workers, not {workers}.")
+        if self._supervisor.stopping:
+            raise UsageError("the server is stopping.")
+        self._supervisor.wanted = workers
+
+    def _on_recycle(self, request: Request, caller: Caller) -> None:
+        supervisor = self._supervisor
+        serving = [each for each in supervisor.workers if each.state == READY]
+        chosen = serving
+        pid = request.get("pid")
+        if pid is not None:
+            chosen = [each for each in serving if each.pid == pid]
+            if not chosen:
+                pids = ", ".join(str(each.pid) for each in serving)
+                raise UsageError(f"no worker that serves has the pid {pid}; there are {pids}.")
+        for each in chosen:
+            each.replace_because = "an operator has asked for it"
+
+        def left() -> int:
+            return sum(each in supervisor.workers and each.state != RETIRING for each in chosen)
+
+        def result() -> dict[str, Any]:
+            return {"recycled": [each.pid for each in chosen]}
+
+        supervisor.operations.append(Operation(caller, "workers replaced", left, result))
+
+    # --- stacks ------------------------------------------------------------------------------------
+
+    def _on_stacks(self, request: Request, caller: Caller) -> None:
+        supervisor = self._supervisor
+        asked = [each for each in supervisor.workers if each.state in (READY, RETIRING)]
+        if request.get("pid") is not None:
+            asked = [each for each in asked if each.pid == request["pid"]]
+        for each in asked:
+            each.stacks = None
+            each.channel.send("stacks")
+        deadline = time.monotonic() + STACKS_SECONDS
+
+        def left() -> int:
+            if time.monotonic() >= deadline:
+                return 0
+            return sum(each.stacks is None and each in supervisor.workers for each in asked)
+
+        def result() -> dict[str, Any]:
+            return {"workers": [{"pid": each.pid, "threads": each.stacks or []} for each in asked]}
+
+        supervisor.operations.append(Operation(caller, "workers have answered", left, result))

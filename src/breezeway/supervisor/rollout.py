@@ -1,0 +1,184 @@
+"""A reload: new settings, new code, one worker at a time, and back if it does not come up.
+
+The new generation becomes the supervisor's candidate, from which `policy` starts one successor after
+the other; each old worker retires only when a new one is ready. When as many new ones are ready as
+are wanted, the candidate is current. When one of them fails at boot, the candidate is dropped: the
+workers that have not been replaced go on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from breezeway.config.settings import Settings
+from breezeway.errors import UserError
+from breezeway.supervisor import policy
+from breezeway.supervisor.control import Caller
+from breezeway.supervisor.deployment import Deployment, Generation
+from breezeway.supervisor.handle import READY
+from breezeway.supervisor.operation import Operation
+from breezeway.supervisor.report import last_lines, log_failure
+from breezeway.supervisor.supervisor import Supervisor
+from breezeway.worker import listener
+from breezeway.worker.listener import Listener
+
+logger = logging.getLogger("breezeway.supervisor")
+
+
+class Rollouts:
+    """Reloads, one at a time."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._operations: list[Operation] = []
+        self._numbers = itertools.count(2)
+        self._again = False
+        self._began = 0.0
+        self.reloads = 0
+        self.failed = 0
+        self.tell: Callable[[str], None] = lambda state: None
+        """Called with "reloading" and "ready", for systemd."""
+        self.apply: Callable[[Settings], None] = lambda _: None
+        """Called with the settings whose logs are to be in force."""
+        supervisor.on_boot_failure = self._on_boot_failure
+        supervisor.on_look.append(self._look)
+
+    def reload(self, caller: Caller | None = None) -> None:
+        """Begin a reload; one that is asked for during another comes after it."""
+        supervisor = self._supervisor
+        if supervisor.stopping:
+            if caller is not None:
+                caller.fail("the server is stopping")
+            return
+        if supervisor.candidate is not None:
+            if caller is not None:
+                caller.fail("a reload is under way already")
+            else:
+                self._again = True
+            return
+        try:
+            deployment = supervisor.resolve()
+            generation = self._next_generation(deployment)
+        except UserError as error:
+            failure = {"message": error.message, "hint": error.hint, "detail": error.detail}
+            self._report_failure(failure)
+            if caller is not None:
+                caller.fail(last_lines(failure))
+            return
+        logger.info("reloading: %s", deployment.name)
+        self.tell("reloading")
+        self._began = time.monotonic()
+        workers = deployment.settings.workers
+        if workers != supervisor.settings.workers:
+            supervisor.wanted = workers or 1
+        self.apply(deployment.settings)
+        supervisor.candidate = generation
+        if caller is not None:
+            self._operations = [Operation(caller, "workers replaced", self._left, self._result)]
+            supervisor.operations += self._operations
+        if deployment.settings.preload:
+            supervisor.start_zygote(generation)
+
+    def _next_generation(self, deployment: Deployment) -> Generation:
+        """Keep the listeners that are still wanted, open the new ones.
+
+        Raises:
+            BindError: one cannot be had; none has been opened.
+        """
+        current = self._supervisor.current
+        number = next(self._numbers)
+        settings = deployment.settings
+        if settings.bind == current.settings.bind:
+            return Generation(number, deployment, current.listeners)
+        kept = {each.spec: each for each in current.listeners}
+        opened: list[Listener] = []
+        listeners = []
+        try:
+            for spec in settings.bind:
+                if spec not in kept:
+                    new = listener.bind(
+                        spec, backlog=settings.backlog, unix_mode=settings.unix_mode
+                    )
+                    opened.append(new)
+                    kept[spec] = new
+                listeners.append(kept[spec])
+        except UserError:
+            for each in opened:
+                each.close()
+            raise
+        return Generation(number, deployment, listeners)
+
+    def _left(self) -> int:
+        """Count the workers that a reload has still to bring up."""
+        supervisor = self._supervisor
+        generation = supervisor.target
+        ready = sum(
+            each.state == READY and not policy.is_stale(each, generation)
+            for each in supervisor.workers
+        )
+        # One more for the end of it, so that nobody is told before the current one is the new one.
+        return max(0, supervisor.wanted - ready) + (supervisor.candidate is not None)
+
+    def _result(self) -> dict[str, Any]:
+        return {
+            "generation": self._supervisor.current.number,
+            "workers": self._supervisor.wanted,
+            "seconds": round(time.monotonic() - self._began, 3),
+        }
+
+    def _look(self) -> None:
+        supervisor = self._supervisor
+        candidate = supervisor.candidate
+        if candidate is None:
+            if self._again:
+                self._again = False
+                self.reload()
+            return
+        ready = [each for each in supervisor.workers if each.state == READY]
+        if self._left() > 1 or any(policy.is_stale(each, candidate) for each in ready):
+            return
+        old, supervisor.current, supervisor.candidate = supervisor.current, candidate, None
+        self.reloads += 1
+        self._close(old, but=candidate)
+        logger.info("reloaded %s in %.1f s", candidate.deployment.name, self._result()["seconds"])
+        for each in set(candidate.listeners) - set(old.listeners):
+            logger.info("listening on %s", each.url)
+        self.tell("ready")
+
+    def _on_boot_failure(self, generation: Generation, failure: dict[str, Any]) -> bool:
+        """Give a reload up whose worker did not come up."""
+        supervisor = self._supervisor
+        if generation is not supervisor.candidate:
+            return False
+        supervisor.candidate = None
+        self.apply(supervisor.settings)
+        new = [each for each in supervisor.workers if each.generation is generation]
+        for each in new:
+            if each.state == READY:
+                # It works. It may stay in the place of the one it has replaced.
+                each.generation = supervisor.current
+        if all(each.state != READY for each in new):
+            self._close(generation, but=supervisor.current)
+        self._report_failure(failure)
+        for operation in self._operations:
+            operation.fail(last_lines(failure))
+        self._operations = []
+        self.tell("ready")
+        return True
+
+    def _report_failure(self, failure: dict[str, Any]) -> None:
+        self.failed += 1
+        log_failure(failure, "the reload failed, and what was there goes on")
+
+    def _close(self, old: Generation, *, but: Generation) -> None:
+        """Give back what a generation has and the other does not need."""
+        for each in old.listeners:
+            if each not in but.listeners:
+                logger.info("no longer listening on %s", each.url)
+                each.close()
+        if old.zygote is not None:
+            self._supervisor.end_zygote(old)

@@ -1,0 +1,300 @@
+"""A supervisor with everything around it: signals, control socket, systemd, pid file, file watcher.
+
+`run` is the whole life of a supervised server, from its settings to its exit status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import click
+
+from breezeway import terminal
+from breezeway.config.settings import Settings
+from breezeway.errors import UserError
+from breezeway.observe import logs
+from breezeway.supervisor import privileges, runtime_directory, systemd, watcher
+from breezeway.supervisor.commands import Commands
+from breezeway.supervisor.control import ControlServer
+from breezeway.supervisor.deployment import Deployment
+from breezeway.supervisor.pid_file import PidFile
+from breezeway.supervisor.rollout import Rollouts
+from breezeway.supervisor.supervisor import (
+    INTERRUPTED,
+    QUIT,
+    SHORT_GRACE_SECONDS,
+    Supervisor,
+)
+from breezeway.supervisor.upgrade import Inheritance, Upgrade
+from breezeway.worker import listener
+from breezeway.worker.listener import Listener
+
+logger = logging.getLogger("breezeway.supervisor")
+
+CONTROL_OFF: Final = "off"
+CONTROL_AUTO: Final = "auto"
+
+Resolve = Callable[[], Deployment]
+
+
+def run(resolve: Resolve) -> int:
+    """Serve what `resolve` returns until a signal says stop; return the exit status.
+
+    `resolve` is called again at each reload.
+
+    Raises:
+        UserError: a setting cannot be, or what it asks for cannot be had.
+    """
+    inheritance = Inheritance.take(os.environ)
+    try:
+        return _run(resolve, inheritance)
+    except UserError as error:
+        if inheritance is not None:
+            words = {"message": error.message, "hint": error.hint, "detail": error.detail}
+            inheritance.channel.send("failed", **words)
+        raise
+
+
+def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
+    activated = inheritance.activated if inheritance else systemd.activated_listeners()
+
+    def resolve_activated() -> Deployment:
+        deployment = resolve()
+        settings = deployment.settings
+        if activated and settings.bind == Settings().bind:
+            return replace(deployment, settings=replace(settings, bind=tuple(activated)))
+        return deployment
+
+    settings = resolve_activated().settings
+    privileges.resolve(settings.user, settings.group)
+    own_logs = not logging.getLogger(logs.ROOT).hasHandlers()
+    if own_logs:
+        _configure_logs(settings)
+    with contextlib.ExitStack() as stack:
+        listeners = _listeners(settings, inheritance)
+        supervisor = Supervisor(resolve_activated, listeners)
+        stack.callback(supervisor.close_listeners)
+        service = _Service(supervisor, inheritance, activated)
+        stack.callback(service.close)
+        service.open()
+        if own_logs:
+            service.rollouts.apply = _configure_logs
+        return supervisor.run()
+
+
+def _configure_logs(settings: Settings) -> None:
+    logs.configure(settings.log_level, settings.log_file, process=settings.workers is not None)
+
+
+def _listeners(settings: Settings, inheritance: Inheritance | None) -> list[Listener]:
+    if inheritance is None:
+        return listener.bind_all(settings)
+    adopted = inheritance.adopt(settings.bind)
+    return [
+        adopted.get(spec)
+        or listener.bind(spec, backlog=settings.backlog, unix_mode=settings.unix_mode)
+        for spec in settings.bind
+    ]
+
+
+class _Service:
+    """What is around a supervisor."""
+
+    def __init__(
+        self, supervisor: Supervisor, inheritance: Inheritance | None, activated: list[str]
+    ) -> None:
+        self._supervisor = supervisor
+        self._inheritance = inheritance
+        self._pid_file: PidFile | None = None
+        self._control: ControlServer | None = None
+        self._watcher: watcher.WatcherProcess | None = None
+        self._watchdog = systemd.watchdog_seconds()
+        self._watchdog_due = 0.0
+        self._terms = 0
+        self._on_terminal = os.isatty(0)
+        self.rollouts = Rollouts(supervisor)
+        self.rollouts.tell = self._tell_systemd
+        self._upgrade = Upgrade(supervisor, activated, self._let_go)
+        self._commands = Commands(supervisor, self.rollouts, self._upgrade.start)
+        supervisor.on_announce = self._announce
+        supervisor.on_give_up = self._on_give_up
+        supervisor.on_look.append(self._look)
+        supervisor.close_in_child.append(self._close_in_child)
+        supervisor.on_signal = {
+            signal.SIGTERM: self._on_term,
+            signal.SIGINT: self._on_interrupt,
+            signal.SIGQUIT: lambda: supervisor.quit(QUIT),
+            signal.SIGHUP: self._on_hang_up,
+            signal.SIGTTIN: lambda: self._scale(1),
+            signal.SIGTTOU: lambda: self._scale(-1),
+            signal.SIGUSR1: self._reopen,
+            signal.SIGUSR2: self._upgrade.start,
+        }
+
+    # --- from start to end -----------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Take the pid file and the control socket, unless the old supervisor has them still.
+
+        Raises:
+            UserError: somebody else has one of them.
+        """
+        settings = self._supervisor.settings
+        if self._inheritance is None:
+            if settings.pid_file is not None:
+                self._pid_file = self._upgrade.pid_file = PidFile(settings.pid_file)
+            self._open_control()
+        elif settings.pid_file is not None:
+            fd = self._inheritance.pid_file
+            self._pid_file = (
+                PidFile(settings.pid_file) if fd is None else PidFile.inherit(settings.pid_file, fd)
+            )
+            self._upgrade.pid_file = self._pid_file
+        if settings.reload:
+            self._watch(settings)
+
+    def _open_control(self) -> None:
+        path: str | None = self._supervisor.settings.control_socket
+        if path == CONTROL_OFF:
+            return
+        automatic = path == CONTROL_AUTO
+        if automatic:
+            path = runtime_directory.socket_path()
+            if path is None:
+                logger.info("no control socket: there is no directory for it (--control-socket)")
+                return
+        assert path is not None
+        try:
+            self._control = ControlServer(
+                path,
+                self._supervisor.selector,
+                self._commands.execute,
+                take_over=self._inheritance is not None,
+            )
+        except UserError as error:
+            if not automatic:
+                raise
+            logger.warning("no control socket: %s", error.message)
+
+    def _watch(self, settings: Settings) -> None:
+        supervisor = self._supervisor
+        directories = settings.reload_dirs or (settings.app_dir,)
+        self._watcher = found = watcher.start(directories, close_inherited=supervisor.after_fork)
+        terminal.say(found.description[0].upper() + found.description[1:])
+        supervisor.selector.register(found.fd, selectors.EVENT_READ, self._on_change)
+
+    def _announce(self) -> None:
+        """Say that requests are served; called once, when the first worker is ready."""
+        supervisor = self._supervisor
+        name = supervisor.current.deployment.name
+        if self._inheritance is not None:
+            self._inheritance.take_over()
+            if self._pid_file is not None:
+                self._pid_file.write()
+            self._open_control()
+        for each in supervisor.current.listeners:
+            what = f"Serving {name} on" if name else "Serving on"
+            terminal.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
+        self._tell_systemd("ready")
+
+    def _on_give_up(self, failure: dict[str, Any]) -> None:
+        if self._inheritance is not None:
+            self._inheritance.channel.send("failed", **failure)
+
+    def close(self) -> None:
+        """Give back what is ours."""
+        self._let_go()
+        if self._pid_file is not None:
+            self._pid_file.close()
+        if self._watcher is not None:
+            self._watcher.close()
+
+    def _let_go(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    def _close_in_child(self) -> None:
+        if self._control is not None:
+            self._control.close_in_child()
+        if self._pid_file is not None:
+            self._pid_file.close_in_child()
+        if self._watcher is not None:
+            os.close(self._watcher.fd)
+
+    # --- what happens meanwhile --------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if self._control is not None:
+            self._control.expire()
+        now = time.monotonic()
+        if self._watchdog is not None and now >= self._watchdog_due:
+            self._watchdog_due = now + self._watchdog / 2
+            systemd.notify(WATCHDOG=1)
+
+    def _on_change(self, _: int) -> None:
+        assert self._watcher is not None
+        paths = self._watcher.read()
+        if self._watcher.ended:
+            self._supervisor.selector.unregister(self._watcher.fd)
+            logger.error("the process that watches the files has ended: no more reloads")
+        if paths:
+            shown = os.path.relpath(paths[0])
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            logger.info("%s%s changed", shown, more)
+            self.rollouts.reload()
+
+    def _tell_systemd(self, state: str) -> None:
+        name = self._supervisor.current.deployment.name
+        if state == "reloading":
+            systemd.reloading(f"Reloading {name}")
+        else:
+            systemd.ready(f"Serving {name} with {self._supervisor.wanted} workers")
+
+    # --- signals -------------------------------------------------------------------------------------
+
+    def _on_term(self) -> None:
+        self._terms += 1
+        if self._terms == 1:
+            systemd.stopping("Finishing the requests in flight")
+            self._supervisor.stop(self._supervisor.settings.graceful_timeout)
+        else:
+            self._supervisor.stop(SHORT_GRACE_SECONDS)
+
+    def _on_interrupt(self) -> None:
+        """End at once; with no --workers, as in development, only at the second Ctrl-C."""
+        if self._supervisor.settings.workers is None and not self._terms:
+            self._on_term()
+        else:
+            self._supervisor.quit(INTERRUPTED)
+
+    def _on_hang_up(self) -> None:
+        """Reload; but a terminal that is closed ends what was started in it."""
+        if self._on_terminal:
+            try:
+                os.tcgetpgrp(0)
+            except OSError:
+                self._on_term()
+                return
+        self.rollouts.reload()
+
+    def _scale(self, difference: int) -> None:
+        try:
+            self._commands.scale(self._supervisor.wanted + difference)
+        except UserError as error:
+            logger.warning("not scaled: %s", error.message)
+        else:
+            logger.info("scaling to %d workers", self._supervisor.wanted)
+
+    def _reopen(self) -> None:
+        logs.reopen()
+        for worker in self._supervisor.workers:
+            worker.channel.send("reopen")

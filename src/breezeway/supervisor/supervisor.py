@@ -1,0 +1,470 @@
+"""The policy loop: keeps the wanted workers running, through deaths, reloads and signals.
+
+One thread, one `selectors` loop. Signal handlers only queue (through the wake-up descriptor), every
+wait has a deadline, and whatever happens is followed by the same few steps: reap what has ended,
+look at who hangs or has served long enough, and bring the workers that there are closer to those
+that there should be (`policy`). A reload changes what there should be (`rollout`), and so do
+scaling and recycling; none of them waits for anything.
+
+The supervisor never loads the application and never touches a request: it owns the listeners, so that
+no connection in a backlog is lost with a worker, and forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from breezeway import terminal
+from breezeway.config.settings import Settings
+from breezeway.supervisor import child, policy, zygote
+from breezeway.supervisor.channel import Channel, Message
+from breezeway.supervisor.deployment import Deployment, Generation
+from breezeway.supervisor.handle import HUNG, KILL_SECONDS, READY, RETIRING, STARTING, Handle
+from breezeway.supervisor.operation import Operation
+from breezeway.supervisor.report import describe_exit, log_failure, stacks_as_text
+from breezeway.supervisor.zygote import Zygote
+from breezeway.worker.listener import Listener
+from breezeway.worker.reactor import RETIRE_IDLE_SECONDS
+from breezeway.worker.scoreboard import TIRED, Scoreboard
+
+logger = logging.getLogger("breezeway.supervisor")
+
+CALM_SECONDS: Final = 1.0
+"""How often the workers are looked at when nothing happens."""
+
+BUSY_SECONDS: Final = 0.05
+"""How often when a worker is about to start or to end."""
+
+FIRST_BACKOFF_SECONDS: Final = 0.5
+LONGEST_BACKOFF_SECONDS: Final = 30.0
+"""A worker that fails at boot is tried again after the first, then after twice that, and so on."""
+
+HANG_REPORT_SECONDS: Final = 1.0
+"""A worker that hangs has this long to say what its threads are doing."""
+
+LENIENT_SECONDS: Final = 5.0
+"""After this process itself stood still (a suspended machine), no worker is blamed for so long."""
+
+LAST_WORDS_SECONDS: Final = 0.5
+"""How long to wait for the exit status of a worker that the zygote has forked."""
+
+SHORT_GRACE_SECONDS: Final = 1.0
+"""The grace after a second SIGTERM."""
+
+MOST_WORKERS: Final = 128
+"""Half the rows of the scoreboard: a reload may have as many that retire."""
+
+INTERRUPTED: Final = 130
+QUIT: Final = 131
+"""Exit statuses after SIGINT and SIGQUIT, as shells have it: 128 and the number of the signal."""
+
+
+class Supervisor:
+    """Workers, and what is done about them."""
+
+    def __init__(self, resolve: Callable[[], Deployment], listeners: list[Listener]) -> None:
+        """`resolve` reads all settings anew, and may raise `UserError`.
+
+        `listeners` are those of the first deployment.
+        """
+        self.resolve = resolve
+        self.board = Scoreboard()
+        self.workers: list[Handle] = []
+        self.current = Generation(1, resolve(), listeners)
+        self.candidate: Generation | None = None
+        """What a reload brings in; `rollout` watches over it."""
+        self.wanted = self.settings.workers or 1
+        self.stopping = False
+        self.started = time.time()
+        self.deaths = 0
+        self.operations: list[Operation] = []
+        self.selector = selectors.DefaultSelector()
+        self.close_in_child: list[Callable[[], None]] = []
+        """Each closes, in a worker just forked, what only the supervisor may have open."""
+        self.on_signal: dict[int, Callable[[], None]] = {}
+        self.on_boot_failure: Callable[[Generation, dict[str, Any]], bool] = lambda *_: False
+        """Asked whether a failed boot belonged to a reload, which then is told."""
+        self.on_announce: Callable[[], None] = lambda: None
+        """Called when the first worker is ready."""
+        self.on_give_up: Callable[[dict[str, Any]], None] = lambda _: None
+        """Called with the reason when the first worker does not come up."""
+        self.on_look: list[Callable[[], None]] = []
+        self._exit_status = 0
+        self._over = False
+        self._announced = False
+        self._boot_failures = 0
+        self._start_after = 0.0
+        self._looked_at = time.monotonic()
+        self._lenient_until = 0.0
+        self._signals, self._wake = os.pipe()
+        for fd in (self._signals, self._wake):
+            os.set_blocking(fd, False)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.current.settings
+
+    @property
+    def target(self) -> Generation:
+        """The generation that new workers are of."""
+        return self.candidate or self.current
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Run until stopped; return the exit status."""
+        self.selector.register(self._signals, selectors.EVENT_READ, self._on_wake_up)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        for number in (*self.on_signal, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        if self.settings.preload:
+            self.start_zygote(self.current)
+        self.step()
+        while not self._over:
+            for key, mask in self.selector.select(self._wait_seconds()):
+                key.data(mask)
+            self.step()
+        return self._exit_status
+
+    def _wait_seconds(self) -> float:
+        moving = self._start_after or any(each.state != READY for each in self.workers)
+        return BUSY_SECONDS if moving or self.stopping else CALM_SECONDS
+
+    def _on_wake_up(self, _: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for number in os.read(self._signals, 4096):
+                if number in self.on_signal:
+                    logger.debug("received %s", signal.Signals(number).name)
+                    self.on_signal[number]()
+
+    def step(self) -> None:
+        """Do whatever is due."""
+        now = time.monotonic()
+        self._reap()
+        if now - self._looked_at > LENIENT_SECONDS:
+            self._lenient_until = now + LENIENT_SECONDS
+        self._looked_at = now
+        for worker in list(self.workers):
+            self._look_at(worker, now)
+        if self.stopping:
+            self._over = not self.workers
+        else:
+            self._take_next_steps(now)
+        for look in self.on_look:
+            look()
+        self.operations = [each for each in self.operations if not each.is_over()]
+
+    def _take_next_steps(self, now: float) -> None:
+        steps = policy.next_steps(self.workers, self.wanted, self.target)
+        for worker in steps.retire:
+            self.retire(worker)
+        zygote_of_target = self.target.zygote
+        if zygote_of_target is not None and not zygote_of_target.ready:
+            return
+        if now >= self._start_after:
+            self._start_after = 0.0
+            for _ in range(steps.start):
+                self.start_worker()
+
+    # --- starting ------------------------------------------------------------------------------
+
+    def start_worker(self) -> None:
+        """Start a worker of the target generation."""
+        generation = self.target
+        numbers = {each.number for each in self.workers}
+        number = next(each for each in range(1, len(numbers) + 2) if each not in numbers)
+        ours, theirs = Channel.pair()
+        row, dump = self.board.take(), os.memfd_create("breezeway-stacks")
+        worker = Handle(number, generation, ours, row, dump)
+        limit = generation.settings.max_requests
+        if limit:
+            jitter = generation.settings.max_requests_jitter
+            most = limit // 10 if jitter is None else jitter
+            worker.max_requests = limit + random.randint(0, most)  # noqa: S311 (no secret)
+        if generation.zygote is not None:
+            worker.of_zygote = True
+            generation.zygote.fork(number, row.number, theirs, dump)
+        else:
+            try:
+                worker.pid = os.fork()
+            except OSError as error:
+                logger.error("cannot fork a worker: %s", error.strerror)
+                self._start_after = time.monotonic() + FIRST_BACKOFF_SECONDS
+                self.board.give_back(row)
+                worker.close()
+                theirs.close()
+                return
+            if not worker.pid:
+                self.after_fork()
+                ours.close()
+                seat = child.Seat(
+                    number, generation.deployment, generation.listeners, theirs, row, dump
+                )
+                child.take(seat, generation.deployment.load)
+        theirs.close()
+        self.workers.append(worker)
+        self.selector.register(
+            ours.socket, selectors.EVENT_READ, lambda _: self._on_message(worker)
+        )
+
+    def start_zygote(self, generation: Generation) -> None:
+        """Start the process that loads a generation's application and forks its workers."""
+        ours, theirs = Channel.pair()
+        pid = os.fork()
+        if not pid:
+            self.after_fork()
+            ours.close()
+            zygote.run(generation, theirs, self.board)
+        theirs.close()
+        generation.zygote = found = Zygote(pid, ours)
+        self.selector.register(
+            ours.socket, selectors.EVENT_READ, lambda _: self._on_zygote(generation, found)
+        )
+
+    def end_zygote(self, generation: Generation) -> None:
+        """Let a zygote end that is needed no more; its workers go on."""
+        found, generation.zygote = generation.zygote, None
+        if found is not None:
+            found.channel.socket.shutdown(socket.SHUT_WR)
+
+    def after_fork(self) -> None:
+        """Close what is the supervisor's alone, in a process just forked."""
+        for worker in self.workers:
+            worker.channel.close()
+            os.close(worker.dump)
+        for generation in {self.current, self.target}:
+            if generation.zygote is not None:
+                generation.zygote.channel.close()
+        for close in self.close_in_child:
+            close()
+        self.selector.close()
+        os.close(self._signals)
+        os.close(self._wake)
+
+    # --- what workers say ----------------------------------------------------------------------
+
+    def _on_message(self, worker: Handle) -> None:
+        for message in worker.channel.receive():
+            self._on_one_message(worker, message)
+        if worker.channel.at_end:
+            self.selector.unregister(worker.channel.socket)
+            worker.silent_since = time.monotonic()
+
+    def _on_one_message(self, worker: Handle, message: Message) -> None:
+        kind = message.pop("kind")
+        if kind == "born":
+            worker.pid = message["pid"]
+            logger.debug("%s starts", worker)
+        elif kind == "failed":
+            worker.failure = message
+        elif kind == "broken":
+            terminal.say(
+                message["detail"] + terminal.complaint(message["message"], message["hint"])
+            )
+        elif kind == "ready" and worker.state == STARTING:
+            self._on_ready(worker)
+        elif kind == "stacks":
+            worker.stacks = message["threads"]
+
+    def _on_ready(self, worker: Handle) -> None:
+        worker.state = READY
+        worker.ready_at = time.monotonic()
+        self._boot_failures = 0
+        if not self._announced:
+            self._announced = True
+            self.on_announce()
+        logger.debug("%s is ready after %.0f ms", worker, worker.age * 1000)
+
+    def _on_zygote(self, generation: Generation, found: Zygote) -> None:
+        for message in found.channel.receive():
+            if message["kind"] == "ready":
+                found.ready = True
+            elif message["kind"] == "failed":
+                found.failure = message
+            elif message["kind"] == "exit":
+                for worker in self.workers:
+                    if worker.pid == message["pid"]:
+                        self._on_end(worker, message["status"])
+                        break
+        if not found.channel.at_end:
+            return
+        self.selector.unregister(found.channel.socket)
+        found.channel.close()
+        if generation.zygote is not found or self.stopping:
+            return
+        generation.zygote = None
+        if not found.ready:
+            failure = found.failure or {"message": "the process that loads the application died."}
+            self._on_boot_failure(generation, failure)
+        if generation is self.target and not self.stopping:
+            self.start_zygote(generation)
+
+    # --- ending --------------------------------------------------------------------------------
+
+    def retire(self, worker: Handle) -> None:
+        """Let a worker end without its clients noticing."""
+        settings = worker.generation.settings
+        if worker.state == STARTING:
+            worker.stop(0.0)
+            worker.kill(signal.SIGKILL)
+            return
+        specs = {listener.spec for listener in self.target.listeners}
+        worker.retire(
+            settings.graceful_timeout,
+            # In development, a browser that asks again must not reach the old code.
+            idle_seconds=0.0 if settings.reload else RETIRE_IDLE_SECONDS,
+            closing=[each.spec for each in worker.generation.listeners if each.spec not in specs],
+        )
+        because = f": {worker.replace_because}" if worker.replace_because else ""
+        logger.debug("%s retires%s", worker, because)
+
+    def stop(self, grace: float) -> None:
+        """Stop everything after the requests in flight; again with a shorter grace to hurry."""
+        if not self.stopping:
+            logger.info("stopping: finishing the requests in flight")
+        self.stopping = True
+        self.close_listeners()
+        for worker in self.workers:
+            if worker.state == STARTING:
+                worker.kill(signal.SIGKILL)
+            worker.stop(grace)
+
+    def close_listeners(self) -> None:
+        """Close the listeners; the workers have theirs."""
+        for generation in {self.current, self.target}:
+            for listener in generation.listeners:
+                listener.close()
+
+    def leave(self) -> None:
+        """End without a client noticing: another supervisor has the listeners."""
+        self.stopping = True
+        self.close_listeners()
+        for worker in self.workers:
+            self.retire(worker)
+
+    def quit(self, status: int) -> None:
+        """End at once, with this exit status; the requests in flight are cut off."""
+        self.stop(0.0)
+        self._exit_status = status
+        for worker in self.workers:
+            worker.kill(signal.SIGKILL)
+
+    def _reap(self) -> None:
+        """Collect what has ended; as process 1, that may be anybody's child."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            for worker in self.workers:
+                if worker.pid == pid:
+                    self._on_message_of_the_dead(worker)
+                    self._on_end(worker, status)
+                    break
+
+    def _on_message_of_the_dead(self, worker: Handle) -> None:
+        if not worker.channel.at_end:
+            self._on_message(worker)
+
+    def _on_end(self, worker: Handle, status: int | None) -> None:
+        """Act on a worker's end; `status` is as `os.waitpid` has it, None if nobody knows."""
+        if worker.channel.socket in self.selector.get_map():
+            self.selector.unregister(worker.channel.socket)
+        self.workers.remove(worker)
+        self.board.give_back(worker.row)
+        worker.close()
+        how = describe_exit(status)
+        if self.stopping or worker.state in (RETIRING, HUNG):
+            logger.debug("%s %s", worker, how)
+        elif worker.state == READY:
+            self.deaths += 1
+            logger.error("%s %s; another one takes its place", worker, how)
+        else:
+            failure = worker.failure or {"message": f"{worker} {how} before it was ready."}
+            self._on_boot_failure(worker.generation, failure)
+
+    def _on_boot_failure(self, generation: Generation, failure: dict[str, Any]) -> None:
+        if not self._announced:
+            self._give_up(failure)
+        elif not self.on_boot_failure(generation, failure):
+            self._boot_failures += 1
+            pause = min(
+                LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (self._boot_failures - 1)
+            )
+            self._start_after = time.monotonic() + pause
+            log_failure(failure, f"a worker failed to start; the next try is in {pause:g} s")
+
+    def _give_up(self, failure: dict[str, Any]) -> None:
+        """End, for the first worker ever did not come up."""
+        if not self.stopping:
+            self.on_give_up(failure)
+            error = terminal.complaint(failure["message"], failure.get("hint", ""))
+            terminal.say(failure.get("detail", "") + error)
+            self.quit(failure.get("status", child.FAILED))
+
+    # --- health --------------------------------------------------------------------------------
+
+    def _look_at(self, worker: Handle, now: float) -> None:
+        settings = worker.generation.settings
+        if worker.deadline and now >= worker.deadline:
+            if worker.state != HUNG:
+                logger.warning("%s has not ended in time, and is killed", worker)
+            worker.kill(signal.SIGKILL)
+            worker.deadline = now + KILL_SECONDS
+        if worker.silent_since and now >= worker.silent_since + LAST_WORDS_SECONDS:
+            if worker.of_zygote:
+                self._on_end(worker, None)
+        elif worker.state == STARTING and worker.age >= settings.boot_timeout:
+            self._report_hang(worker, f"was not ready after {settings.boot_timeout:g} s", now)
+        elif worker.state in (READY, RETIRING) and worker.silence >= settings.worker_timeout:
+            if now >= self._lenient_until:
+                self._report_hang(worker, f"has stood still for {worker.silence:.0f} s", now)
+        elif worker.state == HUNG and now >= worker.report_at > 0:
+            worker.report_at = 0.0
+            logger.error(
+                "%s is ended; its threads:\n%s",
+                worker,
+                stacks_as_text(worker.stacks or []) or worker.read_dump(),
+            )
+            worker.kill(signal.SIGTERM)
+            worker.deadline = now + KILL_SECONDS
+        elif worker.state == READY and not worker.replace_because:
+            worker.replace_because = self._why_replace(worker)
+
+    def _report_hang(self, worker: Handle, what: str, now: float) -> None:
+        """Ask a worker that hangs what it is doing: politely, and by a signal that cannot fail."""
+        self.deaths += 1
+        logger.error("%s %s", worker, what)
+        if worker.state == STARTING:
+            failure = {"message": f"{worker} {what}."}
+            self._on_boot_failure(worker.generation, failure)
+        worker.state = HUNG
+        worker.stacks = None
+        worker.report_at = now + HANG_REPORT_SECONDS
+        worker.channel.send("stacks")
+        worker.kill(signal.SIGUSR2)
+
+    @staticmethod
+    def _why_replace(worker: Handle) -> str:
+        settings = worker.generation.settings
+        if worker.max_requests and worker.requests >= worker.max_requests:
+            return f"it has served {worker.requests} requests"
+        if settings.max_worker_age is not None and worker.age >= settings.max_worker_age:
+            return f"it is {worker.age:.0f} s old"
+        if settings.max_worker_memory is not None and worker.memory >= settings.max_worker_memory:
+            return f"it takes {worker.memory >> 20} MiB"
+        if worker.row[TIRED]:
+            return "too many of its threads are stuck"
+        return ""

@@ -1,0 +1,213 @@
+"""SIGUSR2: another supervisor takes over, with the code and the Python that are installed by now.
+
+The old supervisor executes its own command line again and passes the listeners on, so that both
+serve for a moment and no connection is lost. They talk over a socket pair:
+
+    new -> old   {"kind": "ready"}   all workers are ready: the old one lets go of the pid file and
+                                     the control socket, lets its workers retire, and ends
+    old -> new   {"kind": "yours"}   they are free
+    new -> old   {"kind": "failed"}  with the fields of a `UserError`; or the end of the channel
+
+If the new supervisor fails, or is not ready in time, it is killed, and the old one goes on. Process 1
+of a container cannot hand over: the container ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from breezeway.supervisor import systemd
+from breezeway.supervisor.channel import Channel
+from breezeway.supervisor.control import Caller
+from breezeway.supervisor.pid_file import PidFile
+from breezeway.supervisor.report import last_lines, log_failure
+from breezeway.supervisor.supervisor import Supervisor
+from breezeway.worker import listener
+from breezeway.worker.listener import Listener
+
+logger = logging.getLogger("breezeway.supervisor")
+
+VARIABLE: Final = "_BREEZEWAY_UPGRADE"
+"""The environment variable in which the new supervisor finds what it inherits."""
+
+EXTRA_SECONDS: Final = 10.0
+"""The new supervisor may take so much longer than one worker may."""
+
+CANNOT_EXECUTE: Final = 127
+"""Exit status when the command cannot be executed, as shells have it."""
+
+
+@dataclass
+class Inheritance:
+    """What the new supervisor gets from the old one."""
+
+    channel: Channel
+    pid_file: int | None
+    activated: list[str]
+    listeners: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    """File descriptor by `--bind`, and whether the file of a unix socket goes with it."""
+
+    @classmethod
+    def take(cls, environ: MutableMapping[str, str]) -> Inheritance | None:
+        """Take what an old supervisor has left in the environment; None if there is none."""
+        text = environ.pop(VARIABLE, None)
+        if text is None:
+            return None
+        fields = json.loads(text)
+        sock = socket.socket(fileno=fields["channel"])
+        sock.set_inheritable(False)
+        found = cls(Channel(sock), fields["pid_file"], fields["activated"])
+        found.listeners = {spec: (fd, owned) for spec, fd, owned in fields["listeners"]}
+        return found
+
+    def adopt(self, specs: tuple[str, ...]) -> dict[str, Listener]:
+        """Make listeners of those that are still wanted, and close the others."""
+        adopted = {}
+        for spec, (fd, owned) in self.listeners.items():
+            if spec in specs:
+                adopted[spec] = listener.adopt(fd, spec, owned=owned)
+            else:
+                os.close(fd)
+        return adopted
+
+    def take_over(self) -> None:
+        """Say that all workers are ready, and wait until the old supervisor has let go."""
+        self.channel.send("ready")
+        for _ in self.channel.messages():
+            break
+        self.channel.close()
+
+
+class Upgrade:
+    """The old supervisor's side."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        activated: list[str],
+        let_go: Callable[[], None],
+    ) -> None:
+        """`let_go` closes the control socket; `activated` are the sockets that systemd has passed."""
+        self._supervisor = supervisor
+        self._activated = activated
+        self._let_go = let_go
+        self.pid_file: PidFile | None = None
+        self._channel: Channel | None = None
+        self._caller: Caller | None = None
+        self._pid = 0
+        self._deadline = 0.0
+        self._failure: dict[str, Any] | None = None
+        supervisor.on_look.append(self._look)
+
+    def start(self, caller: Caller | None = None) -> None:
+        """Start the new supervisor; `caller` hears how it went."""
+        supervisor = self._supervisor
+        reason = ""
+        if os.getpid() == 1:
+            reason = "process 1 cannot hand over; replace the container instead"
+        elif supervisor.stopping:
+            reason = "the server is stopping"
+        elif self._channel is not None or supervisor.candidate is not None:
+            reason = "an upgrade or a reload is under way already"
+        if reason:
+            logger.error("no upgrade: %s", reason)
+            if caller is not None:
+                caller.fail(reason)
+            return
+        logger.info("upgrading: starting %s", " ".join(sys.orig_argv))
+        ours, theirs = Channel.pair()
+        self._caller, self._channel, self._failure = caller, ours, None
+        self._deadline = time.monotonic() + supervisor.settings.boot_timeout + EXTRA_SECONDS
+        self._pid = os.fork()
+        if not self._pid:
+            self._execute(theirs)
+        theirs.close()
+        supervisor.selector.register(
+            ours.socket, selectors.EVENT_READ, lambda _: self._on_message()
+        )
+        if caller is not None:
+            caller.progress("the new supervisor starts", 0, 1)
+
+    def _execute(self, theirs: Channel) -> None:
+        """Become the new supervisor, in the forked process."""
+        try:
+            inherited = [theirs.socket.fileno()]
+            listeners = self._supervisor.current.listeners
+            inherited += [each.socket.fileno() for each in listeners]
+            pid_file = self.pid_file.fileno() if self.pid_file is not None else None
+            inherited += [] if pid_file is None else [pid_file]
+            for fd in inherited:
+                os.set_inheritable(fd, True)
+            os.environ[VARIABLE] = json.dumps(
+                {
+                    "channel": theirs.socket.fileno(),
+                    "pid_file": pid_file,
+                    "activated": self._activated,
+                    "listeners": [
+                        [each.spec, each.socket.fileno(), each.owned] for each in listeners
+                    ],
+                }
+            )
+            systemd.pass_on(os.environ)
+            os.execvp(sys.orig_argv[0], sys.orig_argv)  # noqa: S606 (our own command line)
+        except BaseException as error:
+            theirs.send("failed", message=f"cannot execute {sys.orig_argv[0]}: {error}.")
+        finally:
+            os._exit(CANNOT_EXECUTE)
+
+    def _on_message(self) -> None:
+        channel = self._channel
+        assert channel is not None
+        for message in channel.receive():
+            if message["kind"] == "failed":
+                self._failure = message
+            elif message["kind"] == "ready":
+                self._hand_over(channel)
+                return
+        if channel.at_end:
+            self._fail(
+                self._failure or {"message": "the new supervisor ended before it was ready."}
+            )
+
+    def _look(self) -> None:
+        if self._channel is not None and time.monotonic() >= self._deadline:
+            self._fail({"message": "the new supervisor was not ready in time, and is killed."})
+
+    def _hand_over(self, channel: Channel) -> None:
+        supervisor = self._supervisor
+        logger.info("upgraded: process %d serves from here on", self._pid)
+        systemd.notify(MAINPID=self._pid)
+        if self._caller is not None:
+            self._caller.progress("the new supervisor serves", 1, 1)
+            self._caller.succeed({"pid": self._pid})
+        self._let_go()
+        channel.send("yours")
+        self._end()
+        for each in supervisor.current.listeners:
+            each.disown()
+        supervisor.leave()
+
+    def _fail(self, failure: dict[str, Any]) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        log_failure(failure, "the upgrade failed, and what was there goes on")
+        if self._caller is not None:
+            self._caller.fail(last_lines(failure))
+        self._end()
+
+    def _end(self) -> None:
+        channel, self._channel, self._caller = self._channel, None, None
+        if channel is not None:
+            self._supervisor.selector.unregister(channel.socket)
+            channel.close()
