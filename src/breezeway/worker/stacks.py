@@ -1,0 +1,153 @@
+"""What every thread of this process is doing: in which request, for how long, and where in the code.
+
+Requests pay nothing for it. A thread in a call of the application has the frame of `Exchange.run`
+on its stack, with the exchange and the environ among its locals; it is looked for when somebody asks.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from traceback import FrameSummary, format_list
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from breezeway.gateway.exchange import Exchange
+
+if TYPE_CHECKING:
+    from breezeway.worker.reactor import Reactor
+
+FRAMES_SHOWN: Final = 50
+"""Innermost frames of a stack; a recursion without end has a thousand."""
+
+_RUN: Final = Exchange.run.__code__
+
+_OURS: Final = ("breezeway.gateway.", "breezeway.worker.")
+
+_AT_REST: Final = {
+    ("breezeway.worker.baton", "Baton._next_job"): "waiting for work",
+    ("breezeway.worker.baton", "Baton._watch"): "warden: watching over the calls",
+    ("breezeway.worker.reactor", "Reactor.lead"): "event loop",
+    ("breezeway.worker.poller", "PollPoller.poll"): "event loop",
+}
+"""What a thread does whose innermost frame is this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStack:
+    """What one thread is doing.
+
+    `request` is such as "GET /path?query", and `seconds` the time since it was complete; both are
+    None when the thread is in none. `stack` has lines of text, as a traceback has them, the innermost
+    frame last.
+    """
+
+    name: str
+    request: str | None
+    seconds: float | None
+    stack: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same for JSON."""
+        return {
+            "name": self.name,
+            "request": self.request,
+            "seconds": self.seconds,
+            "stack": list(self.stack),
+        }
+
+    def __str__(self) -> str:
+        """Return the same for the log: a line for the thread and one for each of the stack."""
+        what = self.name if self.request is None else f"{self.name}: {self.request}"
+        since = "" if self.seconds is None else f", for {self.seconds:.1f} s"
+        return "\n  ".join([what + since, *self.stack])
+
+
+def stacks(reactor: Reactor) -> list[ThreadStack]:
+    """Tell what all threads of this process are doing, those outside of the reactor too."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    began = {id(each.exchange): each.began for each in reactor.connections() if each.exchange}
+    now = time.monotonic()
+    # Threads run on: first everything is noted that changes, then source files are read.
+    seen = [
+        (ident, _at_rest(frame), places(frame), *_request(frame))
+        for ident, frame in sys._current_frames().items()
+    ]
+    found = []
+    for ident, rest, stack, environ, exchange in seen:
+        if ident == threading.get_ident():
+            rest, environ, exchange = "taking these stacks", None, None
+        since = began.get(id(exchange)) or getattr(exchange, "began", None)
+        found.append(
+            ThreadStack(
+                names.get(ident, f"thread {ident}"),
+                None if environ is None else describe(environ),
+                None if since is None else now - since,
+                (rest,) if rest else tuple(lines(stack)),
+            )
+        )
+    return sorted(found, key=lambda each: (each.request is None, -(each.seconds or 0.0), each.name))
+
+
+def describe(environ: dict[str, Any]) -> str:
+    """Name a request in one printable line; an application may have left anything in the environ."""
+    uri = environ.get("RAW_URI") or environ.get("PATH_INFO", "-")
+    text = f"{environ.get('REQUEST_METHOD', '-')} {uri}"
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def places(frame: FrameType | None) -> list[FrameSummary]:
+    """Return where a thread is, outermost first, without reading any source yet.
+
+    Of a thread in a request, it is the part from the application's first frame on.
+    """
+    frames = list(_walk(frame))
+    inside = next((at for at, each in enumerate(frames) if each.f_code is _RUN), len(frames))
+    if inside < len(frames):
+        frames = frames[:inside]
+        while len(frames) > 1 and _module(frames[-1]).startswith(_OURS):
+            frames.pop()
+    else:
+        while len(frames) > 1 and _module(frames[-1]) == "threading":
+            frames.pop()
+    return [
+        FrameSummary(each.f_code.co_filename, each.f_lineno, each.f_code.co_name, lookup_line=False)
+        for each in reversed(frames)
+    ]
+
+
+def lines(summaries: Sequence[FrameSummary]) -> list[str]:
+    """Return the text of a stack, which reads the source files."""
+    left_out = len(summaries) - FRAMES_SHOWN
+    text = "".join(format_list(list(summaries[-FRAMES_SHOWN:]))).splitlines()
+    head = [f"({left_out} frames left out)"] if left_out > 0 else []
+    return head + [line.removeprefix("  ") for line in text]
+
+
+def _at_rest(frame: FrameType) -> str | None:
+    """Return what a thread does that has nothing to do, or None."""
+    return _AT_REST.get((_module(frame), frame.f_code.co_qualname))
+
+
+def _request(frame: FrameType) -> tuple[dict[str, Any] | None, object]:
+    """Return environ and exchange of the request in which a thread is."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return None, None  # without the GIL, locals of a frame that runs must not be looked at
+    run = next((each for each in _walk(frame) if each.f_code is _RUN), None)
+    if run is None:
+        return None, None
+    return run.f_locals.get("environ"), run.f_locals.get("self")
+
+
+def _walk(frame: FrameType | None) -> Iterator[FrameType]:
+    """Go from a frame to the outermost one."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
