@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -17,19 +18,23 @@ DEADLINE = 30  # seconds
 STAND_IN = """
 import json, sys, types
 
-def run(application, listeners, settings):
+def supervise(resolve, load, name=None):
+    resolved = resolve()
+    application = load(resolved)
+    settings = resolved.settings
     print(json.dumps({
         "result": application({}, None) if application.__module__ == "shop" else "demo",
-        "listeners": [listener.url for listener in listeners],
+        "name": resolved.application if name is None else name,
+        "bind": settings.bind,
         "threads": settings.threads,
         "access_log": settings.access_log,
     }))
     return 7
 
-import breezeway.worker
-process = types.ModuleType("breezeway.worker.process")
-process.run = run
-sys.modules["breezeway.worker.process"] = breezeway.worker.process = process
+import breezeway
+serving = types.ModuleType("breezeway.serving")
+serving.supervise = supervise
+sys.modules["breezeway.serving"] = breezeway.serving = serving
 
 from breezeway.cli import main
 main()
@@ -107,20 +112,6 @@ class TestServe:
         """The exit code is what the server returned."""
         assert run("shop", "--bind", "127.0.0.1:0", cwd=directory).returncode == 7
 
-    def test_one_line_for_each_listener(self, directory):
-        """The start is one line for each listener, with the real port, and nothing else."""
-        bind = ("--bind", "127.0.0.1:0", "--bind", f"unix:{directory}/shop.sock")
-        done = run("shop", *bind, cwd=directory)
-        tcp, unix = done.stderr.splitlines()
-        assert re.fullmatch(r"Serving shop on http://127\.0\.0\.1:[1-9]\d+", tcp)
-        assert unix == f"Serving shop on unix:{directory}/shop.sock"
-        assert tcp.removeprefix("Serving shop on ") in done.stdout
-
-    def test_listeners_are_closed_at_the_end(self, directory):
-        """The unix socket's file is gone when the server has stopped."""
-        run("shop", "--bind", f"unix:{directory}/shop.sock", cwd=directory)
-        assert not (directory / "shop.sock").exists()
-
     def test_options_reach_the_server(self, directory):
         """What the options say is what the server gets."""
         done = run(
@@ -131,42 +122,86 @@ class TestServe:
         assert '"threads": 3' in done.stdout
         assert '"access_log": true' in done.stdout
 
-    def test_inherited_socket(self, directory):
+
+HELLO = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+"""
+
+
+@pytest.fixture
+def serve(directory):
+    """Return a function that starts a real server, which the end of the test kills."""
+    (directory / "hello.py").write_text(HELLO)
+    started = []
+
+    def function(*args, **how):
+        command = [sys.executable, "-W", "error", "-m", "breezeway", "hello", *args]
+        how = {"cwd": directory, "stderr": subprocess.PIPE, "text": True, **how}
+        started.append(subprocess.Popen(command, **how))
+        return started[-1]
+
+    yield function
+    for server in started:
+        server.kill()
+        server.communicate()
+
+
+class TestForReal:
+    """Without a stand-in."""
+
+    def test_line_answer_end(self, serve):
+        """The line with the URL, an answer, SIGTERM, exit code 0."""
+        server = serve("--bind", "127.0.0.1:0")
+        url = server.stderr.readline().split()[-1]
+        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
+            assert response.read() == b"hello"
+        server.terminate()
+        assert server.wait(DEADLINE) == 0
+
+    def test_one_line_for_each_listener(self, serve, directory):
+        """The start is one line for each listener, with the real port; a socket's file goes again."""
+        unix = f"unix:{directory}/shop.sock"
+        server = serve("--bind", "127.0.0.1:0", "--bind", unix)
+        line = server.stderr.readline()
+        assert re.fullmatch(r"Serving hello on http://127\.0\.0\.1:[1-9]\d+\n", line)
+        assert server.stderr.readline() == f"Serving hello on {unix}\n"
+        assert (directory / "shop.sock").exists()
+        server.terminate()
+        server.wait(DEADLINE)
+        assert not (directory / "shop.sock").exists()
+
+    def test_inherited_socket(self, serve):
         """fd://N serves a socket that the parent process opened."""
         with socket.create_server(("127.0.0.1", 0)) as parent:
-            done = subprocess.run(
-                [sys.executable, "-c", STAND_IN, "shop", "--bind", f"fd://{parent.fileno()}"],
-                cwd=directory,
-                pass_fds=[parent.fileno()],
-                capture_output=True,
-                text=True,
-                timeout=DEADLINE,
-                check=False,
-            )
-            assert f"http://127.0.0.1:{parent.getsockname()[1]}" in done.stderr
+            server = serve("--bind", f"fd://{parent.fileno()}", pass_fds=[parent.fileno()])
+            assert f"http://127.0.0.1:{parent.getsockname()[1]}\n" in server.stderr.readline()
 
+    def test_port_taken(self, serve):
+        """A port that is taken is exit code 4, and the option is named."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            spec = f"127.0.0.1:{other.getsockname()[1]}"
+            server = serve("--bind", spec)
+            _, text = server.communicate(timeout=DEADLINE)
+        assert server.returncode == 4
+        assert text.startswith(f"breezeway: error: cannot listen on {spec} (--bind): port ")
 
-def test_serves_for_real(directory):
-    """Without a stand-in: the line with the URL, an answer, SIGTERM, exit code 0."""
-    (directory / "hello.py").write_text(
-        "def app(environ, start_response):\n"
-        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
-        "    return [b'hello']\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "breezeway", "hello", "--bind", "127.0.0.1:0"],
-        cwd=directory,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
+    @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+    def test_colour_on_a_terminal(self, serve, no_color, coloured):
+        """On a terminal the URL has a colour, unless NO_COLOR is set."""
+        ours, theirs = pty.openpty()
+        environ = {**os.environ, "TERM": "xterm", "NO_COLOR": no_color}
         try:
-            url = server.stderr.readline().split()[-1]
-            with urllib.request.urlopen(url, timeout=DEADLINE) as response:
-                assert response.read() == b"hello"
-            server.terminate()
-            assert server.wait(DEADLINE) == 0
+            serve("--bind", "127.0.0.1:0", stderr=theirs, text=False, env=environ)
+            line = b""
+            while b"\n" not in line:
+                assert select.select([ours], [], [], DEADLINE)[0], "no line in time"
+                line += os.read(ours, 65536)
         finally:
-            server.kill()
+            os.close(theirs)
+            os.close(ours)
+        assert (b"\x1b[" in line) is coloured
 
 
 class TestSources:
@@ -227,12 +262,18 @@ class TestSources:
         assert done.stderr == "breezeway: error: the working directory is not there any more.\n"
 
 
+def test_ctl_is_a_command(directory):
+    """`breezeway ctl` has its own help."""
+    done = run("ctl", "--help", cwd=directory)
+    assert done.returncode == 0
+    assert "status" in done.stdout
+
+
 class TestDemo:
     def test_serves_the_demo(self, tmp_path):
         """`breezeway demo` serves the demo and logs each request."""
         done = run("demo", "--bind", "127.0.0.1:0", cwd=tmp_path)
-        assert done.stderr.startswith("Serving the demo on http://127.0.0.1:")
-        assert '"result": "demo"' in done.stdout
+        assert '"result": "demo", "name": "the demo"' in done.stdout
         assert '"access_log": true' in done.stdout
 
     def test_access_log_can_be_off(self, tmp_path):
@@ -242,18 +283,11 @@ class TestDemo:
 
 
 class TestColour:
-    bind = ("--bind", "127.0.0.1:0")
-
-    def test_colour_on_a_terminal(self, directory):
-        """On a terminal the URL has a colour."""
-        environ = {"TERM": "xterm", "NO_COLOR": ""}
-        assert "\x1b[" in on_terminal("shop", *self.bind, cwd=directory, **environ)
-
-    def test_no_color_is_respected(self, directory):
-        """With NO_COLOR nothing has a colour, not even errors."""
-        environ = {"TERM": "xterm", "NO_COLOR": "1"}
-        assert "\x1b[" not in on_terminal("shop", *self.bind, cwd=directory, **environ)
-        assert "\x1b[" not in on_terminal("nothing", cwd=directory, **environ)
+    @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+    def test_errors(self, directory, no_color, coloured):
+        """On a terminal errors have a colour, unless NO_COLOR is set."""
+        environ = {"TERM": "xterm", "NO_COLOR": no_color}
+        assert ("\x1b[" in on_terminal("nothing", cwd=directory, **environ)) is coloured
 
 
 class TestMistakes:
@@ -331,14 +365,6 @@ class TestMistakes:
             breezeway: error: importing 'broken' failed with ZeroDivisionError."""
             ).splitlines()
         )
-
-    def test_port_taken(self, directory):
-        """A port that is taken is exit code 4, and the option is named."""
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            spec = f"127.0.0.1:{other.getsockname()[1]}"
-            code, text = self.mistake("shop", "--bind", spec, cwd=directory)
-        assert code == 4
-        assert text.startswith(f"breezeway: error: cannot listen on {spec} (--bind): port ")
 
     def test_interrupt_at_import(self, directory):
         """Ctrl-C while the application is imported ends quietly."""

@@ -17,7 +17,7 @@ import click
 
 from breezeway import __version__, terminal
 from breezeway.config import options
-from breezeway.errors import UserError
+from breezeway.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from breezeway.config.sources import Resolved
@@ -78,14 +78,31 @@ class _Command(click.Command):
         _write_options(ctx, formatter, self.get_params(ctx))
 
 
+ELSEWHERE = {"ctl": "breezeway.ctl"}
+"""Commands that a module of their own has, under their name; it is imported when it is asked for."""
+
+
 class _Group(click.Group):
     """The commands; what is none of them, and no option of the group, is for `serve`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands in the order of the help."""
+        return [*self.commands, *ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name."""
+        if cmd_name in ELSEWHERE:
+            from importlib import import_module
+
+            command: click.Command = getattr(import_module(ELSEWHERE[cmd_name]), cmd_name)
+            return command
+        return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args:
             raise click.UsageError("which application shall be served?", ctx)
         own = {name for param in self.get_params(ctx) for name in param.opts}
-        if args[0] not in self.commands and args[0] not in own:
+        if args[0] not in own.union(self.list_commands(ctx)):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -110,8 +127,6 @@ def _resolver(given: dict[str, Any], **defaults: Any) -> Callable[[], Resolved]:
 def _named(resolved: Resolved) -> str:
     """Return what names the application; raise `UsageError` if nothing does."""
     if resolved.application is None:
-        from breezeway.errors import UsageError
-
         raise UsageError(
             "which application shall be served?",
             "Name it, as in 'breezeway shop.wsgi:application',"
@@ -120,23 +135,62 @@ def _named(resolved: Resolved) -> str:
     return resolved.application
 
 
+def _load(resolved: Resolved) -> Any:
+    from breezeway import importer
+
+    return importer.load(_named(resolved), resolved.settings.app_dir)
+
+
+def _load_demo(_: Resolved) -> Any:
+    from breezeway.demo import application
+
+    return application
+
+
 def serve(**given: Any) -> int:
     """Serve the application that is named on the command line; return the exit status."""
-    resolved = _resolver(given)()
-    application = _named(resolved)
-    from breezeway import importer, serving
+    read = _resolver(given)
 
-    loaded = importer.load(application, resolved.settings.app_dir)
-    return serving.serve_settings(loaded, resolved.settings, application)
+    def resolve() -> Resolved:
+        resolved = read()
+        _named(resolved)
+        return resolved
+
+    from breezeway import serving
+
+    return serving.supervise(resolve, _load)
 
 
 def demo(**given: Any) -> int:
     """Serve the demo; return the exit status."""
-    resolved = _resolver(given, **DEMO_DEFAULTS)()
+    resolve = _resolver(given, **DEMO_DEFAULTS)
     from breezeway import serving
-    from breezeway.demo import application
 
-    return serving.serve_settings(application, resolved.settings, "the demo")
+    return serving.supervise(resolve, _load_demo, "the demo")
+
+
+def show_config(as_json: bool, **given: Any) -> int:
+    """Print the settings in force and where each comes from; return the exit status."""
+    resolved = _resolver(given)()
+    from breezeway.config import view
+
+    if as_json:
+        click.echo(view.as_json(resolved))
+        return 0
+    color = False if os.environ.get("NO_COLOR") else None
+    for line, is_given in view.as_toml(resolved):
+        click.echo(click.style(line, bold=True) if is_given else line, color=color)
+    return 0
+
+
+def check(**given: Any) -> int:
+    """Check settings and application without serving; return the exit status."""
+    resolved = _resolver(given)()
+    application = _named(resolved)
+    from breezeway import checking
+
+    click.echo(checking.check(application, resolved))
+    return 0
 
 
 def _refuse_daemon(ctx: click.Context, param: click.Parameter, given: bool) -> None:
@@ -156,34 +210,51 @@ def _no_daemon() -> click.Option:
     )
 
 
+def _application() -> click.Argument:
+    return click.Argument(["application"], metavar="[MODULE:NAME]", required=False)
+
+
+def _json() -> click.Option:
+    return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, for programs.")
+
+
+COMMANDS: list[click.Command] = [
+    _Command(
+        "serve",
+        callback=serve,
+        params=[_application(), *options.options(), options.config(), _no_daemon()],
+        help="Serve an application; the word 'serve' may be left out.",
+    ),
+    _Command(
+        "demo",
+        callback=demo,
+        params=[
+            *options.options(without=("app_dir",), **DEMO_DEFAULTS),
+            options.config(),
+            _no_daemon(),
+        ],
+        help="Serve a small application that shows what Breezeway can do.",
+    ),
+    _Command(
+        "check",
+        callback=check,
+        params=[_application(), *options.options(), options.config()],
+        help="Check the settings and import the application, without serving it.",
+    ),
+    _Command(
+        "config",
+        callback=show_config,
+        params=[_application(), *options.options(), options.config(), _json()],
+        help="Print the settings in force as TOML, and where each comes from.",
+    ),
+]
+
 cli = click.version_option(__version__, message="Breezeway %(version)s")(
     _Group(
         "breezeway",
         help="Serve a WSGI application over HTTP.",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-        commands=[
-            _Command(
-                "serve",
-                callback=serve,
-                params=[
-                    click.Argument(["application"], metavar="[MODULE:NAME]", required=False),
-                    *options.options(),
-                    options.config(),
-                    _no_daemon(),
-                ],
-                help="Serve an application; the word 'serve' may be left out.",
-            ),
-            _Command(
-                "demo",
-                callback=demo,
-                params=[
-                    *options.options(without=("app_dir",), **DEMO_DEFAULTS),
-                    options.config(),
-                    _no_daemon(),
-                ],
-                help="Serve a small application that shows what Breezeway can do.",
-            ),
-        ],
+        commands=COMMANDS,
     )
 )
 

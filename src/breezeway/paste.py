@@ -8,8 +8,9 @@ In the ini file:
     threads = 16
 
 Every setting is a key, spelled with `_` or `-`, and takes the text that its option takes on the
-command line; a switch takes `true` or `false`, and a list has commas. `listen` means `bind`, as in waitress, and `host`
-with `port` is the form that every Paste server knows. If the ini file sets logging up, that stands.
+command line; a switch takes `true` or `false`, and a list has commas. `listen` means `bind`, as in
+waitress, and `host` with `port` is the form that every Paste server knows. If the ini file sets
+logging up, that stands.
 """
 
 from __future__ import annotations

@@ -77,7 +77,9 @@ def parse_duration(text: str) -> float:
 
 def show_duration(seconds: float) -> str:
     """Write seconds as `500ms` or `65s`."""
-    return f"{seconds * 1000:g}ms" if 0 < seconds < 1 else f"{seconds:g}s"
+    number, unit = (seconds * 1000, "ms") if 0 < seconds < 1 else (seconds, "s")
+    short = f"{number:g}"
+    return f"{number if 'e' in short else short}{unit}"
 
 
 def parse_count(text: str) -> int:

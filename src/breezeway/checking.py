@@ -1,0 +1,40 @@
+"""`breezeway check`: whether a start would succeed, without one.
+
+The settings were read and checked when this is called. What is left is what a start does with them:
+the application and the hooks are imported, and the user and the group are looked up. No address is
+bound, no file is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from breezeway import importer
+from breezeway.config.sources import DEFAULT, Resolved
+
+
+def check(application: str, resolved: Resolved) -> str:
+    """Check what a start would need, and say in a line what was checked.
+
+    Raises:
+        UserError: a start would fail with this error.
+    """
+    settings = resolved.settings
+    importer.load(application, settings.app_dir)
+    if os.geteuid() == 0:  # nobody else can change the user, but may well check for one who can
+        from breezeway.supervisor import privileges
+
+        privileges.resolve(settings.user, settings.group)
+    return f"{application} can be served; {_settings(resolved)}. Nothing was bound."
+
+
+def _settings(resolved: Resolved) -> str:
+    """Say how many settings there are from where."""
+    origins = [origin.partition(", line")[0] for origin in resolved.origins.values()]
+    counts = Counter(origin for origin in origins if origin != DEFAULT)
+    if not counts:
+        return "all settings are at their defaults"
+    parts = [f"{origin} ({count})" if count > 1 else origin for origin, count in counts.items()]
+    what = "setting is" if counts.total() == 1 else "settings are"
+    return f"{counts.total()} {what} set: {', '.join(parts)}"

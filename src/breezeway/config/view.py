@@ -1,0 +1,68 @@
+"""The settings in force and where each comes from, for `breezeway config`.
+
+As TOML, the whole can be saved as a breezeway.toml that says the same. Every setting is there, for an
+operator looks for what is not set as often as for what is; the comment of one that a source gave
+names the source and the default, all other comments say `default`.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import Any
+
+from breezeway.config import toml_text
+from breezeway.config.setting import Setting
+from breezeway.config.settings import TABLE
+from breezeway.config.sources import DEFAULT, Resolved
+
+COLUMN = 40
+"""Where the comments begin, if there is room."""
+
+
+def as_toml(resolved: Resolved) -> list[tuple[str, bool]]:
+    """Return the lines of a file of settings, and of each whether a source gave what it says."""
+    lines: list[tuple[str, bool]] = []
+    if resolved.application is not None:
+        text = f"application = {toml_text.string(resolved.application)}"
+        lines += [(_with_comment(text, resolved.application_origin), True), ("", False)]
+    for group, rows in groupby(TABLE, lambda row: row.group):
+        lines.append((f"# {group}", False))
+        for row in rows:
+            origin = resolved.origins[row.name]
+            given = getattr(resolved.settings, row.name)
+            lines.append((_line(row, given, origin), origin != DEFAULT))
+        lines.append(("", False))
+    return lines[:-1]
+
+
+def _line(row: Setting, given: Any, origin: str) -> str:
+    if given is None:
+        text = f"# {row.name} ="
+    else:
+        text = f"{row.name} = {toml_text.value(row, given)}"
+    if origin == DEFAULT:
+        return _with_comment(text, DEFAULT)
+    default = "none" if row.default is None else toml_text.value(row, row.default)
+    return _with_comment(text, f"{origin}; default: {default}")
+
+
+def _with_comment(text: str, comment: str) -> str:
+    return f"{text:<{COLUMN}}  # {comment}"
+
+
+def as_json(resolved: Resolved) -> str:
+    """Return an object: the application, and each setting with its value, default and origin.
+
+    Sizes are in bytes and durations in seconds.
+    """
+    rows = {
+        row.name: {
+            "value": getattr(resolved.settings, row.name),
+            "default": row.default,
+            "origin": resolved.origins[row.name],
+        }
+        for row in TABLE
+    }
+    application = {"value": resolved.application, "origin": resolved.application_origin or None}
+    return json.dumps({"application": application, "settings": rows}, indent=2)
