@@ -1,48 +1,118 @@
 """Write the parts of the documentation that are made from the code.
 
-`docs/command-line.md` has the options of the command line between two markers; they come from the
-table of settings. Run `python docs/generate.py` after a change of the table: `tests/test_docs.py`
-fails as long as the page is not what this file would write.
+`docs/settings.md` is the reference of the settings, all of it; `docs/command-line.md` has the options
+of the command line between two markers. Both come from the table of settings. Run
+`python docs/generate.py` after a change of the table: `tests/test_docs.py` fails as long as a page is
+not what this file would write.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from breezeway.config.kinds import SWITCH
+from breezeway.config.kinds import AUTO, COUNT, DURATION, MODE, SIZE, SWITCH, WORKERS
 from breezeway.config.setting import Setting
 from breezeway.config.settings import TABLE
 
-PAGE = Path(__file__).parent / "command-line.md"
+HERE = Path(__file__).parent
 BEGIN = "<!-- options: begin (written by docs/generate.py) -->\n"
+END = "<!-- options: end -->\n"
 WIDTH = 105
 """Columns of a line of text."""
 
-END = "<!-- options: end -->\n"
+TYPES = {
+    COUNT: "whole number",
+    DURATION: "duration",
+    MODE: "octal mode",
+    SIZE: "size",
+    SWITCH: "true or false",
+    WORKERS: f"whole number, or `{AUTO}`",
+}
+"""Kinds of values in words; all others are text."""
+
+REFERENCE = """\
+# Settings
+
+<!-- Written by docs/generate.py from the table of settings. -->
+
+Every setting of Breezeway. Its name is the key in `breezeway.toml`, and the keyword of `breezeway.serve`.
+[Sources of settings](command-line.md#sources-of-settings) says which source wins; `breezeway config` prints
+the settings in force and where each comes from.
+
+- A **size** is in bytes, and takes `k`, `M`, `G` or `KiB`, `MiB`, `GiB`, all powers of 1024: `"10MiB"`.
+- A **duration** is in seconds, and takes `ms`, `s`, `m`, `h`: `"30s"`.
+- A **list** is a list in TOML; the flag is given several times; in the variable the items have commas
+  between them.
+- **true or false** is a flag with and without `no-`: `--preload`, `--no-preload`.
+- Without a **default** the setting is off, or does what its description says.
+
+Two names are not settings. The key `application`, or the variable `BREEZEWAY_APPLICATION`, is what
+`breezeway serve` serves without an argument. The variable `BREEZEWAY_CONFIG`, or the flag `--config`, is the
+path of the file.
+"""
 
 
 def options() -> str:
     """Return the options, under the headings of their groups, as Markdown."""
+    return _by_groups(_option)
+
+
+def _by_groups(entry: Callable[[Setting], str], level: str = "###") -> str:
     parts = []
     for group, rows in groupby(TABLE, lambda row: row.group):
-        parts.append(f"### {group}\n")
-        parts.extend(_entry(row) for row in rows)
+        parts.append(f"{level} {group}\n")
+        parts.extend(entry(row) for row in rows)
     return "\n".join(parts)
 
 
-def _entry(row: Setting) -> str:
+def _option(row: Setting) -> str:
     """Describe one option: its flag, what it does, its default, what it can be."""
     facts = [f"Default: {_default(row)}."]
     if row.choices:
-        facts.append(f"One of {', '.join(f'`{each}`' for each in row.choices)}.")
+        facts.append(f"One of {_choices(row)}.")
     if row.repeatable:
         facts.append("Repeatable.")
     if row.least:
         facts.append(f"At least `{row.kind.show(row.least)}`.")
-    doc = "\n".join(textwrap.wrap(row.doc, WIDTH))
-    return f"**`{_flag(row)}`**<br>\n{doc}<br>\n{' '.join(facts)}\n"
+    return f"**`{_flag(row)}`**<br>\n{_doc(row)}<br>\n{' '.join(facts)}\n"
+
+
+def _entry(row: Setting) -> str:
+    """Describe one setting for the reference: all that the table says about it."""
+    facts = {
+        "type": _type(row),
+        "unit": row.kind.unit,
+        "default": _default(row),
+        "flag": f"`{_flag(row)}`".replace("|", "\\|"),  # a bar would end the cell
+        "variable": f"`{row.env}`",
+        "since": row.since,
+    }
+    lines = [f"| {name} | {fact} |" for name, fact in facts.items() if fact]
+    return "\n".join([f"### {row.name}\n", f"{_doc(row)}\n", "| | |", "|---|---|", *lines, ""])
+
+
+def _type(row: Setting) -> str:
+    what = TYPES.get(row.kind, "text")
+    if row.repeatable:
+        what = f"list of {what}"
+    if row.choices:
+        what += f", one of {_choices(row)}"
+    if row.least:
+        what += f", at least `{row.kind.show(row.least)}`"
+    if row.most:
+        what += f", at most `{row.kind.show(row.most)}`"
+    return what
+
+
+def _doc(row: Setting) -> str:
+    return "\n".join(textwrap.wrap(row.doc, WIDTH))
+
+
+def _choices(row: Setting) -> str:
+    return ", ".join(f"`{each}`" for each in row.choices)
 
 
 def _flag(row: Setting) -> str:
@@ -58,12 +128,24 @@ def _default(row: Setting) -> str:
     return ", ".join(f"`{row.kind.show(value)}`" for value in values)
 
 
-def page(text: str) -> str:
+def command_line(text: str) -> str:
     """Return the page `text` with the options brought up to date."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + "\n" + options() + "\n" + END + after
 
 
+def settings(text: str) -> str:
+    """Return the reference of the settings, whatever the page `text` was."""
+    return REFERENCE + "\n" + _by_groups(_entry, "##")
+
+
+PAGES: dict[Path, Callable[[str], str]] = {
+    HERE / "command-line.md": command_line,
+    HERE / "settings.md": settings,
+}
+"""Each page, and the function that makes what it should be of what it is."""
+
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, page in PAGES.items():
+        path.write_text(page(path.read_text(encoding="utf-8") if path.exists() else ""), "utf-8")

@@ -47,6 +47,9 @@ class Kind:
     accepts: Callable[[object], bool]
     parse: Callable[[str], Any] = str
     show: Callable[[Any], str] = str
+    unit: str = ""
+    """The unit of the value in Python, and of a bare number."""
+
     takes_numbers: bool = False
     """Whether a bare number in a file stands for its own text, as in `user = 1000`."""
 
@@ -145,9 +148,13 @@ DEADLINE = Kind("[/PREFIX=]DURATION", "a string", _is_str, takes_numbers=True)
 WORD = Kind("WORD", "a string", _is_str, parse=str.lower)
 COUNT = Kind("N", "a whole number", _is_int, parse_count)
 WORKERS = Kind("N|auto", "a whole number", _is_int, parse_workers)
-MODE = Kind("MODE", "a file mode, such as 0o660", _is_int, parse_mode, "{:o}".format)
-SIZE = Kind("SIZE", "a whole number of bytes", _is_int, parse_size, show_size)
-DURATION = Kind("DURATION", "a number of seconds", _is_seconds, parse_duration, show_duration)
+MODE = Kind(
+    "MODE", "a file mode, such as 0o660", _is_int, parse_mode, "{:o}".format, unit="permission bits"
+)
+SIZE = Kind("SIZE", "a whole number of bytes", _is_int, parse_size, show_size, unit="bytes")
+DURATION = Kind(
+    "DURATION", "a number of seconds", _is_seconds, parse_duration, show_duration, unit="seconds"
+)
 SWITCH = Kind(
     "SWITCH", "True or False", _is_bool, parse_switch, {True: "on", False: "off"}.__getitem__
 )
