@@ -13,7 +13,7 @@ has gone becomes a 500; what turns out wrong later ends in an abort, which every
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
 from breezeway.gateway.failure import ApplicationFault, ClientGone, log_failure
@@ -242,10 +242,18 @@ class Exchange:
         finally:
             close = getattr(result, "close", None)
             if close is not None:
-                try:
-                    close()
-                except BaseException as error:  # it spoils nothing, for the response has gone
-                    log_failure(error, environ, "close() of the result raised")
+                self._close(close, environ)
+
+    def _close(self, close: Callable[[], object], environ: Environ) -> None:
+        """Call `close()` of the result."""
+        try:
+            close()
+        except BaseException as error:  # it spoils nothing, for the response has gone
+            log_failure(error, environ, "close() of the result raised")
+
+    def _iterator(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Return what steps through the result."""
+        return iter(blocks)
 
     def _send_large(self, head: ResponseHead, body: bytes) -> None:
         """Send a body that is all there, too large to be copied behind its head."""
@@ -278,7 +286,7 @@ class Exchange:
         )
         room = head.length if isinstance(blocks, FileWrapper) and head is not None else None
         try:
-            iterator = iter(blocks)
+            iterator = self._iterator(blocks)
         except TypeError:
             if hasattr(blocks, "__iter__"):
                 raise
@@ -295,13 +303,20 @@ class Exchange:
             if block and not self.flags:
                 head = self.head
                 size = len(block)
-                if head is not None and size == head.length and size <= COPY_BYTES and head.plain:
+                encoder = self._encoder
+                if (
+                    head is not None
+                    and size == head.length
+                    and size <= COPY_BYTES
+                    and head.plain
+                    and not encoder.closing
+                ):
                     # All of the body at once, as most responses of frameworks are.
                     self._missing = 0
                     self._chunked = False
                     self._size = size
                     self.flags = STARTED
-                    self._transport.send_last(head.lines + self._encoder.whole_ending + block)
+                    self._transport.send_last(head.lines + encoder.whole_ending + block)
                     block = b""
             if block:
                 self._emit(block, len(block) if single else None)

@@ -36,6 +36,7 @@ _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 _FIRST_FINAL: Final = 200
 
+_CLOSE_LINE: Final = b"Connection: close\r\n"
 _SERVER_LINE: Final = b"Server: breezeway\r\n"
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -51,6 +52,7 @@ PHRASES: Final = {
     500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
     505: "HTTP Version Not Supported",
     507: "Insufficient Storage",
 }
@@ -100,12 +102,12 @@ class Encoder:
         """Renew the Date field (RFC 9110 section 6.6.1); `date` is an IMF-fixdate."""
         self._date_line = b"Date: " + date + b"\r\n"
         self.ending = self._date_line + _SERVER_LINE + b"\r\n"
-        self.whole_ending = b"Connection: close\r\n" + self.ending if self.closing else self.ending
+        self.whole_ending = _CLOSE_LINE + self.ending if self.closing else self.ending
 
     def close(self) -> None:
         """Say `Connection: close` in all responses whose head is made from now on."""
+        self.whole_ending = _CLOSE_LINE + self.ending
         self.closing = True
-        self.whole_ending = b"Connection: close\r\n" + self.ending
 
     def ending_for(self, head: ResponseHead) -> bytes:
         """Return what ends `head`, without what the application has set itself."""
@@ -202,6 +204,11 @@ def early_hints(headers: Headers) -> bytes:
     if any(name.lower() == "content-length" for name, _ in headers):
         raise ValueError("early hints have no body, and so no Content-Length")
     return "".join(["HTTP/1.1 103 Early Hints\r\n", *fields, "\r\n"]).encode("latin-1")
+
+
+def says_close(response: bytes) -> bool:
+    """Whether a whole response has told the client that the connection ends after it."""
+    return response.find(_CLOSE_LINE, 0, response.find(b"\r\n\r\n") + 4) >= 0
 
 
 def plain_answer(status: int, text: str, ending: bytes, *, bodiless: bool = False) -> bytes:

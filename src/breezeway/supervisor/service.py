@@ -152,7 +152,9 @@ class _Service:
             if settings.pid_file is not None:
                 self._pid_file = self._upgrade.pid_file = PidFile(settings.pid_file)
             self._open_control()
-        elif settings.pid_file is not None:
+        else:
+            self._supervisor.announce_at = self._supervisor.wanted
+        if self._inheritance is not None and settings.pid_file is not None:
             fd = self._inheritance.pid_file
             self._pid_file = (
                 PidFile(settings.pid_file) if fd is None else PidFile.inherit(settings.pid_file, fd)
@@ -192,7 +194,7 @@ class _Service:
         supervisor.selector.register(found.fd, selectors.EVENT_READ, self._on_change)
 
     def _announce(self) -> None:
-        """Say that requests are served; called once, when the first worker is ready."""
+        """Say that requests are served, and take over from the old supervisor."""
         supervisor = self._supervisor
         name = supervisor.current.deployment.name
         if self._inheritance is not None:

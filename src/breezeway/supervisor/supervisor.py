@@ -94,9 +94,10 @@ class Supervisor:
         self.on_boot_failure: Callable[[Generation, dict[str, Any]], bool] = lambda *_: False
         """Asked whether a failed boot belonged to a reload, which then is told."""
         self.on_announce: Callable[[], None] = lambda: None
-        """Called when the first worker is ready."""
+        """Called when `announce_at` workers are ready for the first time."""
+        self.announce_at = 1
         self.on_give_up: Callable[[dict[str, Any]], None] = lambda _: None
-        """Called with the reason when the first worker does not come up."""
+        """Called with the reason when a worker does not come up before that."""
         self.on_look: list[Callable[[], None]] = []
         self._exit_status = 0
         self._over = False
@@ -280,7 +281,8 @@ class Supervisor:
         worker.state = READY
         worker.ready_at = time.monotonic()
         self._boot_failures = 0
-        if not self._announced:
+        ready = sum(each.state == READY for each in self.workers)
+        if not self._announced and ready >= self.announce_at:
             self._announced = True
             self.on_announce()
         logger.debug("%s is ready after %.0f ms", worker, worker.age * 1000)
@@ -390,7 +392,8 @@ class Supervisor:
             logger.debug("%s %s", worker, how)
         elif worker.state == READY:
             self.deaths += 1
-            logger.error("%s %s; another one takes its place", worker, how)
+            hint = " (out of memory?)" if status == signal.SIGKILL else ""
+            logger.error("%s %s%s; another one takes its place", worker, how, hint)
         else:
             failure = worker.failure or {"message": f"{worker} {how} before it was ready."}
             self._on_boot_failure(worker.generation, failure)

@@ -30,7 +30,7 @@ from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput
 from breezeway.gateway.types import Environ, Headers
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, CLOSE, EXPECT_CONTINUE, METHOD_HEAD, Head
-from breezeway.http1.response import CONTINUE
+from breezeway.http1.response import CONTINUE, says_close
 from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch
 from breezeway.worker.ending import (
@@ -126,6 +126,7 @@ class Connection(Ending):
         """Run the application in this thread, which holds the baton; False when it has lost it."""
         reactor = self.reactor
         self.began = reactor.now
+        reactor.requests += 1
         baton = reactor.baton
         if baton.pooled:
             return self._submit(environ, flags)
@@ -440,7 +441,11 @@ class Connection(Ending):
         if self.gone or (exchange.aborted and not exchange.delimited):
             self.abort()
             return
-        self._settle(close=bool(exchange.flags & (CLOSE | ABORTED)) or reactor.stopping)
+        close = bool(exchange.flags & (CLOSE | ABORTED))
+        if reactor.stopping and not close:
+            # A worker that retires closes only after it has said so: the client may be sending.
+            close = not reactor.retired_at or says_close(response)
+        self._settle(close=close)
 
     def _end_body(self) -> ProtocolError | None:
         """Close the request's body; return why it was refused, if the client had held it back."""

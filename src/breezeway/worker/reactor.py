@@ -311,7 +311,8 @@ class Reactor:
         row[CONNECTIONS] = self._open_connections()
         row[REQUESTS] = self.requests
         row[THREADS] = self.settings.threads
-        row[BUSY] = self.baton.busy_threads - (not self.baton.pooled)  # without the one that leads
+        leads = not self.baton.pooled  # a thread that leads is in no request
+        row[BUSY] = max(0, self.baton.busy_threads - leads)
         row[ACCEPTING] = self._accepting
 
     def _open_connections(self) -> int:

@@ -15,7 +15,8 @@ ROWS: Final = 256
 
 BEAT, CONNECTIONS, REQUESTS, BUSY, THREADS, ACCEPTING, TIRED = range(7)
 """The words of a row: when the event loop last turned, in milliseconds of the monotonic clock;
-open connections; requests so far; threads in a request; threads; whether it accepts; whether it asks to be replaced."""
+open connections; requests so far; threads in a request; threads; whether it accepts; whether it asks
+to be replaced."""
 
 _WORDS: Final = 8
 _WORD_BYTES: Final = 8
