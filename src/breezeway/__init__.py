@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from breezeway.gateway.failure import RequestTimeout
+
 if TYPE_CHECKING:
     from breezeway.simple_server import SimpleServer
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["__version__", "make_server", "serve"]
+__all__ = ["RequestTimeout", "__version__", "make_server", "serve"]
 
 
 def serve(
