@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from breezeway.errors import UsageError
 from breezeway.observe import access_log
 from breezeway.observe.access_log import AccessLog
+
+from ..live import eventually
 
 ENVIRON = {
     "REQUEST_METHOD": "GET",
@@ -85,7 +92,7 @@ def test_stream_that_fails_is_tried_again() -> None:
     """A stream that cannot be written to loses its lines, not the thread that writes."""
 
     class Failing(io.StringIO):
-        failures = 1
+        failures = 2
 
         def write(self, text: str) -> int:
             if self.failures:
@@ -96,9 +103,103 @@ def test_stream_that_fails_is_tried_again() -> None:
     stream = Failing()
     log = AccessLog(stream)
     log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
-    while stream.failures:
-        log._stopping.wait(0.01)
+    eventually(lambda: not stream.failures, "both attempts")
     log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
     log.close()
     assert "# 1 lines dropped" in stream.getvalue()
     assert stream.getvalue().count("GET /a?b") == 1
+
+
+class TestFile:
+    def test_lines_are_appended(self, tmp_path: Path) -> None:
+        """What is in the file already stays."""
+        file = tmp_path / "access.log"
+        file.write_text("before\n")
+        written_to(file, 2)
+        before, *after = file.read_text().splitlines()
+        assert before == "before"
+        assert len(after) == 2
+
+    def test_reopen(self, tmp_path: Path) -> None:
+        """After `reopen`, lines go to a new file, and none is lost."""
+        file, rotated = tmp_path / "access.log", tmp_path / "access.log.1"
+        log = AccessLog(file=str(file))
+        log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+        eventually(lambda: file.stat().st_size > 0, "the first line")
+        file.rename(rotated)
+        log.reopen()
+        eventually(file.exists, "the new file")
+        log.record("192.0.2.2", ENVIRON, 200, 5, 0.0)
+        log.close()
+        assert rotated.read_text().startswith("192.0.2.1 ")
+        assert file.read_text().startswith("192.0.2.2 ")
+
+    def test_reopen_that_fails(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """If the file cannot be opened again, the log says so, and the old one is written to."""
+        directory, moved = tmp_path / "logs", tmp_path / "moved"
+        directory.mkdir()
+        log = AccessLog(file=str(directory / "access.log"))
+        directory.rename(moved)
+        log.reopen()
+        eventually(lambda: "still writing to the old one" in caplog.text, "the message")
+        log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+        log.close()
+        assert "GET /a?b" in (moved / "access.log").read_text()
+
+    def test_file_that_cannot_be_opened(self, tmp_path: Path) -> None:
+        """A file that is impossible is the user's mistake, told with the option."""
+        with pytest.raises(UsageError, match=r"cannot write to .*access.log \(--access-log-file\)"):
+            AccessLog(file=str(tmp_path / "nowhere/access.log"))
+
+    def test_full_disk(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A full disk is told once, and costs lines alone."""
+        log = AccessLog(file="/dev/full")
+        for number in (1, 2):
+            log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+            eventually(lambda number=number: log._dropped == number, "the line is counted")
+        log.close()
+        assert caplog.text.count("cannot write to the access log: ") == 1
+
+    def test_name_that_is_no_text(self, tmp_path: Path) -> None:
+        """A line that has no UTF-8 is written all the same."""
+        file = tmp_path / "access.log"
+        written_to(file, 1, {**ENVIRON, "RAW_URI": "/\udcff"})
+        assert r"/\udcff" in file.read_text()
+
+
+def written_to(file: Path, count: int, environ: dict[str, object] = ENVIRON) -> None:
+    """Write lines to a file."""
+    log = AccessLog(file=str(file))
+    for _ in range(count):
+        log.record("192.0.2.1", environ, 200, 5, 0.0)
+    log.close()
+
+
+WRITER = """
+import sys
+from breezeway.observe import access_log
+access_log.PAUSE_SECONDS = 0.001
+log = access_log.AccessLog(file=sys.argv[2] if sys.argv[2:] else None)
+for number in range(3000):
+    environ = {"RAW_URI": "/" + sys.argv[1] * (number * 37 % 700)}
+    log.record("192.0.2.1", environ, 200, number, 0)
+log.close()
+"""
+
+
+@pytest.mark.parametrize("where", ["file", "pipe"])
+def test_lines_of_several_processes_stay_whole(tmp_path: Path, where: str) -> None:
+    """No line is torn by another process that writes to the same file or pipe."""
+    file = tmp_path / "access.log"
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-c", WRITER]
+    last = [str(file)] if where == "file" else []
+    writers = [subprocess.Popen([*command, letter, *last], stdout=theirs) for letter in "abc"]
+    os.close(theirs)
+    with open(ours, "rb") as pipe:
+        received = pipe.read()
+    assert [writer.wait(30) for writer in writers] == [0, 0, 0]
+    lines = (file.read_bytes() if where == "file" else received).decode().splitlines()
+    pattern = re.compile(r'192\.0\.2\.1 - - \[[^]]+\] "- /(a*|b*|c*) -" 200 \d+ "-" "-" 0\.0ms')
+    assert not [line for line in lines if not pattern.fullmatch(line)]
+    assert len(lines) == 9000

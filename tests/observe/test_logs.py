@@ -1,10 +1,14 @@
 """The format of Breezeway's own log, and what it leaves alone."""
 
 import logging
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
+from breezeway.errors import UsageError
 from breezeway.observe import logs
 
 LOGGER = logging.getLogger("breezeway.worker.test")
@@ -15,7 +19,10 @@ def restored():
     """Leave the loggers as they were."""
     root = logging.getLogger("breezeway")
     before = root.handlers[:], root.level, root.propagate
+    root.handlers[:] = []
     yield
+    logs.become("")
+    logs.configure("info")
     root.handlers[:], root.level, root.propagate = before
 
 
@@ -67,3 +74,115 @@ def test_root_logger_is_left_alone(caplog, capsys):
     assert (root.handlers[:], root.level) == before
     assert not caplog.records
     assert "ours" in capsys.readouterr().err
+
+
+def test_process_is_shown(capsys):
+    """Where several processes log, a line says which one it is from, and what that is."""
+    logs.configure("info", process=True)
+    LOGGER.info("without a role")
+    logs.become("worker 3")
+    LOGGER.info("with one")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(f" INFO  [{os.getpid()}] without a role")
+    assert second.endswith(f" INFO  [worker 3 {os.getpid()}] with one")
+
+
+class TestFile:
+    def test_lines_go_to_the_file(self, tmp_path, capsys):
+        """With a file, messages are appended to it, at once, and standard error stays silent."""
+        file = tmp_path / "log"
+        file.write_text("before\n")
+        logs.configure("info", str(file))
+        LOGGER.info("hello \udcff")
+        before, line = file.read_text().splitlines()
+        assert before == "before"
+        assert line.endswith(r"INFO  hello \udcff")
+        assert not capsys.readouterr().err
+
+    def test_reopen(self, tmp_path):
+        """After `reopen`, messages go to a new file in the same place."""
+        file, rotated = tmp_path / "log", tmp_path / "log.1"
+        logs.configure("info", str(file))
+        LOGGER.info("first")
+        file.rename(rotated)
+        LOGGER.info("second")
+        logs.reopen()
+        LOGGER.info("third")
+        assert [line[-6:] for line in rotated.read_text().splitlines()] == [" first", "second"]
+        assert file.read_text().endswith(" third\n")
+
+    def test_reopen_in_another_directory(self, tmp_path, monkeypatch):
+        """A relative name means the same file after the program has changed its directory."""
+        monkeypatch.chdir(tmp_path)
+        logs.configure("info", "log")
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        logs.reopen()
+        assert not (tmp_path / "other/log").exists()
+
+    def test_reopen_that_fails(self, tmp_path):
+        """If the file cannot be opened again, the old one is written to, and says so."""
+        directory, moved = tmp_path / "logs", tmp_path / "moved"
+        directory.mkdir()
+        logs.configure("info", str(directory / "log"))
+        directory.rename(moved)
+        logs.reopen()
+        LOGGER.info("later")
+        complaint, line = (moved / "log").read_text().splitlines()
+        assert "cannot open the log file" in complaint
+        assert "No such file or directory; still writing to the old one" in complaint
+        assert line.endswith(" later")
+
+    def test_without_a_file(self, capsys):
+        """Without a file there is nothing to open again."""
+        logs.configure("info")
+        logs.reopen()
+        assert not capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("name", "hint"), [("nowhere/log", "The directory must be there."), (".", "")]
+    )
+    def test_file_that_cannot_be_opened(self, tmp_path, capsys, name, hint):
+        """A file that is impossible is the user's mistake; the log stays as it was."""
+        logs.configure("info")
+        with pytest.raises(UsageError, match=r"cannot write to .* \(--log-file\): ") as caught:
+            logs.configure("info", str(tmp_path / name))
+        assert caught.value.hint == hint
+        LOGGER.info("still here")
+        assert "still here" in capsys.readouterr().err
+
+    def test_full_disk(self, capsys):
+        """While the disk is full, messages go to standard error, with one line that says why."""
+        logs.configure("info", "/dev/full")
+        LOGGER.info("one")
+        LOGGER.info("two")
+        complaint, one, two = capsys.readouterr().err.splitlines()
+        assert complaint.endswith(
+            "ERROR cannot write to the log file /dev/full: No space left on device;"
+            " its lines come here"
+        )
+        assert one.endswith(" one")
+        assert two.endswith(" two")
+
+    def test_old_file_is_closed(self, tmp_path):
+        """Another call closes the file of the one before."""
+        logs.configure("info", str(tmp_path / "one"))
+        open_before = os.listdir("/proc/self/fd")
+        logs.configure("info", str(tmp_path / "two"))
+        assert len(os.listdir("/proc/self/fd")) == len(open_before)
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_standard_error_that_takes_nothing(redirection):
+    """When standard error is closed or full, the program goes on, and logging shows no traceback."""
+    script = (
+        "import logging; from breezeway.observe import logs; logs.configure('info');"
+        "logging.getLogger('breezeway').error('lost'); print('went on')"
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, script],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == "went on\n"

@@ -2,15 +2,26 @@
 
 The thread that serves only formats the line; a thread of the log's own writes several at a time,
 so that a slow disk or terminal never stops a request.
+
+Several processes may write to the same file, pipe or terminal. A line of theirs never ends up inside
+another: a file is appended to with whole lines, and a pipe gets no more at a time than it takes in
+one piece (POSIX: PIPE_BUF).
 """
 
 from __future__ import annotations
 
+import logging
+import select
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
+
+from breezeway.observe.log_file import LogFile, write_some
+
+logger = logging.getLogger("breezeway.access_log")
 
 PAUSE_SECONDS: Final = 0.1
 """Lines are written this often: short enough to follow, long enough to write many at once."""
@@ -24,12 +35,20 @@ _ESCAPES: Final = {
 
 
 class AccessLog:
-    """Writes to `stream`, by default standard output."""
+    """Writes to `stream`, by default standard output, or to the file that is named."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
+    def __init__(self, stream: TextIO | None = None, *, file: str | None = None) -> None:
+        """Begin; to be called after a fork, for it starts a thread.
+
+        Raises:
+            UsageError: the file cannot be written to.
+        """
+        self._file = LogFile(file, "--access-log-file") if file is not None else None
+        self._put = _writer(self._file or stream or sys.stdout)
         self._lines: deque[str] = deque()
         self._dropped = 0
+        self._failing = False
+        self._reopening = False
         self._stopping = threading.Event()
         self._second = 0
         self._timestamp = ""
@@ -58,26 +77,90 @@ class AccessLog:
             f"{seconds * 1000:.1f}ms\n"
         )
 
+    def reopen(self) -> None:
+        """Have the file opened again, within `PAUSE_SECONDS`; without a file do nothing.
+
+        If that fails, the log says so, and lines go on into the file from before.
+        """
+        self._reopening = self._file is not None
+
     def _write(self) -> None:
         while True:
             stopping = self._stopping.wait(PAUSE_SECONDS)
+            if self._reopening:
+                self._reopening = False
+                self._reopen()
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            if self._dropped:
-                lines.append(f"# {self._dropped} lines dropped\n")
-                self._dropped = 0
-            try:
-                if lines:
-                    self._stream.write("".join(lines))
-                    self._stream.flush()
-            except (OSError, ValueError):
-                self._dropped += len(lines)
+            if lines or self._dropped:
+                self._write_lines(lines)
             if stopping:
                 return
+
+    def _write_lines(self, lines: list[str]) -> None:
+        dropped, self._dropped = self._dropped, 0
+        note = [f"# {dropped} lines dropped\n"] if dropped else []
+        try:
+            self._put(lines + note)
+            self._failing = False
+        except (OSError, ValueError) as error:
+            self._dropped += dropped + len(lines)
+            if not self._failing:
+                self._failing = True
+                logger.error("cannot write to the access log: %s; its lines are dropped", error)
+
+    def _reopen(self) -> None:
+        assert self._file is not None
+        try:
+            self._file.reopen()
+        except OSError as error:
+            text = "cannot open the access log %s again: %s; still writing to the old one"
+            logger.error(text, self._file.path, error.strerror)
 
     def close(self) -> None:
         """Write what is left; wait at most a second for it."""
         self._stopping.set()
         self._thread.join(1.0)
+
+
+def _writer(target: LogFile | TextIO) -> Callable[[list[str]], None]:
+    """Return what writes lines to `target`, without letting those of other processes in between."""
+    if isinstance(target, LogFile):
+        return lambda lines: target.write(_encoded(lines))
+    try:
+        fd = target.fileno()
+    except (OSError, ValueError):  # a stream within this process
+
+        def write(lines: list[str]) -> None:
+            target.write("".join(lines))
+            target.flush()
+
+        return write
+
+    def write_to_descriptor(lines: list[str]) -> None:
+        target.flush()  # what the application has printed
+        for piece in _pieces(lines):
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[write_some(fd, rest) :]
+
+    return write_to_descriptor
+
+
+def _encoded(lines: list[str]) -> bytes:
+    return "".join(lines).encode(errors="backslashreplace")
+
+
+def _pieces(lines: list[str]) -> Iterator[bytes]:
+    """Join lines to pieces that a pipe takes whole; a longer line is a piece of its own."""
+    piece = b""
+    for line in lines:
+        data = _encoded([line])
+        if piece and len(piece) + len(data) > select.PIPE_BUF:
+            yield piece
+            piece = b""
+        piece += data
+    if piece:
+        yield piece
 
 
 def _quoted(value: object) -> str:

@@ -1,0 +1,97 @@
+"""The file under the logs: whole lines, whatever happens to the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import stat
+from pathlib import Path
+
+import pytest
+
+from breezeway.observe import log_file
+from breezeway.observe.log_file import LogFile
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Name a file."""
+    return tmp_path / "log"
+
+
+def test_new_file_is_not_for_everybody(file: Path) -> None:
+    """A file that is made can be read by its owner and group alone."""
+    LogFile(str(file), "--log-file").close()
+    assert stat.S_IMODE(file.stat().st_mode) & ~log_file.MODE == 0
+
+
+def test_descriptor_is_not_for_programs_that_are_started(file: Path) -> None:
+    """Neither the first descriptor nor the one of `reopen` outlives an exec."""
+    log = LogFile(str(file), "--log-file")
+    assert not os.get_inheritable(log.fileno())
+    log.reopen()
+    assert not os.get_inheritable(log.fileno())
+    log.close()
+
+
+def test_line_that_was_cut_is_ended(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk took of a line stands on a line of its own."""
+    write = os.write
+    room = [3]
+
+    def nearly_full(fd: int, data: bytes) -> int:
+        if not room:
+            raise OSError(28, "No space left on device")
+        return write(fd, data[: room.pop()])
+
+    log = LogFile(str(file), "--log-file")
+    monkeypatch.setattr(os, "write", nearly_full)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            log.write(b"first\n")
+    monkeypatch.setattr(os, "write", write)
+    log.write(b"second\n")
+    log.write(b"third\n")
+    log.close()
+    assert file.read_text() == "fir\nsecond\nthird\n"
+
+
+def test_descriptor_that_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that somebody has made non-blocking is waited for, but not for ever."""
+    monkeypatch.setattr(log_file, "WAIT_SECONDS", 0.01)
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(theirs, bytes(select.PIPE_BUF))
+    with pytest.raises(BlockingIOError):
+        log_file.write_some(theirs, b"again")
+    os.read(ours, select.PIPE_BUF)
+    assert log_file.write_some(theirs, b"again") == 5
+    os.close(ours)
+    os.close(theirs)
+
+
+class TestCreateFor:
+    def test_new_file(self, file: Path) -> None:
+        """A file that is not there is made, and belongs to the one who is to write to it."""
+        user = 12345 if os.getuid() == 0 else os.getuid()
+        group = 12345 if os.getuid() == 0 else os.getgid()
+        log_file.create_for(str(file), user, group)
+        assert (file.stat().st_uid, file.stat().st_gid) == (user, group)
+
+    @pytest.mark.parametrize("kind", ["file", "symlink", "broken symlink"])
+    def test_what_is_there_is_left_alone(self, tmp_path: Path, file: Path, kind: str) -> None:
+        """Nothing that is there already is given away, least of all through a symlink."""
+        target = tmp_path / "precious"
+        if kind != "broken symlink":
+            target.write_text("")
+        if kind == "file":
+            target.rename(file)
+        else:
+            file.symlink_to(target)
+        log_file.create_for(str(file), 12345, 12345)
+        assert target.exists() is (kind == "symlink")
+        if file.exists():
+            assert file.stat().st_uid == os.getuid()
