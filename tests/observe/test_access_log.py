@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import re
+import select
 import subprocess
 import sys
 import threading
@@ -192,6 +194,7 @@ def test_lines_of_several_processes_stay_whole(tmp_path: Path, where: str) -> No
     """No line is torn by another process that writes to the same file or pipe."""
     file = tmp_path / "access.log"
     ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, select.PIPE_BUF)  # full all the time
     command = [sys.executable, "-c", WRITER]
     last = [str(file)] if where == "file" else []
     writers = [subprocess.Popen([*command, letter, *last], stdout=theirs) for letter in "abc"]
