@@ -128,7 +128,11 @@ class Reactor:
         self._root_path = settings.root_path.encode().decode("latin-1")
         self.parser = Parser(settings.limits, self._root_path)
         self.encoder = Encoder()
-        self.access_log = AccessLog() if settings.access_log else None
+        self.access_log = (
+            AccessLog(file=settings.access_log_file)
+            if settings.access_log or settings.access_log_file is not None
+            else None
+        )
         self.poller = poller or best_poller()
         self.targets: dict[int, Target] = {self.poller.waker_fd: WakeUp(self.poller)}
         self.deadlines = Deadlines()
