@@ -159,8 +159,16 @@ def _entries(directory: str) -> list[str]:
 
 def _sockets(directory: str) -> Iterator[str]:
     for name in _entries(directory):
-        if _SOCKET.fullmatch(name):
-            yield os.path.join(directory, name)
+        path = os.path.join(directory, name)
+        if _SOCKET.fullmatch(name) and _is_socket(path):
+            yield path
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _probe(path: str) -> int:
