@@ -21,10 +21,14 @@ LAYERS = ("supervisor", "worker", "gateway", "http1")
 SERVICES = {"config", "observe", "semantics", "errors", "__version__"}
 """What every layer of the server may import beside the layers below it."""
 
+EXCEPTIONS = {"supervisor": {"terminal"}}
+"""What one layer may import in addition: the supervisor speaks to whoever started it."""
+
 LEAVES: dict[str, set[str]] = {
     "config": {"http1.limits", "errors", "suggest"},
     "observe": {"errors"},
     "errors": set(),
+    "terminal": {"errors"},
     "suggest": set(),
     "semantics": set(),
     "middleware": {"semantics"},
@@ -73,7 +77,8 @@ def is_allowed(importer: str, imported: str) -> bool:
     if part == other:
         return True
     if part in LAYERS:
-        return other in LAYERS[LAYERS.index(part) :] or other in SERVICES
+        below = {*LAYERS[LAYERS.index(part) :], *SERVICES, *EXCEPTIONS.get(part, ())}
+        return other in below
     if part in LEAVES:
         return any(f"{imported}.".startswith(f"{allowed}.") for allowed in LEAVES[part])
     return True
@@ -123,6 +128,9 @@ def test_protocol_is_sans_io(path):
         ("http1.head", "gateway.environ", False),
         ("http1.response", "semantics.dates", True),
         ("worker.process", "cli", False),
+        ("worker.process", "terminal", False),
+        ("supervisor.service", "terminal", True),
+        ("supervisor.child", "importer", False),
         ("worker.process", "supervisor", False),
         ("config.settings", "http1.limits", True),
         ("config.settings", "http1.limits.HEAD_BYTES", True),

@@ -51,13 +51,18 @@ def supervise(
     Raises:
         UserError: a setting cannot be, or what it asks for cannot be had.
     """
+    from breezeway import importer
     from breezeway.supervisor import service
     from breezeway.supervisor.deployment import Deployment
 
     def deployment() -> Deployment:
         resolved = resolve()
         shown = name if name is not None else resolved.application or ""
-        return Deployment(resolved.settings, shown, lambda: load(resolved))
+
+        def call_hook(target: str) -> None:
+            importer.call_hook(target, resolved.settings.app_dir)
+
+        return Deployment(resolved.settings, shown, lambda: load(resolved), call_hook)
 
     return service.run(deployment)
 

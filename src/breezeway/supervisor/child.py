@@ -23,7 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from breezeway import importer
 from breezeway.errors import ApplicationFailedError, UserError
 from breezeway.observe import logs
 from breezeway.supervisor import privileges
@@ -130,7 +129,7 @@ class _Worker:
         sys.setswitchinterval(process.SWITCH_SECONDS)
         privileges.drop(settings.user, settings.group, settings.umask)
         if settings.after_fork is not None:
-            importer.call_hook(settings.after_fork, settings.app_dir)
+            seat.deployment.call_hook(settings.after_fork)
         self._reactor = reactor = Reactor(
             self._load(load), seat.listeners, settings, multiprocess=True, row=seat.row
         )

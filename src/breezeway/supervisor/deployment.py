@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class Deployment:
     """The settings as they were read, and the application that they are for.
 
-    `load` imports the application; it is called in a worker, or in the zygote, and raises
-    `UserError`. `name` is what messages call the application.
+    `load` imports the application; it is called in a worker, or in the zygote. `call_hook` imports
+    and calls what a setting names. Both raise `UserError`. `name` is what messages call the
+    application.
     """
 
     settings: Settings
     name: str
     load: Callable[[], Application]
+    call_hook: Callable[[str], None]
 
 
 @dataclass(eq=False)

@@ -17,7 +17,6 @@ import signal
 import socket
 from typing import Any, Final, NoReturn
 
-from breezeway import importer
 from breezeway.errors import UserError
 from breezeway.gateway.types import Application
 from breezeway.supervisor import child, privileges
@@ -106,7 +105,7 @@ class _Zygote:
         settings = self._generation.settings
         try:
             if settings.before_fork is not None:
-                importer.call_hook(settings.before_fork, settings.app_dir)
+                self._generation.deployment.call_hook(settings.before_fork)
             pid = os.fork()
         except (UserError, OSError) as error:
             logger.error("cannot fork a worker: %s", error)
