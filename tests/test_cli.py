@@ -90,6 +90,31 @@ def on_terminal(*args, cwd, **environ):
         os.close(ours)
 
 
+HELLO = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+"""
+
+
+@pytest.fixture
+def serve(directory):
+    """Return a function that starts a real server, which the end of the test kills."""
+    (directory / "hello.py").write_text(HELLO)
+    started = []
+
+    def function(*args, **how):
+        command = [sys.executable, "-W", "error", "-m", "breezeway", "hello", *args]
+        how = {"cwd": directory, "stderr": subprocess.PIPE, "text": True, **how}
+        started.append(subprocess.Popen(command, **how))
+        return started[-1]
+
+    yield function
+    for server in started:
+        server.kill()
+        server.communicate()
+
+
 class TestServe:
     @pytest.mark.parametrize(
         ("args", "result"),
@@ -122,37 +147,8 @@ class TestServe:
         assert '"threads": 3' in done.stdout
         assert '"access_log": true' in done.stdout
 
-
-HELLO = """
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello"]
-"""
-
-
-@pytest.fixture
-def serve(directory):
-    """Return a function that starts a real server, which the end of the test kills."""
-    (directory / "hello.py").write_text(HELLO)
-    started = []
-
-    def function(*args, **how):
-        command = [sys.executable, "-W", "error", "-m", "breezeway", "hello", *args]
-        how = {"cwd": directory, "stderr": subprocess.PIPE, "text": True, **how}
-        started.append(subprocess.Popen(command, **how))
-        return started[-1]
-
-    yield function
-    for server in started:
-        server.kill()
-        server.communicate()
-
-
-class TestForReal:
-    """Without a stand-in."""
-
-    def test_line_answer_end(self, serve):
-        """The line with the URL, an answer, SIGTERM, exit code 0."""
+    def test_for_real(self, serve):
+        """Without a stand-in: the line with the URL, an answer, SIGTERM, exit code 0."""
         server = serve("--bind", "127.0.0.1:0")
         url = server.stderr.readline().split()[-1]
         with urllib.request.urlopen(url, timeout=DEADLINE) as response:
@@ -177,15 +173,6 @@ class TestForReal:
         with socket.create_server(("127.0.0.1", 0)) as parent:
             server = serve("--bind", f"fd://{parent.fileno()}", pass_fds=[parent.fileno()])
             assert f"http://127.0.0.1:{parent.getsockname()[1]}\n" in server.stderr.readline()
-
-    def test_port_taken(self, serve):
-        """A port that is taken is exit code 4, and the option is named."""
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            spec = f"127.0.0.1:{other.getsockname()[1]}"
-            server = serve("--bind", spec)
-            _, text = server.communicate(timeout=DEADLINE)
-        assert server.returncode == 4
-        assert text.startswith(f"breezeway: error: cannot listen on {spec} (--bind): port ")
 
     @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
     def test_colour_on_a_terminal(self, serve, no_color, coloured):
@@ -365,6 +352,15 @@ class TestMistakes:
             breezeway: error: importing 'broken' failed with ZeroDivisionError."""
             ).splitlines()
         )
+
+    def test_port_taken(self, serve):
+        """A port that is taken is exit code 4, and the option is named."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            spec = f"127.0.0.1:{other.getsockname()[1]}"
+            server = serve("--bind", spec)
+            _, text = server.communicate(timeout=DEADLINE)
+        assert server.returncode == 4
+        assert text.startswith(f"breezeway: error: cannot listen on {spec} (--bind): port ")
 
     def test_interrupt_at_import(self, directory):
         """Ctrl-C while the application is imported ends quietly."""
