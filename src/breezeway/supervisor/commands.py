@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.supervisor import MOST_WORKERS, Supervisor
 from breezeway.worker.scoreboard import BUSY, CONNECTIONS, THREADS
+
+logger = logging.getLogger("breezeway.supervisor")
 
 STACKS_SECONDS: Final = 2.0
 """A worker that has not said what it is doing after so long does not turn its event loop."""
@@ -110,6 +113,7 @@ class Commands:
 
     def _on_stop(self, request: Request, caller: Caller) -> None:
         now = request.get("now", False)
+        logger.info("stopping %s, as an operator has asked", "at once" if now else "gracefully")
         caller.progress("stopping", 0, 1)
         self._supervisor.stop(0.0 if now else self._supervisor.settings.graceful_timeout)
         caller.succeed({"stopping": True})

@@ -17,15 +17,19 @@ class Operation:
         what: str,
         left: Callable[[], int],
         result: Callable[[], dict[str, Any]],
+        *,
+        is_settled: Callable[[], bool] = lambda: True,
     ) -> None:
         """`left` returns how many steps there are still, the first time all of them.
 
-        `what` is said of the steps that are done, such as "workers replaced".
+        `what` is said of the steps that are done, such as "workers replaced". After the last one
+        `is_settled` has still a say.
         """
         self._caller = caller
         self._what = what
         self._left = left
         self._result = result
+        self._is_settled = is_settled
         self._total = self._last = left()
         self._ended = False
 
@@ -38,7 +42,7 @@ class Operation:
             done = self._total - left
             self._caller.progress(f"{done} of {self._total} {self._what}", done, self._total)
         self._last = left
-        if left <= 0:
+        if left <= 0 and self._is_settled():
             self._ended = True
             self._caller.succeed(self._result())
         return self._ended

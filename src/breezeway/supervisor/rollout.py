@@ -78,7 +78,14 @@ class Rollouts:
         self.apply(deployment.settings)
         supervisor.candidate = generation
         if caller is not None:
-            self._operations = [Operation(caller, "workers replaced", self._left, self._result)]
+            operation = Operation(
+                caller,
+                "workers replaced",
+                self._left,
+                self._result,
+                is_settled=lambda: supervisor.candidate is not generation,
+            )
+            self._operations = [operation]
             supervisor.operations += self._operations
         if deployment.settings.preload:
             supervisor.start_zygote(generation)
@@ -120,8 +127,7 @@ class Rollouts:
             each.state == READY and not policy.is_stale(each, generation)
             for each in supervisor.workers
         )
-        # One more for the end of it, so that nobody is told before the current one is the new one.
-        return max(0, supervisor.wanted - ready) + (supervisor.candidate is not None)
+        return max(0, supervisor.wanted - ready)
 
     def _result(self) -> dict[str, Any]:
         return {
@@ -139,7 +145,7 @@ class Rollouts:
                 self.reload()
             return
         ready = [each for each in supervisor.workers if each.state == READY]
-        if self._left() > 1 or any(policy.is_stale(each, candidate) for each in ready):
+        if self._left() or any(policy.is_stale(each, candidate) for each in ready):
             return
         old, supervisor.current, supervisor.candidate = supervisor.current, candidate, None
         self.reloads += 1

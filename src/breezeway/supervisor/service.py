@@ -153,7 +153,9 @@ class _Service:
                 self._pid_file = self._upgrade.pid_file = PidFile(settings.pid_file)
             self._open_control()
         else:
-            self._supervisor.announce_at = self._supervisor.wanted
+            supervisor = self._supervisor
+            supervisor.wanted = self._inheritance.wanted or supervisor.wanted
+            supervisor.announce_at = supervisor.wanted
         if self._inheritance is not None and settings.pid_file is not None:
             fd = self._inheritance.pid_file
             self._pid_file = (
@@ -266,6 +268,7 @@ class _Service:
     def _on_term(self) -> None:
         self._terms += 1
         if self._terms == 1:
+            logger.info("stopping: finishing the requests in flight")
             systemd.stopping("Finishing the requests in flight")
             self._supervisor.stop(self._supervisor.settings.graceful_timeout)
         else:

@@ -255,6 +255,8 @@ class Supervisor:
     # --- what workers say ----------------------------------------------------------------------
 
     def _on_message(self, worker: Handle) -> None:
+        if worker not in self.workers:  # its end was told in the same round of events
+            return
         for message in worker.channel.receive():
             self._on_one_message(worker, message)
         if worker.channel.at_end:
@@ -332,8 +334,6 @@ class Supervisor:
 
     def stop(self, grace: float) -> None:
         """Stop everything after the requests in flight; again with a shorter grace to hurry."""
-        if not self.stopping:
-            logger.info("stopping: finishing the requests in flight")
         self.stopping = True
         self.close_listeners()
         for worker in self.workers:

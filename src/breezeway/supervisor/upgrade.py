@@ -55,6 +55,8 @@ class Inheritance:
     channel: Channel
     pid_file: int | None
     activated: list[str]
+    wanted: int | None
+    """The number of workers, if it is another one than the settings say."""
     listeners: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """File descriptor by `--bind`, and whether the file of a unix socket goes with it."""
 
@@ -67,7 +69,7 @@ class Inheritance:
         fields = json.loads(text)
         sock = socket.socket(fileno=fields["channel"])
         sock.set_inheritable(False)
-        found = cls(Channel(sock), fields["pid_file"], fields["activated"])
+        found = cls(Channel(sock), fields["pid_file"], fields["activated"], fields["wanted"])
         found.listeners = {spec: (fd, owned) for spec, fd, owned in fields["listeners"]}
         return found
 
@@ -142,8 +144,10 @@ class Upgrade:
     def _execute(self, theirs: Channel) -> None:
         """Become the new supervisor, in the forked process."""
         try:
+            supervisor = self._supervisor
+            wanted = supervisor.wanted
             inherited = [theirs.socket.fileno()]
-            listeners = self._supervisor.current.listeners
+            listeners = supervisor.current.listeners
             inherited += [each.socket.fileno() for each in listeners]
             pid_file = self.pid_file.fileno() if self.pid_file is not None else None
             inherited += [] if pid_file is None else [pid_file]
@@ -154,6 +158,7 @@ class Upgrade:
                     "channel": theirs.socket.fileno(),
                     "pid_file": pid_file,
                     "activated": self._activated,
+                    "wanted": wanted if wanted != (supervisor.settings.workers or 1) else None,
                     "listeners": [
                         [each.spec, each.socket.fileno(), each.owned] for each in listeners
                     ],
