@@ -64,7 +64,8 @@ def stacks(answer: dict[str, Any]) -> str:
     for worker in answer.get("workers", ()):
         parts.append(click.style(f"worker {worker.get('pid', '?')}", bold=True))
         threads = sorted(worker.get("threads", ()), key=_by_request)
-        parts += [_thread(thread) for thread in threads] or [f"{GAP}(no threads)"]
+        # A worker that answers has threads.
+        parts += [_thread(each) for each in threads] or [f"{GAP}no answer: it may hang"]
         parts.append("")
     return "\n".join(parts).rstrip("\n")
 
@@ -77,9 +78,11 @@ def clean(value: object) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write seconds as `12s`, `3m 20s`, `2d 4h`; with a tenth below ten seconds."""
+    """Write seconds as `40ms`, `2.5s`, `12s`, `3m 20s`, `2d 4h`."""
     if seconds is None:
         return "-"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 10:
         return f"{seconds:.1f}s"
     rest = int(seconds)
