@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,7 +21,7 @@ from breezeway import terminal
 from breezeway.config.settings import Settings
 from breezeway.errors import UserError
 from breezeway.observe import logs
-from breezeway.supervisor import privileges, runtime_directory, systemd, watcher
+from breezeway.supervisor import privileges, runtime_directory, systemd
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
 from breezeway.supervisor.deployment import Deployment
@@ -36,6 +36,9 @@ from breezeway.supervisor.supervisor import (
 from breezeway.supervisor.upgrade import Inheritance, Upgrade
 from breezeway.worker import listener
 from breezeway.worker.listener import Listener
+
+if TYPE_CHECKING:
+    from breezeway.supervisor.watcher import WatcherProcess
 
 logger = logging.getLogger("breezeway.supervisor")
 
@@ -115,7 +118,7 @@ class _Service:
         self._inheritance = inheritance
         self._pid_file: PidFile | None = None
         self._control: ControlServer | None = None
-        self._watcher: watcher.WatcherProcess | None = None
+        self._watcher: WatcherProcess | None = None
         self._watchdog = systemd.watchdog_seconds()
         self._watchdog_due = 0.0
         self._terms = 0
@@ -189,6 +192,8 @@ class _Service:
             logger.warning("no control socket: %s", error.message)
 
     def _watch(self, settings: Settings) -> None:
+        from breezeway.supervisor import watcher  # in development alone
+
         supervisor = self._supervisor
         directories = settings.reload_dirs or (settings.app_dir,)
         self._watcher = found = watcher.start(directories, close_inherited=supervisor.after_fork)

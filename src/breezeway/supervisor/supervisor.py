@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import selectors
 import signal
 import socket
@@ -191,7 +190,7 @@ class Supervisor:
         if limit:
             jitter = generation.settings.max_requests_jitter
             most = limit // 10 if jitter is None else jitter
-            worker.max_requests = limit + random.randint(0, most)  # noqa: S311 (no secret)
+            worker.max_requests = limit + int.from_bytes(os.urandom(4), "big") % (most + 1)
         if generation.zygote is not None:
             worker.of_zygote = True
             generation.zygote.fork(number, row.number, theirs, dump)
