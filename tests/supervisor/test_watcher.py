@@ -226,6 +226,15 @@ class TestProcess:
         with pytest.raises(ProcessLookupError):
             os.kill(watching.pid, 0)
 
+    def test_close_in_a_worker_leaves_it_alone(self, site: Path, watching: WatcherProcess) -> None:
+        """A worker that was forked closes its copy of the descriptor, and that is all."""
+        if (pid := os.fork()) == 0:
+            watching.close_in_child()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        save(site / "app.py")
+        assert report(watching) == [str(site / "app.py")]
+
     def test_end_is_told(self, watching: WatcherProcess) -> None:
         """When the process ends by itself, its descriptor is readable, and it `ended`."""
         os.kill(watching.pid, signal.SIGTERM)

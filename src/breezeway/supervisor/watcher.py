@@ -108,6 +108,10 @@ class WatcherProcess:
         """Take note that somebody else has waited for the process; its number may be another's."""
         self.ended = self._reaped = True
 
+    def close_in_child(self) -> None:
+        """Let go of the process without ending it: in a worker, after a fork."""
+        self._connection.close()
+
     def close(self) -> None:
         """End the process and reap it, unless somebody has; may be called twice."""
         self._connection.close()
