@@ -32,6 +32,8 @@ class RequestTimeout(BaseException):
     more: a later `write()` raises `ClientGone`.
     """
 
+    __module__ = "breezeway"  # as applications know it, and tracebacks show it
+
 
 def log_failure(error: BaseException, environ: Environ, what: str) -> None:
     """Log an application's failure with the user's traceback: frames of this package come off."""

@@ -117,6 +117,7 @@ class Baton:
         self._mutex = threading.Lock()
         self._spares: list[_Runner] = []
         self._threads: set[threading.Thread] = set()
+        self._written_off: set[threading.Thread] = set()
         self._started = 0
         self._stopped = False
         self._alarm = threading.Lock()  # what the warden sleeps on
@@ -152,6 +153,11 @@ class Baton:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
+    def written_off(self) -> int:
+        """Threads that have not come back from a request long after its deadline."""
+        return len(self._written_off)
+
+    @property
     def busy_threads(self) -> int:
         """Threads that are in a request or lead."""
         return len(self._threads) - len(self._spares)
@@ -179,6 +185,24 @@ class Baton:
             return False
         self._queue.append((now, job, expired))
         return True
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a request out of the queue; False when it is not there any more."""
+        with self._mutex:
+            for entry in self._queue:
+                if entry[1] is job:
+                    self._queue.remove(entry)
+                    return True
+        return False
+
+    def write_off(self, ident: int) -> None:
+        """Reckon with a thread no more: another one may start in its place.
+
+        If it comes back after all, it ends. At most as many as may work at a time are replaced.
+        """
+        with self._mutex:
+            self._written_off.update(each for each in self._threads if each.ident == ident)
+            self._start_for_queue()
 
     def expire(self, now: float) -> None:
         """Turn away the queued requests that have waited too long."""
@@ -222,10 +246,7 @@ class Baton:
         """Wait for a client within this: another thread may start in place of this one."""
         with self._mutex:
             self.parked += 1
-            if self._queue and self._may_start():
-                queued = self._queue.popleft()
-                if not self._start_thread(queued[1]):
-                    self._queue.appendleft(queued)
+            self._start_for_queue()
         try:
             yield
         finally:
@@ -238,8 +259,20 @@ class Baton:
 
     # --- threads ---------------------------------------------------------------------------------
 
+    def _counted(self) -> int:
+        """Count the threads that stand against the limit."""
+        replaced = min(len(self._written_off), self.threads_limit)
+        return len(self._threads) - self.parked - replaced
+
     def _may_start(self) -> bool:
-        return len(self._threads) - self.parked < self.threads_limit and not self._stopped
+        return self._counted() < self.threads_limit and not self._stopped
+
+    def _start_for_queue(self) -> None:
+        """Start a thread for the request that has waited longest, if there may be one."""
+        if self._queue and self._may_start():
+            queued = self._queue.popleft()
+            if not self._start_thread(queued[1]):
+                self._queue.appendleft(queued)
 
     def _start_thread(self, job: Job) -> bool:
         self._started += 1
@@ -266,12 +299,15 @@ class Baton:
 
     def _next_job(self, runner: _Runner) -> Job | None:
         with self._mutex:
-            if self._queue:
+            this = threading.current_thread()
+            lost = this in self._written_off
+            if self._queue and not lost:
                 queued_at, job, expired = self._queue.popleft()
                 late = time.monotonic() - queued_at >= self._queue_timeout
                 return expired if late else job
-            if self._stopped or len(self._threads) - self.parked > self.threads_limit:
-                self._threads.discard(threading.current_thread())
+            if lost or self._stopped or self._counted() > self.threads_limit:
+                self._threads.discard(this)
+                self._written_off.discard(this)
                 return None
             runner.job = None
             self._spares.append(runner)

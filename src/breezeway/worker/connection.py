@@ -24,7 +24,7 @@ import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from breezeway.gateway.exchange import ABORTED, STARTED, Exchange
+from breezeway.gateway.exchange import ABORTED, STARTED
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput
 from breezeway.gateway.types import Environ, Headers
@@ -32,6 +32,7 @@ from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, CLOSE, EXPECT_CONTINUE, METHOD_HEAD, Head
 from breezeway.http1.response import CONTINUE, says_close
 from breezeway.worker import time_limits
+from breezeway.worker.baton import Job
 from breezeway.worker.body_fetch import BodyFetch
 from breezeway.worker.ending import (
     AWAITED,
@@ -129,9 +130,9 @@ class Connection(Ending):
         reactor.requests += 1
         baton = reactor.baton
         if baton.pooled:
-            return self._submit(environ, flags)
+            return self._submit(partial(self._run_apart, environ, flags), flags)
         self.state = BUSY
-        exchange = self.exchange = Exchange(self, reactor.encoder, flags)
+        exchange = self.exchange = reactor.exchange(self, reactor.encoder, flags)
         window = baton.window
         window.append(exchange)
         response = exchange.run(reactor.application, environ)
@@ -163,11 +164,10 @@ class Connection(Ending):
         self._finish(environ, response)
         return True
 
-    def _submit(self, environ: Environ, flags: int) -> bool:
+    def _submit(self, job: Job, flags: int) -> bool:
         """Leave the request to the pool."""
         reactor = self.reactor
         self.state = BUSY
-        job = partial(self._run_apart, environ, flags)
         turn_away = partial(self._turn_away, flags)
         if not reactor.baton.submit(job, turn_away, reactor.now):
             turn_away()
@@ -328,7 +328,7 @@ class Connection(Ending):
     def _run_apart(self, environ: Environ, flags: int) -> None:
         """Run the application in a thread of the pool."""
         reactor = self.reactor
-        exchange = self.exchange = Exchange(self, reactor.encoder, flags)
+        exchange = self.exchange = reactor.exchange(self, reactor.encoder, flags)
         started = time.monotonic()
         response = exchange.run(reactor.application, environ)
         reactor.baton.count(time.monotonic() - started)

@@ -12,11 +12,12 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
 from breezeway.config.settings import Settings
 from breezeway.gateway.environ import base_environ
+from breezeway.gateway.exchange import Exchange
 from breezeway.gateway.types import Application, Environ
 from breezeway.http1.head import Parser
 from breezeway.http1.response import Encoder
@@ -93,7 +94,7 @@ class Acceptor:
             except OSError as error:
                 self._reactor.pause_accepting(error)
                 return
-            Connection(self._reactor, client, address, self._environ)
+            self._reactor.connection(self._reactor, client, address, self._environ)
 
 
 class WakeUp:
@@ -124,8 +125,7 @@ class Reactor:
         """Set up; `start` begins to serve. `row` is where a supervised worker tells about itself."""
         self.application = application
         self.settings = settings
-        # PEP 3333, 'Unicode Issues': its bytes, as latin-1.
-        self._root_path = settings.root_path.encode().decode("latin-1")
+        self._root_path = as_bytes(settings.root_path)
         self.parser = Parser(settings.limits, self._root_path)
         self.encoder = Encoder()
         self.access_log = (
@@ -153,6 +153,17 @@ class Reactor:
         self._retire_idle = RETIRE_IDLE_SECONDS
         self._closing_listeners: Collection[str] = ()
         self.stopped = threading.Event()
+        self.wants_replacement: str | None = None
+        """Why this worker should be replaced, in plain words."""
+        self.connection: type[Connection] = Connection
+        self.exchange: Callable[..., Exchange] = Exchange
+        self.request_timeouts = tuple(
+            (as_bytes(prefix), seconds) for prefix, seconds in settings.request_timeouts
+        )
+        if self.request_timeouts:  # who has none goes without ctypes
+            from breezeway.worker.request_timeout import TimedConnection, TimedExchange
+
+            self.connection, self.exchange = TimedConnection, TimedExchange
         self.baton = Baton(
             self.lead,
             threads=settings.threads,
@@ -407,3 +418,8 @@ class Reactor:
         """Let the threads end and give the system's objects back, after `stopped`."""
         self.baton.join(JOIN_SECONDS)
         self.poller.close()
+
+
+def as_bytes(path: str) -> str:
+    """Return a path as an environ has it: its bytes, as latin-1 (PEP 3333, 'Unicode Issues')."""
+    return path.encode().decode("latin-1")

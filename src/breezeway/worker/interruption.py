@@ -1,0 +1,140 @@
+"""Interrupts the thread of a request: at most once, and in the application's code alone.
+
+CPython can raise an exception in another thread (`PyThreadState_SetAsyncExc`), at any instruction of
+Python that this thread comes to. That must never be one of ours, which may hold a lock or be between
+two steps that belong together, and never one of the next request. So there is a window: a list with
+one element while the thread is in the application's code. Whoever pops it, which is atomic, decides:
+
+- `fire` has it: the exception is on its way, and comes before the thread is through with `_shut`,
+  which takes back what has not come.
+- the thread has it, on the way back to us: nothing can come any more. `fire` finds the window shut,
+  and the exception is raised by the thread itself if it goes back into the application.
+
+The thread takes no lock while the window is open, for the exception could come between getting the
+lock and the `try` that gives it back. Elsewhere it may.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from breezeway.gateway.failure import RequestTimeout
+
+T = TypeVar("T")
+
+SHARED: Final = ("logging", "logging.handlers", "importlib._bootstrap", "_frozen_importlib")
+"""Modules of Python whose locks the application shares with all others: no thread is interrupted in
+one, for it might keep the lock for ever. After that it is as safe as elsewhere."""
+
+_set_exception: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+
+class Interruption:
+    """The one interruption that there may be in a request."""
+
+    __slots__ = ("_due", "_ident", "_mutex", "_settled", "_spent", "_window")
+
+    def __init__(self, mutex: threading.Lock) -> None:
+        """`mutex` may be shared with others; it is held for moments."""
+        self._mutex = mutex
+        self._ident = 0
+        self._window: list[None] = []
+        self._due = False  # `fire` was called
+        self._settled = False  # `fire` has done what it does
+        self._spent = False  # the exception was raised: never again
+
+    def begin(self) -> None:
+        """Say that it is this thread that may be interrupted."""
+        self._ident = threading.get_ident()
+
+    @property
+    def ident(self) -> int:
+        """The thread that may be interrupted; 0 before `begin`."""
+        return self._ident
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call the application's code, which may be interrupted until this returns or raises.
+
+        Raises:
+            RequestTimeout: the interruption, which may also have come before or after the call.
+        """
+        self._open()
+        try:
+            return function()
+        finally:
+            self._shut()
+
+    def aside(self, function: Callable[[], T]) -> T:
+        """Call our own code on behalf of the application: it is not interrupted.
+
+        Raises:
+            RequestTimeout: the interruption, before or after the call.
+        """
+        if threading.get_ident() != self._ident:  # the application has threads of its own
+            return function()
+        opened = self._shut()
+        try:
+            return function()
+        finally:
+            if opened:
+                self._open()
+
+    def fire(self) -> bool:
+        """Interrupt; False if the thread is where it must not be now, so that one has to try again.
+
+        For another thread than the one that is interrupted.
+        """
+        with self._mutex:
+            if self._due:
+                return True
+            if _in_shared_code(self._ident):
+                return False
+            self._due = True
+            try:
+                self._window.pop()
+            except IndexError:  # it is in our code
+                pass
+            else:
+                self._spent = True
+                _set_exception(ctypes.c_ulong(self._ident), ctypes.py_object(RequestTimeout))
+            self._settled = True
+            return True
+
+    def _open(self) -> None:
+        with self._mutex:
+            if self._spent:
+                return
+            if self._due:
+                self._spent = True
+                raise RequestTimeout
+            self._window.append(None)
+
+    def _shut(self) -> bool:
+        """Leave the application's code; return whether the window was open.
+
+        Raises:
+            RequestTimeout: the interruption came at the last moment. The window is shut.
+        """
+        try:
+            self._window.pop()
+        except IndexError:
+            if not self._due:
+                return False
+            while not self._settled:  # some instructions of the other thread
+                time.sleep(0)
+            _set_exception(ctypes.c_ulong(self._ident), None)
+        return True
+
+
+def _in_shared_code(ident: int) -> bool:
+    frame = sys._current_frames().get(ident)
+    while frame is not None:
+        if frame.f_globals.get("__name__") in SHARED:
+            return True
+        frame = frame.f_back
+    return False
