@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from breezeway.config.kinds import show_duration
 from breezeway.config.settings import Settings
 from breezeway.errors import UserError
 from breezeway.supervisor import policy
@@ -69,7 +70,7 @@ class Rollouts:
             if caller is not None:
                 caller.fail(last_lines(failure))
             return
-        logger.info("reloading: %s", deployment.name)
+        logger.info("reloading %s", deployment.name)
         self.tell("reloading")
         self._began = time.monotonic()
         workers = deployment.settings.workers
@@ -149,8 +150,12 @@ class Rollouts:
             return
         old, supervisor.current, supervisor.candidate = supervisor.current, candidate, None
         self.reloads += 1
+        name = candidate.deployment.name
         self._close(old, but=candidate)
-        logger.info("reloaded %s in %.1f s", candidate.deployment.name, self._result()["seconds"])
+        if any(each.failure for each in ready):
+            logger.warning("%s cannot be loaded; its error is what is served", name)
+        else:
+            logger.info("reloaded %s in %s", name, show_duration(self._result()["seconds"]))
         for each in set(candidate.listeners) - set(old.listeners):
             logger.info("listening on %s", each.url)
         self.tell("ready")

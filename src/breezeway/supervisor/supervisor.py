@@ -270,6 +270,7 @@ class Supervisor:
         elif kind == "failed":
             worker.failure = message
         elif kind == "broken":
+            worker.failure = message
             terminal.say(
                 message["detail"] + terminal.complaint(message["message"], message["hint"])
             )
