@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["RequestTimeout", "__version__", "make_server", "serve"]
+__all__ = ["RequestTimeout", "__version__", "make_server", "run", "serve"]
 
 
 def serve(
@@ -29,6 +29,28 @@ def serve(
     from breezeway import serving
 
     serving.serve(application, bind, **settings)
+
+
+def run(
+    application: Any,
+    *,
+    bind: str | tuple[str, ...] = "127.0.0.1:8000",
+    reload: bool = False,
+    **settings: Any,
+) -> None:
+    """Serve a WSGI application from a quick script, with the access log on, until Ctrl-C.
+
+    With `reload` the script is started anew at each change of its files. For that it is imported by
+    the command line (`breezeway MODULE:NAME --reload`), so that the application must have a name in
+    the script; a call of this function while a script is imported returns at once. Everything else
+    is as with `serve`.
+
+    Raises:
+        ValueError: a setting has a value that it cannot have.
+    """
+    from breezeway import running
+
+    running.run(application, bind, reload, settings)
 
 
 def make_server(host: str, port: int, app: Any, **settings: Any) -> SimpleServer:

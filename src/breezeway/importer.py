@@ -24,6 +24,7 @@ DEFAULT_NAMES = ("application", "app")
 """What `MODULE` alone stands for: PEP 3333's own name first, as mod_wsgi and uWSGI have it."""
 
 _MISSING = object()
+_loading = False
 _IMPORTLIB = ("<frozen importlib", os.path.join(os.path.dirname(os.__file__), "importlib", ""))
 
 
@@ -61,6 +62,11 @@ def call_hook(target: str, app_dir: str) -> None:
         hook()
 
 
+def is_loading() -> bool:
+    """Tell whether the user's code is just being imported or called here, so that it is served."""
+    return _loading
+
+
 def _enter(app_dir: str) -> str:
     """Put a directory first on `sys.path`; return its absolute path."""
     directory = os.path.abspath(app_dir)
@@ -75,6 +81,8 @@ def _enter(app_dir: str) -> str:
 @contextmanager
 def _users_code(doing: str) -> Iterator[None]:
     """Turn what the user's code raises while `doing` into an `ApplicationFailedError`."""
+    global _loading
+    before, _loading = _loading, True
     try:
         yield
     except SystemExit as error:
@@ -89,6 +97,8 @@ def _users_code(doing: str) -> Iterator[None]:
             hint = f"Is {error.name!r} installed in {sys.prefix}?"
         message = f"{doing} failed with {type(error).__name__}."
         raise ApplicationFailedError(message, hint, detail=_traceback(error)) from None
+    finally:
+        _loading = before
 
 
 def _traceback(error: BaseException) -> str:
