@@ -339,7 +339,7 @@ class TestTerminal:
         code, shown = on_terminal("reload")
         assert code == 0
         assert "\r\x1b[K[1/2] 1 of 2 workers replaced\r\x1b[K[2/2] 2 of 2" in shown
-        assert re.search(r"\r\x1b\[KReloaded in \d+ms\.\n$", shown)
+        assert re.search(r"\r\x1b\[KReloaded in [\d.]+m?s\.\n$", shown)
 
     @pytest.mark.parametrize(
         ("args", "sentence"),

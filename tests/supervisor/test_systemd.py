@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -259,3 +260,38 @@ def test_sockets_that_cannot_accept_are_refused_by_name():
         udp.bind(("127.0.0.1", 0))
         with pytest.raises(Exception, match="not a listening stream socket"):
             listener.bind(f"fd://{udp.fileno()}", backlog=1, unix_mode=None)
+
+
+class TestUnits:
+    def test_options_are_there(self):
+        """What the unit runs are commands and options of the command line."""
+        text = (UNITS / "breezeway.service").read_text()
+        commands = re.findall(r"^Exec\w+=/srv/shop/\.venv/bin/(breezeway .*)$", text, re.MULTILINE)
+        assert len(commands) == 2
+        for command in commands:
+            words = command.replace("$MAINPID", "1").split()
+            done = subprocess.run(
+                [sys.executable, "-m", *words, "--help"],
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+
+    @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+    def test_systemd_understands_them(self, tmp_path):
+        """Systemd finds nothing to complain about."""
+        for path in UNITS.iterdir():
+            text = path.read_text().replace("/srv/shop/.venv/bin/breezeway", sys.executable)
+            (tmp_path / path.name.replace("breezeway", "shop")).write_text(text)
+        done = subprocess.run(
+            ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        # Of the system's own units, which are looked at as well, it may say what it likes.
+        assert "shop." not in done.stderr, done.stderr
+        assert done.returncode == 0, done.stderr
