@@ -237,7 +237,7 @@ class TestProcess:
 
     def test_end_is_told(self, watching: WatcherProcess) -> None:
         """When the process ends by itself, its descriptor is readable, and it `ended`."""
-        os.kill(watching.pid, signal.SIGTERM)
+        os.kill(watching.pid, signal.SIGKILL)
         assert report(watching) == []
         assert watching.ended
 

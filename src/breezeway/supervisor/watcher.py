@@ -57,6 +57,7 @@ MODIFIED: Final = 2
 
 IGNORED: Final = (
     signal.SIGINT,  # Ctrl-C goes to all processes of the terminal
+    signal.SIGTERM,  # some send it to the whole process group, such as timeout(1)
     signal.SIGQUIT,
     signal.SIGHUP,
     signal.SIGUSR1,
@@ -64,7 +65,7 @@ IGNORED: Final = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
-"""Signals for the supervisor; the child ends after it."""
+"""Signals for the supervisor; the child ends when that has gone."""
 
 Backend = Literal["watchfiles", "polling"]
 
@@ -185,8 +186,7 @@ def _main(
         signal.set_wakeup_fd(-1)
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
-        for number in (signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         close_inherited()
         supervisor.settimeout(None)
         _watch(tree, supervisor, parent, _trigger(backend, tree))
