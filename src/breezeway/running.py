@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from breezeway import importer, serving, terminal
 from breezeway.config.kinds import SWITCH
@@ -40,12 +40,10 @@ def run(
         "bind": (bind,) if isinstance(bind, str) else tuple(bind),
     }
     try:
+        if reload:
+            _become(application, given)
         with _signals_restored():
-            if reload:
-                _become(command(application, given))
             serving.serve(application, **given)
-    except UserError as error:
-        terminal.fail(error)
     except SystemExit:
         # The reason has been told. Leaving an interactive session over it would be rude.
         if not hasattr(sys, "ps1"):
@@ -70,7 +68,11 @@ def command(application: Application, given: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _become(arguments: list[str]) -> None:
+def _become(application: Application, given: Mapping[str, Any]) -> NoReturn:
+    try:
+        arguments = command(application, given)
+    except UserError as error:
+        terminal.fail(error)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(arguments[0], arguments)  # noqa: S606  # the interpreter that runs
