@@ -200,7 +200,7 @@ def test_examples_run(example: Example, tmp_path: Path) -> None:
     text = example.text.replace("8000", str(port))
     file = tmp_path / "example.py"
     file.write_text(text, encoding="utf-8")
-    if re.search(r"^ *(breezeway\.serve|server\.serve_forever)\(", text, re.MULTILINE):
+    if re.search(r"^ *(breezeway\.(serve|run)|server\.serve_forever)\(", text, re.MULTILINE):
         _run_server(file, port)
     else:
         _run([sys.executable, "-c", RUNNER, str(file)], tmp_path)
