@@ -249,13 +249,6 @@ class TestSources:
         assert done.stderr == "breezeway: error: the working directory is not there any more.\n"
 
 
-def test_ctl_is_a_command(directory):
-    """`breezeway ctl` has its own help."""
-    done = run("ctl", "--help", cwd=directory)
-    assert done.returncode == 0
-    assert "status" in done.stdout
-
-
 class TestDemo:
     def test_serves_the_demo(self, tmp_path):
         """`breezeway demo` serves the demo and logs each request."""
@@ -388,6 +381,12 @@ class TestHelp:
         assert {"Where to listen", "Time limits", "Size limits", "Exit status"} <= set(headings)
         assert re.search(r"^  --version +Show the version", text, re.MULTILINE)
         assert all(len(line) <= 80 for line in text.splitlines())
+
+    @pytest.mark.parametrize("command", ["check", "config", "migrate", "ctl"])
+    def test_help_of_the_other_commands(self, tmp_path, command):
+        """So do the others, and the help of all has a line for each."""
+        assert self.help(command, "--help", cwd=tmp_path).startswith("Usage: ")
+        assert re.search(rf"^  {command} +[A-Z]", self.help("--help", cwd=tmp_path), re.MULTILINE)
 
     @pytest.mark.parametrize("args", [("serve", "--help"), ("shop", "--help"), ("demo", "-h")])
     def test_help_of_a_command(self, tmp_path, args):

@@ -193,6 +193,14 @@ def check(**given: Any) -> int:
     return 0
 
 
+def migrate(file: str) -> int:
+    """Print the breezeway.toml that another server's configuration becomes."""
+    from breezeway.migrate import migrate
+
+    click.echo(migrate(file), nl=False)
+    return 0
+
+
 def _refuse_daemon(ctx: click.Context, param: click.Parameter, given: bool) -> None:
     """Say what to do in place of `--daemon`, which other servers have."""
     if given:
@@ -246,6 +254,12 @@ COMMANDS: list[click.Command] = [
         callback=show_config,
         params=[_application(), *options.options(), options.config(), _json()],
         help="Print the settings in force as TOML, and where each comes from.",
+    ),
+    _Command(
+        "migrate",
+        callback=migrate,
+        params=[click.Argument(["file"], metavar="gunicorn.conf.py|uwsgi.ini")],
+        help="Print the breezeway.toml for the configuration of gunicorn or uWSGI.",
     ),
 ]
 
