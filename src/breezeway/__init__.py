@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from breezeway.gateway.failure import RequestTimeout
+from breezeway.errors import RequestTimeout
 
 if TYPE_CHECKING:
     from breezeway.simple_server import SimpleServer

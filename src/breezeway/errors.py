@@ -1,7 +1,7 @@
 """Mistakes of the user, each with one or two plain sentences, a hint and an exit code.
 
 Whoever catches a `UserError` shows it and ends with its exit code; a traceback of Breezeway's own
-would tell the user nothing.
+would tell the user nothing. `RequestTimeout` is for applications to see.
 """
 
 from __future__ import annotations
@@ -47,3 +47,17 @@ class BindError(UserError):
     """A listener could not be bound."""
 
     exit_code = 4
+
+
+class RequestTimeout(BaseException):
+    """The deadline of this request (`--request-timeout`) has passed; the client has got its 504.
+
+    It is raised at most once in a request, wherever the application happens to be, as
+    KeyboardInterrupt is in a program; and it is a BaseException for the same reason: `except
+    Exception` around the work of a view must not take it for a failure of that work and go on. What
+    has to be put back in order, such as a lock or a transaction, belongs into `with` or `finally`, as
+    it does anyhow. Whoever catches it may finish what he is at, but nothing reaches the client any
+    more: a later `write()` raises `ClientGone`.
+    """
+
+    __module__ = "breezeway"  # as applications know it, and tracebacks show it

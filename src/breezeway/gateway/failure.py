@@ -21,20 +21,6 @@ class ClientGone(OSError):
     """
 
 
-class RequestTimeout(BaseException):
-    """The deadline of this request (`--request-timeout`) has passed; the client has got its 504.
-
-    It is raised at most once in a request, wherever the application happens to be, as
-    KeyboardInterrupt is in a program; and it is a BaseException for the same reason: `except
-    Exception` around the work of a view must not take it for a failure of that work and go on. What
-    has to be put back in order, such as a lock or a transaction, belongs into `with` or `finally`, as
-    it does anyhow. Whoever catches it may finish what he is at, but nothing reaches the client any
-    more: a later `write()` raises `ClientGone`.
-    """
-
-    __module__ = "breezeway"  # as applications know it, and tracebacks show it
-
-
 def log_failure(error: BaseException, environ: Environ, what: str) -> None:
     """Log an application's failure with the user's traceback: frames of this package come off."""
     request = f"{environ.get('REQUEST_METHOD')} {environ.get('RAW_URI')}"

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from breezeway.gateway.failure import RequestTimeout
+from breezeway.errors import RequestTimeout
 
 T = TypeVar("T")
 

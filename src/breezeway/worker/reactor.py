@@ -28,7 +28,16 @@ from breezeway.worker.connection import Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
-from breezeway.worker.scoreboard import ACCEPTING, BEAT, BUSY, CONNECTIONS, REQUESTS, THREADS, Row
+from breezeway.worker.scoreboard import (
+    ACCEPTING,
+    BEAT,
+    BUSY,
+    CONNECTIONS,
+    REQUESTS,
+    THREADS,
+    TIRED,
+    Row,
+)
 from breezeway.worker.sender import Sender
 
 logger = logging.getLogger("breezeway.worker")
@@ -329,6 +338,7 @@ class Reactor:
         leads = not self.baton.pooled  # a thread that leads is in no request
         row[BUSY] = max(0, self.baton.busy_threads - leads)
         row[ACCEPTING] = self._accepting
+        row[TIRED] = self.wants_replacement is not None
 
     def _open_connections(self) -> int:
         return len(self.targets) - 1 - (len(self.acceptors) if self._accepting else 0)

@@ -28,8 +28,9 @@ from operator import call
 from traceback import FrameSummary
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
+from breezeway.errors import RequestTimeout
 from breezeway.gateway.exchange import ABORTED, Exchange
-from breezeway.gateway.failure import ClientGone, RequestTimeout, log_failure
+from breezeway.gateway.failure import ClientGone, log_failure
 from breezeway.gateway.file_wrapper import FileRange
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, StartResponse, Write
 from breezeway.http1.head import METHOD_HEAD
