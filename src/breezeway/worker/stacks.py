@@ -32,8 +32,12 @@ _AT_REST: Final = {
     ("breezeway.worker.baton", "Baton._watch"): "warden: watching over the calls",
     ("breezeway.worker.reactor", "Reactor.lead"): "event loop",
     ("breezeway.worker.poller", "PollPoller.poll"): "event loop",
+    ("breezeway.observe.access_log", "AccessLog._write"): "access log: waiting for lines",
+    ("breezeway.supervisor.channel", "Channel.receive"): "listening to the supervisor",
+    ("breezeway.supervisor.child", "_Worker.run"): "waiting for the end",
+    ("breezeway.supervisor.child", "_Worker._finish"): "waiting for the last requests",
 }
-"""What a thread does whose innermost frame is this one."""
+"""What a thread does whose innermost frame is this one, but for those of `threading`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,8 @@ def lines(summaries: Sequence[FrameSummary]) -> list[str]:
 
 def _at_rest(frame: FrameType) -> str | None:
     """Return what a thread does that has nothing to do, or None."""
-    return _AT_REST.get((_module(frame), frame.f_code.co_qualname))
+    inside = next((each for each in _walk(frame) if _module(each) != "threading"), frame)
+    return _AT_REST.get((_module(inside), inside.f_code.co_qualname))
 
 
 def _request(frame: FrameType) -> tuple[dict[str, Any] | None, object]:
