@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import random
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import SupportsIndex
 
 import pytest
 
 from breezeway import RequestTimeout
+from breezeway.worker import interruption as interruptions
 from breezeway.worker.interruption import Interruption
 
 from ..live import eventually
@@ -128,7 +131,7 @@ def test_nothing_comes_aside() -> None:
 
                 def ours(inside: list[bool] = inside) -> None:
                     inside[0] = True
-                    spin(5)
+                    pause(0.1)
                     inside[0] = False
 
                 interruption = Interruption(threading.Lock())
@@ -151,6 +154,58 @@ def test_nothing_comes_aside() -> None:
     in_a_thread(work)
     assert 1 in counts
     assert max(counts) == 1
+
+
+class Held(list[None]):
+    """A window: who fires has taken the element out, and is held up before the next step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fires = threading.Event()
+        self.returns = threading.Event()
+
+    def pop(self, index: SupportsIndex = -1) -> None:
+        """Wait, after the element is out, until the call returns."""
+        super().pop(index)
+        if threading.current_thread().name == "fire":
+            self.fires.set()
+            assert self.returns.wait(5)
+            time.sleep(0.01)  # it may take the next step, too
+
+
+def test_interruption_at_the_last_moment() -> None:
+    """The call returns while the exception is on its way: it comes before anything else."""
+    for _ in range(20):
+        interruption = Interruption(threading.Lock())
+        window = interruption._window = Held()
+        interruption.begin()
+        thread = threading.Thread(target=interruption.fire, name="fire")
+
+        def application(thread: threading.Thread = thread, window: Held = window) -> None:
+            thread.start()
+            assert window.fires.wait(5)
+            window.returns.set()
+
+        with pytest.raises(RequestTimeout):
+            interruption.call(application)
+        thread.join()
+        assert spin(50) == 50
+        interruption.call(lambda: None)
+
+
+def test_what_has_not_come_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that is still on its way when the call ends is withdrawn."""
+    sent: list[object] = []
+
+    def record(ident: ctypes.c_ulong, error: ctypes.py_object[object] | None) -> None:
+        assert ident.value == threading.get_ident() or error is not None
+        sent.append(error and error.value)
+
+    monkeypatch.setattr(interruptions, "_set_exception", record)
+    interruption = Interruption(threading.Lock())
+    interruption.begin()
+    interruption.call(lambda: fire(interruption))
+    assert sent == [RequestTimeout, None]
 
 
 def test_loop_without_an_end() -> None:
