@@ -96,6 +96,8 @@ class TestCheck:
             (["shop.py"], 2, "'shop.py' is a path"),
             (["shpo"], 3, "there is no module 'shpo'"),
             (["shop:nothing"], 3, "'shop' has no attribute 'nothing'"),
+            (["shop", "--after-fork", "shop:nothing"], 3, "'shop' has no attribute 'nothing'"),
+            (["shop", "--before-fork", "hooks:f"], 3, "there is no module 'hooks'"),
             (["shop", "--app-dir", "nowhere"], 3, "there is no directory"),
         ],
     )
@@ -105,6 +107,12 @@ class TestCheck:
         assert done.returncode == code
         assert not done.stdout
         assert done.stderr.startswith(f"breezeway: error: {message}")
+
+    def test_hooks_are_not_called(self, directory):
+        """A hook is found, and not called."""
+        (directory / "hooks.py").write_text("def f():\n    1 / 0\n")
+        done = run("check", "shop", "--after-fork", "hooks:f", cwd=directory)
+        assert (done.returncode, done.stderr) == (0, "")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
     def test_user(self, directory):

@@ -1,8 +1,8 @@
 """`breezeway check`: whether a start would succeed, without one.
 
 The settings were read and checked when this is called. What is left is what a start does with them:
-the application and the hooks are imported, and the user and the group are looked up. No address is
-bound, no file is written.
+the application and the hooks are imported, not called, and the user and the group are looked up. No
+address is bound, no file is written.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ def check(application: str, resolved: Resolved) -> str:
     """
     settings = resolved.settings
     importer.load(application, settings.app_dir)
+    for hook in (settings.before_fork, settings.after_fork):
+        if hook is not None:
+            importer.find_hook(hook, settings.app_dir)
     if os.geteuid() == 0:  # nobody else can change the user, but may well check for one who can
         from breezeway.supervisor import privileges
 

@@ -53,13 +53,19 @@ def call_hook(target: str, app_dir: str) -> None:
 
     Raises as `load` does.
     """
+    hook = find_hook(target, app_dir)
+    with _users_code(f"the hook {target!r}"):
+        hook()
+
+
+def find_hook(target: str, app_dir: str) -> Callable[[], object]:
+    """Import the function that `target` (MODULE:NAME) names; raise as `load` does."""
     wanted = parse(target)
     module = _import(wanted.module, _enter(app_dir))
     hook = _attribute(module, wanted.attribute or _default_attribute(module))
     if not callable(hook):
         raise ApplicationNotFoundError(f"the hook {target!r} is {_article(hook)}, not a function.")
-    with _users_code(f"the hook {target!r}"):
-        hook()
+    return hook  # type: ignore[no-any-return]
 
 
 def is_loading() -> bool:
