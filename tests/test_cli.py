@@ -4,10 +4,12 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import time
 import urllib.request
 
 import pytest
@@ -155,6 +157,27 @@ class TestServe:
             assert response.read() == b"hello"
         server.terminate()
         assert server.wait(DEADLINE) == 0
+
+    def test_reload_follows_the_link_to_a_new_release(self, serve, tmp_path):
+        """A working directory that is a link is entered anew by a reload."""
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "hello.py").write_text(HELLO.replace('b"hello"', f'b"{name}"'))
+        link = tmp_path / "current"
+        link.symlink_to("one")
+        server = serve("--bind", "127.0.0.1:0", cwd=link, env={**os.environ, "PWD": str(link)})
+        url = server.stderr.readline().split()[-1]
+        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
+            assert response.read() == b"one"
+        link.unlink()
+        link.symlink_to("two")
+        server.send_signal(signal.SIGHUP)
+        ends = time.monotonic() + DEADLINE
+        answer = b""
+        while answer != b"two":
+            assert time.monotonic() < ends, "the new release does not answer"
+            with urllib.request.urlopen(url, timeout=DEADLINE) as response:
+                answer = response.read()
 
     def test_one_line_for_each_listener(self, serve, directory):
         """The start is one line for each listener, with the real port; a socket's file goes again."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from breezeway import paste
+from breezeway import paste, serving
 from breezeway.config.settings import Settings
 from breezeway.errors import UsageError
 
@@ -73,3 +73,26 @@ def test_exit_with_hint() -> None:
     """The factory ends a mistake with the sentence and its hint, not with a traceback."""
     with pytest.raises(SystemExit, match=r"^breezeway: .* Did you mean 'threads'"):
         paste.server_factory({}, thread="4")
+
+
+def test_lists() -> None:
+    """A list has commas, as in the environment."""
+    settings = paste.read({"request_timeout": "30s, /export=5m", "workers": "2"})
+    assert settings.request_timeout == ("30s", "/export=5m")
+    assert settings.workers == 2
+
+
+def test_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With workers the application is served under a supervisor, without them here."""
+    served = []
+    monkeypatch.setattr(serving, "serve_settings", lambda *args: served.append(args) or 0)
+    monkeypatch.setattr(
+        serving, "supervise", lambda resolve, load: served.append((load(None), resolve().settings))
+    )
+
+    def application(environ, start_response):
+        """Never called."""
+
+    for section in ({}, {"workers": "2"}):
+        paste.server_factory({}, **section)(application)
+    assert served == [(application, Settings()), (application, Settings(workers=2))]

@@ -10,7 +10,8 @@ In the ini file:
 Every setting is a key, spelled with `_` or `-`, and takes the text that its option takes on the
 command line; a switch takes `true` or `false`, and a list has commas. `listen` means `bind`, as in
 waitress, and `host` with `port` is the form that every Paste server knows. If the ini file sets
-logging up, that stands.
+logging up, that stands. With `workers` the workers are forked from a process that has the application
+loaded already, so that a reload makes new workers, not new code.
 """
 
 from __future__ import annotations
@@ -38,12 +39,21 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callabl
     settings = _or_exit(read, local_conf)
 
     def serve(application: Application) -> None:
-        from breezeway.serving import serve_settings
-
-        if status := _or_exit(serve_settings, application, settings):
+        if status := _or_exit(_serve, application, settings):
             raise SystemExit(status)
 
     return serve
+
+
+def _serve(application: Application, settings: Settings) -> int:
+    """Serve in this process, or with `workers` in processes that are forked from it."""
+    from breezeway import serving
+    from breezeway.config.sources import Resolved
+
+    if settings.workers is None:
+        return serving.serve_settings(application, settings)
+    resolved = Resolved(settings, {}, None, "", "")
+    return serving.supervise(lambda: resolved, lambda _: application)
 
 
 def server_runner(

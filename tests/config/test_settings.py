@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from breezeway.config import cpus
 from breezeway.config.setting import SettingError
 from breezeway.config.settings import TABLE, Settings
 from breezeway.http1.limits import Limits
@@ -28,6 +29,11 @@ def test_request_timeouts_are_sorted():
     settings = Settings(request_timeout=("30s", "/a=1m", "/a/b=500ms", "/x=y=2"))
     assert settings.request_timeouts == (("/a/b", 0.5), ("/x=y", 2.0), ("/a", 60.0), ("", 30.0))
     assert Settings().request_timeouts == ()
+
+
+def test_workers_for_each_cpu():
+    """In Python, too, `auto` is a number of workers."""
+    assert Settings(workers="auto").workers == cpus.available()
 
 
 def test_settings_are_frozen():
@@ -81,7 +87,7 @@ def test_each_setting_is_documented(setting):
         ("body_memory", -1, "must be at least 0"),
         ("limit_fields", 0, "must be at least 1"),
         ("workers", 0, "must be at least 1"),
-        ("workers", "auto", "must be a whole number, not 'auto'"),
+        ("workers", "many", "must be a whole number, not 'many'"),
         ("before_fork", "hooks", "must name a callable as MODULE:NAME, not 'hooks'"),
         ("after_fork", "hooks:f()", "must name a callable"),
         ("max_requests", -1, "must be at least 0"),

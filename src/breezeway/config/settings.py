@@ -16,6 +16,7 @@ from breezeway.config import address, checks
 from breezeway.config.checks import SHORTEST
 from breezeway.config.kinds import (
     ADDRESS,
+    AUTO,
     CALLABLE,
     COUNT,
     DEADLINE,
@@ -362,6 +363,9 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        workers: object = self.workers
+        if workers == AUTO:  # as text it is parsed; in Python it is a value, too
+            object.__setattr__(self, "workers", WORKERS.parse(AUTO))
         for setting in TABLE:
             setting.check(getattr(self, setting.name))
 
