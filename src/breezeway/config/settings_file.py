@@ -166,7 +166,7 @@ def _load(name: str, text: str, prefix: tuple[str, ...]) -> SettingsFile:
 
     try:
         table = _table(tomllib.loads(text), prefix)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond what Python takes
         raise _syntax_error(name, text, str(error)) from None
     if not isinstance(table, dict):
         raise UsageError(f"{name}: {'.'.join(prefix)} is not a table.")
@@ -235,7 +235,7 @@ def _lines_by_parsing(text: str, table: tuple[str, ...]) -> dict[str, int]:
     for number in range(1, len(lines) + 1):
         try:
             document = _table(tomllib.loads("\n".join(lines[:number])), table)
-        except tomllib.TOMLDecodeError:
+        except ValueError:
             continue  # within a statement of several lines
         for key in document if isinstance(document, dict) else ():
             found.setdefault(key, begin)
