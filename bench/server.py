@@ -136,6 +136,11 @@ class Server:
         self.stop()
         self._log.close()
 
+    def use_both_cores(self) -> None:
+        """Let the server, and what it starts from now on, run on the clients' core, too."""
+        assert self._process is not None
+        os.sched_setaffinity(self._process.pid, set(cores()))
+
     def first_answer(self, request: bytes) -> tuple[Response, float]:
         """Wait until it answers; return the answer and the seconds since spawn."""
         deadline = self.spawned + START_LIMIT
