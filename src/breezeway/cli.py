@@ -138,11 +138,6 @@ def _named(resolved: Resolved) -> str:
 def _load(resolved: Resolved) -> Any:
     from breezeway import importer
 
-    # If the directory is a link that leads to a new release by now, this is where it leads.
-    try:
-        os.chdir(resolved.directory)
-    except OSError as error:
-        raise UsageError(f"cannot enter {resolved.directory}: {error.strerror}.") from None
     return importer.load(_named(resolved), resolved.settings.app_dir)
 
 

@@ -9,12 +9,9 @@ of `breezeway.run` that comes with it does nothing.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from breezeway import importer, serving, terminal
@@ -42,8 +39,7 @@ def run(
     try:
         if reload:
             _become(application, given)
-        with _signals_restored():
-            serving.serve(application, **given)
+        serving.serve(application, **given)
     except SystemExit:
         # The reason has been told. Leaving an interactive session over it would be rude.
         if not hasattr(sys, "ps1"):
@@ -121,18 +117,3 @@ def _options(row: Setting, values: Mapping[str, Any]) -> list[str]:
         return [row.flag if value else f"--no-{row.flag.removeprefix('--')}"]
     items = value if row.repeatable else (value,)
     return [f"{row.flag}={row.kind.show(item)}" for item in items if item is not None]
-
-
-@contextmanager
-def _signals_restored() -> Iterator[None]:
-    """Have Ctrl-C do afterwards what it did before, in an interactive session or a longer script."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)

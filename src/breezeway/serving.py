@@ -12,7 +12,7 @@ import click
 from breezeway import terminal
 from breezeway.config.settings import Settings
 from breezeway.config.sources import Resolved
-from breezeway.errors import UserError
+from breezeway.errors import UsageError, UserError
 from breezeway.gateway.types import Application
 from breezeway.observe import logs
 from breezeway.worker import listener, process
@@ -40,7 +40,9 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
 
 
 def supervise(
-    resolve: Callable[[], Resolved], load: Callable[[Resolved], Application], name: str | None = None
+    resolve: Callable[[], Resolved],
+    load: Callable[[Resolved], Application],
+    name: str | None = None,
 ) -> int:
     """Serve in processes under a supervisor until a signal says stop; return the exit status.
 
@@ -62,7 +64,14 @@ def supervise(
         def call_hook(target: str) -> None:
             importer.call_hook(target, resolved.settings.app_dir)
 
-        return Deployment(resolved.settings, shown, lambda: load(resolved), call_hook)
+        return Deployment(
+            resolved.settings,
+            shown,
+            lambda: load(resolved),
+            call_hook,
+            resolved.directory,
+            resolved.files,
+        )
 
     return service.run(deployment)
 
@@ -72,6 +81,11 @@ def serve(application: Application, bind: str | tuple[str, ...], **settings: Any
     addresses = (bind,) if isinstance(bind, str) else tuple(bind)
     try:
         chosen = Settings(bind=addresses, **settings)
+        if chosen.reload:
+            raise UsageError(
+                "reload: breezeway.serve is given an application that is loaded already.",
+                "breezeway.run starts the script anew, and so does 'breezeway MODULE:NAME --reload'.",
+            )
         if chosen.workers is None:
             status = serve_settings(application, chosen)
         else:

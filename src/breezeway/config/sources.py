@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from breezeway.config import environment, settings_file
@@ -32,7 +32,7 @@ class Resolved:
     `origins` has an entry for every setting: `default`, a flag such as `--threads`, a variable such
     as `BREEZEWAY_THREADS`, or a place such as `breezeway.toml, line 3`. `application` is the text
     that names it, None if no source does; its origin is empty then. `directory` is where relative
-    paths start.
+    paths start. `files` are those that were read, as absolute paths.
     """
 
     settings: Settings
@@ -40,6 +40,7 @@ class Resolved:
     application: str | None
     application_origin: str
     directory: str
+    files: tuple[str, ...] = ()
 
 
 def resolve(
@@ -76,7 +77,8 @@ def resolve(
     found |= _from_flags(given)
     resolved = _settle(found, defaults or {}, directory)
     _replace(environ, env)
-    return resolved
+    read = [name for name in (file.name if file is not None else None, env_file) if name]
+    return replace(resolved, files=tuple(os.path.join(directory, name) for name in read))
 
 
 def working_directory() -> str:

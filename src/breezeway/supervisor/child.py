@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
 from breezeway.errors import ApplicationFailedError, UserError
@@ -123,15 +123,18 @@ class _Worker:
             UserError: the application cannot be loaded, or does not answer its probe.
         """
         seat, settings = self._seat, self._settings
+        logs.become(f"worker {seat.number}")
         reset_signals()
         signal.signal(signal.SIGTERM, self._on_sigterm)
         faulthandler.register(signal.SIGUSR2, file=seat.dump, all_threads=True)
         sys.setswitchinterval(process.SWITCH_SECONDS)
         privileges.drop(settings.user, settings.group, settings.umask)
+        seat.deployment.enter()
         if settings.after_fork is not None:
             seat.deployment.call_hook(settings.after_fork)
+        application = self._load(load)
         self._reactor = reactor = Reactor(
-            self._load(load), seat.listeners, settings, multiprocess=True, row=seat.row
+            application, seat.listeners, self._settings, multiprocess=True, row=seat.row
         )
         self._probe(reactor)
         # What boot has left behind is not looked at again by every full collection.
@@ -152,6 +155,10 @@ class _Worker:
             from breezeway.supervisor import failure_page  # in development alone
 
             self._seat.channel.send("broken", **in_words(error))
+            # The page answers its probe with 500, and asks each second whether there is news.
+            self._settings = replace(
+                self._settings, probe_path=None, access_log=False, access_log_file=None
+            )
             return failure_page.application(error)
 
     def _probe(self, reactor: Reactor) -> None:

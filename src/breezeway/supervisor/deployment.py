@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from breezeway.config.settings import Settings
+from breezeway.errors import UsageError
 from breezeway.gateway.types import Application
 from breezeway.worker.listener import Listener
 
@@ -20,13 +22,30 @@ class Deployment:
 
     `load` imports the application; it is called in a worker, or in the zygote. `call_hook` imports
     and calls what a setting names. Both raise `UserError`. `name` is what messages call the
-    application.
+    application. `directory` is where relative paths start, and `files` are those from which the
+    settings were read.
     """
 
     settings: Settings
     name: str
     load: Callable[[], Application]
     call_hook: Callable[[str], None]
+    directory: str = ""
+    files: tuple[str, ...] = ()
+
+    def enter(self) -> None:
+        """Make its directory the working directory, in a process that is about to load it.
+
+        A deploy may have moved the link `current`, by which it is named, to another release.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if self.directory:
+            try:
+                os.chdir(self.directory)
+            except OSError as error:
+                raise UsageError(f"cannot enter {self.directory}: {error.strerror}.") from None
 
 
 @dataclass(eq=False)

@@ -20,7 +20,7 @@ import click
 from breezeway import terminal
 from breezeway.config.settings import Settings
 from breezeway.errors import UserError
-from breezeway.observe import logs
+from breezeway.observe import log_file, logs
 from breezeway.supervisor import privileges, runtime_directory, systemd
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
@@ -77,8 +77,9 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         return deployment
 
     settings = resolve_activated().settings
-    privileges.resolve(settings.user, settings.group)
+    identity = privileges.resolve(settings.user, settings.group)
     own_logs = not logging.getLogger(logs.ROOT).hasHandlers()
+    _make_log_files(settings, identity)
     if own_logs:
         _configure_logs(settings)
     with contextlib.ExitStack() as stack:
@@ -91,6 +92,18 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         if own_logs:
             service.rollouts.apply = _configure_logs
         return supervisor.run()
+
+
+def _make_log_files(settings: Settings, identity: privileges.Identity | None) -> None:
+    """Make the log files for workers that may not make them themselves."""
+    if identity is None:
+        return
+    for path in (settings.log_file, settings.access_log_file):
+        if path is not None:
+            try:
+                log_file.create_for(path, identity.uid, identity.gid)
+            except OSError as error:
+                raise UserError(f"cannot make the log file {path}: {error.strerror}.") from None
 
 
 def _configure_logs(settings: Settings) -> None:
@@ -195,8 +208,11 @@ class _Service:
         from breezeway.supervisor import watcher  # in development alone
 
         supervisor = self._supervisor
-        directories = settings.reload_dirs or (settings.app_dir,)
-        self._watcher = found = watcher.start(directories, close_inherited=supervisor.after_fork)
+        paths = [
+            *(settings.reload_dirs or (settings.app_dir,)),
+            *supervisor.current.deployment.files,
+        ]
+        self._watcher = found = watcher.start(paths, close_inherited=supervisor.after_fork)
         terminal.say(found.description[0].upper() + found.description[1:])
         supervisor.selector.register(found.fd, selectors.EVENT_READ, self._on_change)
 
@@ -237,7 +253,7 @@ class _Service:
         if self._pid_file is not None:
             self._pid_file.close_in_child()
         if self._watcher is not None:
-            os.close(self._watcher.fd)
+            self._watcher.close_in_child()
 
     # --- what happens meanwhile --------------------------------------------------------------------
 
@@ -305,6 +321,11 @@ class _Service:
             logger.info("scaling to %d workers", self._supervisor.wanted)
 
     def _reopen(self) -> None:
+        settings = self._supervisor.settings
+        try:
+            _make_log_files(settings, privileges.resolve(settings.user, settings.group))
+        except UserError as error:
+            logger.error("%s", error.message)
         logs.reopen()
         for worker in self._supervisor.workers:
             worker.channel.send("reopen")

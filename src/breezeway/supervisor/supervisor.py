@@ -56,6 +56,10 @@ LENIENT_SECONDS: Final = 5.0
 LAST_WORDS_SECONDS: Final = 0.5
 """How long to wait for the exit status of a worker that the zygote has forked."""
 
+DEVELOPMENT_IDLE_SECONDS: Final = 0.2
+"""With --reload an old worker closes a connection so long after its last request: not in the middle
+of a page, and before somebody has gone from the editor to the browser."""
+
 SHORT_GRACE_SECONDS: Final = 1.0
 """The grace after a second SIGTERM."""
 
@@ -124,9 +128,17 @@ class Supervisor:
     def run(self) -> int:
         """Run until stopped; return the exit status."""
         self.selector.register(self._signals, selectors.EVENT_READ, self._on_wake_up)
-        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        for number in (*self.on_signal, signal.SIGCHLD):
-            signal.signal(number, lambda *_: None)
+        woken = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        numbers = (*self.on_signal, signal.SIGCHLD)
+        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        try:
+            return self._loop()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(woken)
+
+    def _loop(self) -> int:
         if self.settings.preload:
             self.start_zygote(self.current)
         self.step()
@@ -326,7 +338,7 @@ class Supervisor:
         worker.retire(
             settings.graceful_timeout,
             # In development, a browser that asks again must not reach the old code.
-            idle_seconds=0.0 if settings.reload else RETIRE_IDLE_SECONDS,
+            idle_seconds=DEVELOPMENT_IDLE_SECONDS if settings.reload else RETIRE_IDLE_SECONDS,
             closing=[each.spec for each in worker.generation.listeners if each.spec not in specs],
         )
         because = f": {worker.replace_because}" if worker.replace_because else ""

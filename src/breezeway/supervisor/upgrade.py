@@ -165,6 +165,7 @@ class Upgrade:
                 }
             )
             systemd.pass_on(os.environ)
+            supervisor.current.deployment.enter()
             os.execvp(sys.orig_argv[0], sys.orig_argv)  # noqa: S606 (our own command line)
         except BaseException as error:
             theirs.send("failed", message=f"cannot execute {sys.orig_argv[0]}: {error}.")

@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn
 
 from breezeway.errors import UserError
 from breezeway.gateway.types import Application
+from breezeway.observe import logs
 from breezeway.supervisor import child, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
@@ -53,9 +54,11 @@ def run(generation: Generation, channel: Channel, board: Scoreboard) -> NoReturn
     """Be the zygote from here on."""
     status = child.CRASHED
     try:
+        logs.become("preload")
         child.reset_signals()
         settings = generation.settings
         privileges.drop(settings.user, settings.group, settings.umask)
+        generation.deployment.enter()
         application = generation.deployment.load()
         # The collector would write to the header of every object, and so unshare its page.
         gc.collect()

@@ -40,12 +40,17 @@ def run(application: Application, listeners: list[Listener], settings: Settings)
             os._exit(INTERRUPTED)
         stop.set()
 
+    before = {}
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_signal)
-        signal.signal(signal.SIGINT, on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, on_signal)
     reactor.start()
-    stop.wait()
-    return finish(reactor, settings.graceful_timeout)
+    try:
+        stop.wait()
+        return finish(reactor, settings.graceful_timeout)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def finish(reactor: Reactor, grace: float) -> int:
