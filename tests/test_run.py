@@ -264,16 +264,25 @@ def test_interactive_session_goes_on(tmp_path: Path) -> None:
     assert "cannot listen" in done.stderr
 
 
-def test_signals_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+RESTORED = """
+import os, signal, threading
+import breezeway
+handlers = lambda: [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+def app(environ, start_response): ...
+before = handlers()
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+breezeway.serve(app, bind="127.0.0.1:0"{more})
+print(handlers() == before)
+"""
+
+
+@pytest.mark.parametrize("more", ["", ", workers=1"])
+def test_signals_are_restored(more: str) -> None:
     """After the server has stopped, Ctrl-C and SIGTERM do what they did before."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-
-    def serve(*_: Any, **settings: Any) -> None:
-        assert settings["access_log"] is True
-        for number in numbers:
-            signal.signal(number, lambda *_: None)
-
-    monkeypatch.setattr("breezeway.serving.serve", serve)
-    breezeway.run(plain(b""))
-    assert [signal.getsignal(number) for number in numbers] == before
+    done = subprocess.run(
+        [sys.executable, "-c", RESTORED.format(more=more)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert done.stdout == "True\n", done.stderr
