@@ -493,10 +493,14 @@ class TestFailure:
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(directory / "1.sock"))
             other.listen()
+            other.settimeout(DEADLINE)
 
             def answer():
                 while True:
-                    client, _ = other.accept()
+                    try:
+                        client, _ = other.accept()
+                    except TimeoutError:
+                        return
                     with client:
                         if client.recv(1000):
                             client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
