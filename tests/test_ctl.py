@@ -416,11 +416,12 @@ class TestChoice:
             (("status", "--socket", "/nowhere/x.sock"), "no server answers on /nowhere/x.sock."),
             (("stop", "--socket", "/nowhere/x.sock"), "no server answers on /nowhere/x.sock."),
             (("status", "--socket", "x" * 200), "cannot connect to xxxx"),
-            (("status", "--socket", "/etc/passwd"), "no server answers on /etc/passwd."),
+            (("status", "--socket", "file"), "no server answers on file."),
         ],
     )
-    def test_not_that_one(self, supervisor, run, args, message):
+    def test_not_that_one(self, supervisor, run, directory, args, message):
         """A server that is not there is a sentence, and exit status 1."""
+        (directory / "file").write_text("")
         done = run(*args)
         assert done.returncode == 1
         assert f"breezeway: error: {message}" in done.stderr
