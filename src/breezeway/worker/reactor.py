@@ -57,8 +57,9 @@ ACCEPT_BATCH = 64
 YIELD_SECONDS = 0.005
 """So long a worker with more connections than its siblings leaves new ones to them."""
 
-UNASKED_BATCH = 16
-"""Connections that it then takes all the same: nobody else seems to want them."""
+UNASKED_BATCH = 2
+"""Connections that it then takes all the same, and twice as many each time that it is still ahead:
+nobody else seems to want them."""
 
 BEAT_SECONDS = 1.0
 """How often at least the event loop of a supervised worker turns, and says so."""
@@ -187,6 +188,7 @@ class Reactor:
         self._accepting = False
         self._accept_again = 0.0
         self._unasked = 0
+        self._next_unasked = UNASKED_BATCH
         self._next_look = 0.0
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._next_tick = 0.0
@@ -364,9 +366,11 @@ class Reactor:
             return False
         row[CONNECTIONS] = self._open_connections()
         if not row.is_ahead():
+            self._next_unasked = UNASKED_BATCH
             return False
         self._stop_accepting()
-        self._unasked = UNASKED_BATCH
+        self._unasked = self._next_unasked
+        self._next_unasked *= 2
         self._accept_again = time.monotonic() + YIELD_SECONDS
         self._next_tick = min(self._next_tick, self._accept_again)
         return True
