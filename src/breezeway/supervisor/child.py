@@ -92,12 +92,14 @@ def in_words(error: UserError) -> dict[str, str]:
     return {"message": error.message, "hint": error.hint, "detail": error.detail}
 
 
-def reset_signals() -> None:
-    """Take back what the supervisor does with signals, after a fork.
+def forget_supervising() -> None:
+    """Take back, after a fork, what the supervisor does with signals and was told by systemd.
 
     A handler that does nothing, unlike SIG_IGN, is not inherited by programs that the
     application starts.
     """
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        os.environ.pop(name, None)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1):
         signal.signal(number, lambda *_: None)
@@ -124,7 +126,7 @@ class _Worker:
         """
         seat, settings = self._seat, self._settings
         logs.become(f"worker {seat.number}")
-        reset_signals()
+        forget_supervising()
         signal.signal(signal.SIGTERM, self._on_sigterm)
         faulthandler.register(signal.SIGUSR2, file=seat.dump, all_threads=True)
         sys.setswitchinterval(process.SWITCH_SECONDS)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from breezeway import __version__
 from breezeway.errors import UsageError
+from breezeway.supervisor import systemd
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.handle import READY, RETIRING, Handle
 from breezeway.supervisor.operation import Operation
@@ -114,6 +115,7 @@ class Commands:
     def _on_stop(self, request: Request, caller: Caller) -> None:
         now = request.get("now", False)
         logger.info("stopping %s, as an operator has asked", "at once" if now else "gracefully")
+        systemd.stopping("Stopping, as an operator has asked")
         caller.progress("stopping", 0, 1)
         self._supervisor.stop(0.0 if now else self._supervisor.settings.graceful_timeout)
         caller.succeed({"stopping": True})

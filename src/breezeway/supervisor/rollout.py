@@ -61,17 +61,18 @@ class Rollouts:
             else:
                 self._again = True
             return
+        self.tell("reloading")
         try:
             deployment = supervisor.resolve()
             generation = self._next_generation(deployment)
         except UserError as error:
+            self.tell("ready")
             failure = {"message": error.message, "hint": error.hint, "detail": error.detail}
             self._report_failure(failure)
             if caller is not None:
                 caller.fail(last_lines(failure))
             return
         logger.info("reloading %s", deployment.name)
-        self.tell("reloading")
         self._began = time.monotonic()
         workers = deployment.settings.workers
         if workers != supervisor.settings.workers:

@@ -163,21 +163,22 @@ class _Service:
         Raises:
             UserError: somebody else has one of them.
         """
-        settings = self._supervisor.settings
-        if self._inheritance is None:
-            if settings.pid_file is not None:
-                self._pid_file = self._upgrade.pid_file = PidFile(settings.pid_file)
-            self._open_control()
-        else:
-            supervisor = self._supervisor
-            supervisor.wanted = self._inheritance.wanted or supervisor.wanted
+        supervisor, inheritance = self._supervisor, self._inheritance
+        settings = supervisor.settings
+        if inheritance is not None:
+            supervisor.wanted = inheritance.wanted or supervisor.wanted
             supervisor.announce_at = supervisor.wanted
-        if self._inheritance is not None and settings.pid_file is not None:
-            fd = self._inheritance.pid_file
-            self._pid_file = (
-                PidFile(settings.pid_file) if fd is None else PidFile.inherit(settings.pid_file, fd)
+        else:
+            self._open_control()
+        inherited = inheritance.pid_file if inheritance is not None else None
+        if settings.pid_file is not None:
+            self._pid_file = self._upgrade.pid_file = (
+                PidFile(settings.pid_file)
+                if inherited is None
+                else PidFile.inherit(settings.pid_file, inherited)
             )
-            self._upgrade.pid_file = self._pid_file
+        elif inherited is not None:
+            os.close(inherited)
         if settings.reload:
             self._watch(settings)
 

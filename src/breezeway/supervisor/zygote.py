@@ -55,7 +55,7 @@ def run(generation: Generation, channel: Channel, board: Scoreboard) -> NoReturn
     status = child.CRASHED
     try:
         logs.become("preload")
-        child.reset_signals()
+        child.forget_supervising()
         settings = generation.settings
         privileges.drop(settings.user, settings.group, settings.umask)
         generation.deployment.enter()
