@@ -3,8 +3,9 @@
 It loads the application (unless the zygote has), runs the reactor, and does what the supervisor says
 over the channel. When the supervisor is gone, it finishes its requests and ends.
 
-A signal to a worker is for the supervisor to send; SIGTERM from somebody else makes it retire, and
-the supervisor replaces it. What the terminal sends to all (SIGINT, SIGHUP) is left to the supervisor.
+A signal to a worker is for the supervisor to send; at SIGTERM from somebody else it asks to be
+replaced, and ends when its successor serves. What the terminal sends to all (SIGINT, SIGHUP) is left
+to the supervisor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
@@ -47,6 +48,20 @@ QUIT: Final = 131
 
 LOOK_SECONDS: Final = 0.5
 """How often a worker that ends looks whether its grace has become shorter."""
+
+
+SUPERVISED: Final = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGCHLD,
+)
+"""The signals that the supervisor handles."""
 
 
 @dataclass
@@ -100,12 +115,31 @@ def forget_supervising() -> None:
     """
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         os.environ.pop(name, None)
-    signal.set_wakeup_fd(-1)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1):
         signal.signal(number, lambda *_: None)
     for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGQUIT, lambda *_: os._exit(QUIT))
+    release_signals()
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold signals back around a fork: see `release_signals`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def release_signals() -> None:
+    """Let signals through, in a forked process that has done with the supervisor's handlers.
+
+    Those write to the supervisor's pipe, as if the signal had been sent to it.
+    """
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISED)
 
 
 class _Worker:
@@ -175,8 +209,12 @@ class _Worker:
             )
 
     def _on_sigterm(self, *_: Any) -> None:
+        """Ask the supervisor to be replaced; the second time, go without waiting for that."""
         if self._reactor is None:
             leave(0)
+        if self._reactor.wants_replacement is None:
+            self._reactor.wants_replacement = "it has got SIGTERM"
+            return
         self._leave_within(self._settings.graceful_timeout)
         self._reactor.retire()
 

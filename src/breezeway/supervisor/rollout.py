@@ -89,8 +89,6 @@ class Rollouts:
             )
             self._operations = [operation]
             supervisor.operations += self._operations
-        if deployment.settings.preload:
-            supervisor.start_zygote(generation)
 
     def _next_generation(self, deployment: Deployment) -> Generation:
         """Keep the listeners that are still wanted, open the new ones.

@@ -222,14 +222,25 @@ class _Service:
         supervisor = self._supervisor
         name = supervisor.current.deployment.name
         if self._inheritance is not None:
-            self._inheritance.take_over()
-            if self._pid_file is not None:
-                self._pid_file.write()
-            self._open_control()
+            self._take_over(self._inheritance)
         for each in supervisor.current.listeners:
             what = f"Serving {name} on" if name else "Serving on"
             terminal.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
         self._tell_systemd("ready")
+
+    def _take_over(self, inheritance: Inheritance) -> None:
+        bind, pid_file = self._supervisor.settings.bind, self._pid_file
+        inheritance.take_over(bind, pid_file=pid_file is not None)
+        # From here on nobody else serves: what goes wrong must not end this.
+        try:
+            self._open_control()
+        except UserError as error:
+            logger.error("%s", error.message)
+        try:
+            if pid_file is not None:
+                pid_file.write()
+        except UserError as error:
+            logger.error("%s", error.message)
 
     def _on_give_up(self, failure: dict[str, Any]) -> None:
         if self._inheritance is not None:

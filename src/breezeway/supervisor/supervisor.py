@@ -139,8 +139,6 @@ class Supervisor:
             signal.set_wakeup_fd(woken)
 
     def _loop(self) -> int:
-        if self.settings.preload:
-            self.start_zygote(self.current)
         self.step()
         while not self._over:
             for key, mask in self.selector.select(self._wait_seconds()):
@@ -180,11 +178,13 @@ class Supervisor:
         steps = policy.next_steps(self.workers, self.wanted, self.target)
         for worker in steps.retire:
             self.retire(worker)
-        zygote_of_target = self.target.zygote
-        if zygote_of_target is not None and not zygote_of_target.ready:
+        if now < self._start_after:
             return
-        if now >= self._start_after:
-            self._start_after = 0.0
+        self._start_after = 0.0
+        target = self.target
+        if target.settings.preload and target.zygote is None:
+            self._start_zygote(target)
+        if target.zygote is None or target.zygote.ready:
             for _ in range(steps.start):
                 self.start_worker()
 
@@ -229,7 +229,7 @@ class Supervisor:
             ours.socket, selectors.EVENT_READ, lambda _: self._on_message(worker)
         )
 
-    def start_zygote(self, generation: Generation) -> None:
+    def _start_zygote(self, generation: Generation) -> None:
         """Start the process that loads a generation's application and forks its workers."""
         ours, theirs = Channel.pair()
         pid = os.fork()
@@ -303,11 +303,12 @@ class Supervisor:
 
     def _on_zygote(self, generation: Generation, found: Zygote) -> None:
         for message in found.channel.receive():
-            if message["kind"] == "ready":
+            kind = message.pop("kind")
+            if kind == "ready":
                 found.ready = True
-            elif message["kind"] == "failed":
+            elif kind == "failed":
                 found.failure = message
-            elif message["kind"] == "exit":
+            elif kind == "exit":
                 for worker in self.workers:
                     if worker.pid == message["pid"]:
                         self._on_end(worker, message["status"])
@@ -322,8 +323,6 @@ class Supervisor:
         if not found.ready:
             failure = found.failure or {"message": "the process that loads the application died."}
             self._on_boot_failure(generation, failure)
-        if generation is self.target and not self.stopping:
-            self.start_zygote(generation)
 
     # --- ending --------------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 The old supervisor executes its own command line again and passes the listeners on, so that both
 serve for a moment and no connection is lost. They talk over a socket pair:
 
-    new -> old   {"kind": "ready"}   all workers are ready: the old one lets go of the pid file and
-                                     the control socket, lets its workers retire, and ends
+    new -> old   {"kind": "ready"}   all workers are ready; with the "listeners" that it has taken, and
+                                     whether it has the "pid_file": the old one lets go of these and
+                                     of the control socket, lets its workers retire, and ends
     old -> new   {"kind": "yours"}   they are free
     new -> old   {"kind": "failed"}  with the fields of a `UserError`; or the end of the channel
 
-If the new supervisor fails, or is not ready in time, it is killed, and the old one goes on. Process 1
-of a container cannot hand over: the container ends with it.
+If the new supervisor fails, or is not ready in time, it is killed, and the old one goes on. A stop
+meanwhile is for both. Process 1 of a container cannot hand over: the container ends with it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from breezeway.supervisor import systemd
-from breezeway.supervisor.channel import Channel
+from breezeway.supervisor import child, systemd
+from breezeway.supervisor.channel import Channel, Message
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.pid_file import PidFile
 from breezeway.supervisor.report import last_lines, log_failure
@@ -83,9 +84,13 @@ class Inheritance:
                 os.close(fd)
         return adopted
 
-    def take_over(self) -> None:
-        """Say that all workers are ready, and wait until the old supervisor has let go."""
-        self.channel.send("ready")
+    def take_over(self, specs: tuple[str, ...], *, pid_file: bool) -> None:
+        """Say that all workers are ready, and wait until the old supervisor has let go.
+
+        `specs` are the addresses in force, and `pid_file` whether its file has been taken, too.
+        """
+        taken = [spec for spec in self.listeners if spec in specs]
+        self.channel.send("ready", listeners=taken, pid_file=pid_file)
         for _ in self.channel.messages():
             break
         self.channel.close()
@@ -131,9 +136,11 @@ class Upgrade:
         ours, theirs = Channel.pair()
         self._caller, self._channel, self._failure = caller, ours, None
         self._deadline = time.monotonic() + supervisor.settings.boot_timeout + EXTRA_SECONDS
-        self._pid = os.fork()
-        if not self._pid:
-            self._execute(theirs)
+        supervisor.upgrading = True
+        with child.signals_held():
+            self._pid = os.fork()
+            if not self._pid:
+                self._execute(theirs)
         theirs.close()
         supervisor.selector.register(
             ours.socket, selectors.EVENT_READ, lambda _: self._on_message()
@@ -178,8 +185,8 @@ class Upgrade:
         for message in channel.receive():
             if message["kind"] == "failed":
                 self._failure = message
-            elif message["kind"] == "ready":
-                self._hand_over(channel)
+            elif message["kind"] == "ready" and not self._supervisor.stopping:
+                self._hand_over(channel, message)
                 return
         if channel.at_end:
             self._fail(
@@ -187,10 +194,18 @@ class Upgrade:
             )
 
     def _look(self) -> None:
-        if self._channel is not None and time.monotonic() >= self._deadline:
+        if self._channel is None:
+            return
+        if self._supervisor.stopping:
+            # Politely, so that it ends its workers; what they have in hand is answered.
+            self._signal(signal.SIGTERM)
+            if self._caller is not None:
+                self._caller.fail("the server is stopping")
+            self._end()
+        elif time.monotonic() >= self._deadline:
             self._fail({"message": "the new supervisor was not ready in time, and is killed."})
 
-    def _hand_over(self, channel: Channel) -> None:
+    def _hand_over(self, channel: Channel, message: Message) -> None:
         supervisor = self._supervisor
         logger.info("upgraded: process %d serves from here on", self._pid)
         systemd.notify(MAINPID=self._pid)
@@ -198,15 +213,22 @@ class Upgrade:
             self._caller.progress("the new supervisor serves", 1, 1)
             self._caller.succeed({"pid": self._pid})
         self._let_go()
+        if self.pid_file is not None and message["pid_file"]:
+            self.pid_file.close_in_child()  # our number is in it until the new one writes its own
         channel.send("yours")
         self._end()
+        taken = message["listeners"]
         for each in supervisor.current.listeners:
-            each.disown()
-        supervisor.leave()
+            if each.spec in taken:
+                each.disown()
+        supervisor.leave(taken)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, number)
 
     def _fail(self, failure: dict[str, Any]) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         log_failure(failure, "the upgrade failed, and what was there goes on")
         if self._caller is not None:
             self._caller.fail(last_lines(failure))
@@ -214,6 +236,7 @@ class Upgrade:
 
     def _end(self) -> None:
         channel, self._channel, self._caller = self._channel, None, None
+        self._supervisor.upgrading = False
         if channel is not None:
             self._supervisor.selector.unregister(channel.socket)
             channel.close()
