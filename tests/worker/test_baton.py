@@ -164,3 +164,60 @@ def test_slow_call_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         hello(other)
         parts.go.set()
         assert third.response().body == b"/wait"
+
+
+def test_requests_are_withdrawn_from_the_queue() -> None:
+    """A request that waits can be taken back, once; one that a thread has taken cannot."""
+    running, go = threading.Event(), threading.Event()
+    done = []
+
+    def busy() -> None:
+        running.set()
+        assert go.wait(5)
+
+    jobs = [busy, *(lambda number=number: done.append(number) for number in range(3))]
+    baton = Baton(lambda: None, threads=1, queue_limit=3, queue_timeout=60)
+    now = time.monotonic()
+    for job in jobs:
+        assert baton.submit(job, lambda: None, now)
+    assert running.wait(5)
+    assert not baton.withdraw(jobs[0])
+    assert baton.withdraw(jobs[2])
+    assert not baton.withdraw(jobs[2])
+    assert baton.submit(lambda: done.append(3), lambda: None, now)
+    go.set()
+    eventually(lambda: done == [0, 2, 3], "the others are run, in order")
+    baton.stop()
+    eventually(lambda: not workers(), "the thread ends")
+
+
+def test_thread_that_is_written_off() -> None:
+    """Another thread takes its place and the queue; it takes nothing more when it comes back."""
+    go = threading.Event()
+    ran: list[str] = []
+
+    def job(wait: bool = False) -> None:
+        ran.append(threading.current_thread().name)
+        assert not wait or go.wait(5)
+
+    baton = Baton(lambda: None, threads=1, queue_limit=9, queue_timeout=60)
+    baton.submit(lambda: job(True), lambda: None, time.monotonic())
+    eventually(lambda: len(ran) == 1, "the first one runs")
+    for _ in range(3):
+        baton.submit(job, lambda: None, time.monotonic())
+    [stuck] = workers()
+    assert stuck.ident is not None
+    assert baton.written_off == 0
+    baton.write_off(stuck.ident)
+    assert baton.written_off == 1
+    eventually(lambda: len(ran) == 4, "the queue is worked off")
+    assert ran == ["breezeway-1"] + ["breezeway-2"] * 3
+    go.set()
+    stuck.join(5)
+    assert baton.written_off == 0
+    [other] = workers()
+    baton.submit(job, lambda: None, time.monotonic())
+    eventually(lambda: ran[4:] == [other.name], "one thread is left")
+    baton.stop()
+    other.join(5)
+    assert not workers()
