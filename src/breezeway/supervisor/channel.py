@@ -45,16 +45,28 @@ class Channel:
 
     def receive(self) -> list[Message]:
         """Return the messages that are there; the worker's end waits for one at least."""
+        self._read()
+        return self._messages()
+
+    def last_words(self) -> list[Message]:
+        """Return what is left to be read; for the supervisor's end, whose other end is gone."""
+        while self._read():
+            pass
+        return self._messages()
+
+    def _read(self) -> bool:
+        """Read once; return whether anything has come."""
         try:
             data = self.socket.recv(RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):
-            return []
+            return False
         except OSError:
             data = b""
-        if not data:
-            self.at_end = True
-            return []
+        self.at_end = not data
         self._input += data
+        return bool(data)
+
+    def _messages(self) -> list[Message]:
         *lines, rest = self._input.split(b"\n")
         self._input = bytearray(rest)
         return [json.loads(line) for line in lines]

@@ -13,9 +13,10 @@ import signal
 import time
 from typing import Any, Final
 
+from breezeway.config.settings import Settings
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
-from breezeway.worker.scoreboard import BEAT, REQUESTS, Row
+from breezeway.worker.scoreboard import BEAT, REQUESTS, TIRED, Row
 
 STARTING: Final = "starting"
 READY: Final = "ready"
@@ -49,7 +50,7 @@ class Handle:
         self.ready_at = 0.0
         self.deadline = 0.0
         """When it is killed unless it has ended; 0 for never."""
-        self.max_requests = 0
+        self.max_requests = _limit(generation.settings)
         """After about so many requests it is replaced; 0 for never."""
         self.replace_because = ""
         """Why it is to be replaced as soon as its successor is ready."""
@@ -90,6 +91,19 @@ class Handle:
         except (OSError, IndexError):
             return 0
 
+    def why_replace(self) -> str:
+        """Return why it has served long enough; empty if it has not."""
+        settings = self.generation.settings
+        if self.max_requests and self.requests >= self.max_requests:
+            return f"it has served {self.requests} requests"
+        if settings.max_worker_age is not None and self.age >= settings.max_worker_age:
+            return f"it is {self.age:.0f} s old"
+        if settings.max_worker_memory is not None and self.memory >= settings.max_worker_memory:
+            return f"it takes {self.memory >> 20} MiB"
+        if self.row[TIRED]:
+            return "it has asked for it"
+        return ""
+
     def retire(self, grace: float, *, idle_seconds: float, closing: list[str]) -> None:
         """Have it end after its requests, unnoticed by its clients."""
         self.state = RETIRING
@@ -116,3 +130,12 @@ class Handle:
         """Give back what belongs to a worker that has ended."""
         self.channel.close()
         os.close(self.dump)
+
+
+def _limit(settings: Settings) -> int:
+    """Add jitter to `max_requests`, so that workers which started together do not end together."""
+    limit, most = settings.max_requests, settings.max_requests_jitter
+    if not limit:
+        return 0
+    most = limit // 10 if most is None else most
+    return limit + int.from_bytes(os.urandom(8), "big") % (most + 1)

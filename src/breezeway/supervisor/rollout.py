@@ -51,13 +51,16 @@ class Rollouts:
     def reload(self, caller: Caller | None = None) -> None:
         """Begin a reload; one that is asked for during another comes after it."""
         supervisor = self._supervisor
+        reason = ""
         if supervisor.stopping:
+            reason = "the server is stopping"
+        elif supervisor.upgrading:
+            reason = "an upgrade is under way"
+        elif supervisor.candidate is not None:
+            reason = "a reload is under way already"
+        if reason:
             if caller is not None:
-                caller.fail("the server is stopping")
-            return
-        if supervisor.candidate is not None:
-            if caller is not None:
-                caller.fail("a reload is under way already")
+                caller.fail(reason)
             else:
                 self._again = True
             return
@@ -140,7 +143,7 @@ class Rollouts:
         supervisor = self._supervisor
         candidate = supervisor.candidate
         if candidate is None:
-            if self._again:
+            if self._again and not supervisor.upgrading:
                 self._again = False
                 self.reload()
             return

@@ -229,18 +229,18 @@ class _Service:
         self._tell_systemd("ready")
 
     def _take_over(self, inheritance: Inheritance) -> None:
-        bind, pid_file = self._supervisor.settings.bind, self._pid_file
-        inheritance.take_over(bind, pid_file=pid_file is not None)
+        inheritance.take_over(self._supervisor.settings.bind)
         # From here on nobody else serves: what goes wrong must not end this.
         try:
             self._open_control()
         except UserError as error:
             logger.error("%s", error.message)
         try:
-            if pid_file is not None:
-                pid_file.write()
+            if self._pid_file is not None:
+                self._pid_file.write()
         except UserError as error:
             logger.error("%s", error.message)
+        inheritance.finish()
 
     def _on_give_up(self, failure: dict[str, Any]) -> None:
         if self._inheritance is not None:
@@ -260,6 +260,8 @@ class _Service:
             self._control = None
 
     def _close_in_child(self) -> None:
+        if self._inheritance is not None:
+            self._inheritance.channel.close()
         if self._control is not None:
             self._control.close_in_child()
         if self._pid_file is not None:

@@ -19,7 +19,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 from breezeway import terminal
@@ -33,7 +33,7 @@ from breezeway.supervisor.report import describe_exit, log_failure, stacks_as_te
 from breezeway.supervisor.zygote import Zygote
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import RETIRE_IDLE_SECONDS
-from breezeway.worker.scoreboard import TIRED, Scoreboard
+from breezeway.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger("breezeway.supervisor")
 
@@ -50,8 +50,10 @@ LONGEST_BACKOFF_SECONDS: Final = 30.0
 HANG_REPORT_SECONDS: Final = 1.0
 """A worker that hangs has this long to say what its threads are doing."""
 
+STILL_SECONDS: Final = 2.0
 LENIENT_SECONDS: Final = 5.0
-"""After this process itself stood still (a suspended machine), no worker is blamed for so long."""
+"""After this process itself stood still for the first of these, as on a suspended machine, no worker
+is blamed for doing so within the second."""
 
 LAST_WORDS_SECONDS: Final = 0.5
 """How long to wait for the exit status of a worker that the zygote has forked."""
@@ -87,6 +89,8 @@ class Supervisor:
         """What a reload brings in; `rollout` watches over it."""
         self.wanted = self.settings.workers or 1
         self.stopping = False
+        self.upgrading = False
+        """Another supervisor is about to take over."""
         self.started = time.time()
         self.deaths = 0
         self.operations: list[Operation] = []
@@ -102,6 +106,8 @@ class Supervisor:
         self.on_give_up: Callable[[dict[str, Any]], None] = lambda _: None
         """Called with the reason when a worker does not come up before that."""
         self.on_look: list[Callable[[], None]] = []
+        self._taken: Collection[str] | None = None
+        """The `spec` of each listener that another supervisor has."""
         self._exit_status = 0
         self._over = False
         self._announced = False
@@ -161,7 +167,7 @@ class Supervisor:
         """Do whatever is due."""
         now = time.monotonic()
         self._reap()
-        if now - self._looked_at > LENIENT_SECONDS:
+        if now - self._looked_at > STILL_SECONDS:
             self._lenient_until = now + LENIENT_SECONDS
         self._looked_at = now
         for worker in list(self.workers):
@@ -184,64 +190,77 @@ class Supervisor:
         target = self.target
         if target.settings.preload and target.zygote is None:
             self._start_zygote(target)
+            return
         if target.zygote is None or target.zygote.ready:
+            started = True
             for _ in range(steps.start):
-                self.start_worker()
+                started = started and self._start_worker(target)
 
     # --- starting ------------------------------------------------------------------------------
 
-    def start_worker(self) -> None:
-        """Start a worker of the target generation."""
-        generation = self.target
+    def _start_worker(self, generation: Generation) -> bool:
+        """Start a worker; return whether there was room for it."""
         numbers = {each.number for each in self.workers}
         number = next(each for each in range(1, len(numbers) + 2) if each not in numbers)
-        ours, theirs = Channel.pair()
-        row, dump = self.board.take(), os.memfd_create("breezeway-stacks")
-        worker = Handle(number, generation, ours, row, dump)
-        limit = generation.settings.max_requests
-        if limit:
-            jitter = generation.settings.max_requests_jitter
-            most = limit // 10 if jitter is None else jitter
-            worker.max_requests = limit + int.from_bytes(os.urandom(4), "big") % (most + 1)
-        if generation.zygote is not None:
-            worker.of_zygote = True
-            generation.zygote.fork(number, row.number, theirs, dump)
-        else:
-            try:
-                worker.pid = os.fork()
-            except OSError as error:
-                logger.error("cannot fork a worker: %s", error.strerror)
-                self._start_after = time.monotonic() + FIRST_BACKOFF_SECONDS
-                self.board.give_back(row)
-                worker.close()
-                theirs.close()
+        with self._undone_without_room(generation) as undo:
+            ours, theirs = Channel.pair()
+            undo.callback(ours.close)
+            with contextlib.closing(theirs):
+                dump = os.memfd_create("breezeway-stacks")
+                undo.callback(os.close, dump)
+                row = self.board.take()
+                undo.callback(self.board.give_back, row)
+                worker = Handle(number, generation, ours, row, dump)
+                if generation.zygote is not None:
+                    worker.of_zygote = True
+                    generation.zygote.fork(number, row.number, theirs, dump)
+                else:
+                    self._fork_worker(worker, theirs)
+            self.workers.append(worker)
+            self.selector.register(
+                ours.socket, selectors.EVENT_READ, lambda _: self._on_message(worker)
+            )
+            return True
+        return False
+
+    def _fork_worker(self, worker: Handle, theirs: Channel) -> None:
+        with child.signals_held():
+            worker.pid = os.fork()
+            if worker.pid:
                 return
-            if not worker.pid:
-                self.after_fork()
-                ours.close()
-                seat = child.Seat(
-                    number, generation.deployment, generation.listeners, theirs, row, dump
-                )
-                child.take(seat, generation.deployment.load)
-        theirs.close()
-        self.workers.append(worker)
-        self.selector.register(
-            ours.socket, selectors.EVENT_READ, lambda _: self._on_message(worker)
-        )
+            self.after_fork()
+            worker.channel.close()
+            generation = worker.generation
+            deployment, listeners = generation.deployment, generation.listeners
+            seat = child.Seat(worker.number, deployment, listeners, theirs, worker.row, worker.dump)
+            child.take(seat, deployment.load)
+
+    @contextlib.contextmanager
+    def _undone_without_room(self, generation: Generation) -> Iterator[contextlib.ExitStack]:
+        """Undo what was begun, and try again later, when the system has no room for it."""
+        with contextlib.ExitStack() as undo:
+            try:
+                yield undo
+            except (OSError, OverflowError) as error:
+                self._on_boot_failure(generation, {"message": f"cannot start a process: {error}."})
+            else:
+                undo.pop_all()
 
     def _start_zygote(self, generation: Generation) -> None:
         """Start the process that loads a generation's application and forks its workers."""
-        ours, theirs = Channel.pair()
-        pid = os.fork()
-        if not pid:
-            self.after_fork()
-            ours.close()
-            zygote.run(generation, theirs, self.board)
-        theirs.close()
-        generation.zygote = found = Zygote(pid, ours)
-        self.selector.register(
-            ours.socket, selectors.EVENT_READ, lambda _: self._on_zygote(generation, found)
-        )
+        with self._undone_without_room(generation) as undo:
+            ours, theirs = Channel.pair()
+            undo.callback(ours.close)
+            with contextlib.closing(theirs), child.signals_held():
+                pid = os.fork()
+                if not pid:
+                    self.after_fork()
+                    ours.close()
+                    zygote.run(generation, theirs, self.board)
+            generation.zygote = found = Zygote(pid, ours)
+            self.selector.register(
+                ours.socket, selectors.EVENT_READ, lambda _: self._on_zygote(generation, found)
+            )
 
     def end_zygote(self, generation: Generation) -> None:
         """Let a zygote end that is needed no more; its workers go on."""
@@ -333,12 +352,14 @@ class Supervisor:
             worker.stop(0.0)
             worker.kill(signal.SIGKILL)
             return
-        specs = {listener.spec for listener in self.target.listeners}
+        kept = self._taken
+        if kept is None:
+            kept = {listener.spec for listener in self.target.listeners}
         worker.retire(
             settings.graceful_timeout,
             # In development, a browser that asks again must not reach the old code.
             idle_seconds=DEVELOPMENT_IDLE_SECONDS if settings.reload else RETIRE_IDLE_SECONDS,
-            closing=[each.spec for each in worker.generation.listeners if each.spec not in specs],
+            closing=[each.spec for each in worker.generation.listeners if each.spec not in kept],
         )
         because = f": {worker.replace_because}" if worker.replace_because else ""
         logger.debug("%s retires%s", worker, because)
@@ -358,9 +379,10 @@ class Supervisor:
             for listener in generation.listeners:
                 listener.close()
 
-    def leave(self) -> None:
-        """End without a client noticing: another supervisor has the listeners."""
+    def leave(self, taken: Collection[str]) -> None:
+        """End without a client noticing: another supervisor has `taken` these listeners."""
         self.stopping = True
+        self._taken = taken
         self.close_listeners()
         for worker in self.workers:
             self.retire(worker)
@@ -383,16 +405,13 @@ class Supervisor:
                 return
             for worker in self.workers:
                 if worker.pid == pid:
-                    self._on_message_of_the_dead(worker)
                     self._on_end(worker, status)
                     break
 
-    def _on_message_of_the_dead(self, worker: Handle) -> None:
-        if not worker.channel.at_end:
-            self._on_message(worker)
-
     def _on_end(self, worker: Handle, status: int | None) -> None:
         """Act on a worker's end; `status` is as `os.waitpid` has it, None if nobody knows."""
+        for message in worker.channel.last_words():
+            self._on_one_message(worker, message)
         if worker.channel.socket in self.selector.get_map():
             self.selector.unregister(worker.channel.socket)
         self.workers.remove(worker)
@@ -455,7 +474,7 @@ class Supervisor:
             worker.kill(signal.SIGTERM)
             worker.deadline = now + KILL_SECONDS
         elif worker.state == READY and not worker.replace_because:
-            worker.replace_because = self._why_replace(worker)
+            worker.replace_because = worker.why_replace()
 
     def _report_hang(self, worker: Handle, what: str, now: float) -> None:
         """Ask a worker that hangs what it is doing: politely, and by a signal that cannot fail."""
@@ -469,16 +488,3 @@ class Supervisor:
         worker.report_at = now + HANG_REPORT_SECONDS
         worker.channel.send("stacks")
         worker.kill(signal.SIGUSR2)
-
-    @staticmethod
-    def _why_replace(worker: Handle) -> str:
-        settings = worker.generation.settings
-        if worker.max_requests and worker.requests >= worker.max_requests:
-            return f"it has served {worker.requests} requests"
-        if settings.max_worker_age is not None and worker.age >= settings.max_worker_age:
-            return f"it is {worker.age:.0f} s old"
-        if settings.max_worker_memory is not None and worker.memory >= settings.max_worker_memory:
-            return f"it takes {worker.memory >> 20} MiB"
-        if worker.row[TIRED]:
-            return "too many of its threads are stuck"
-        return ""

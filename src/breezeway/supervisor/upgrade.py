@@ -3,10 +3,9 @@
 The old supervisor executes its own command line again and passes the listeners on, so that both
 serve for a moment and no connection is lost. They talk over a socket pair:
 
-    new -> old   {"kind": "ready"}   all workers are ready; with the "listeners" that it has taken, and
-                                     whether it has the "pid_file": the old one lets go of these and
-                                     of the control socket, lets its workers retire, and ends
-    old -> new   {"kind": "yours"}   they are free
+    new -> old   {"kind": "ready"}   all workers are ready; with the "listeners" that it has taken
+    old -> new   {"kind": "yours"}   it may have the pid file and the control socket, too
+    new -> old   {"kind": "taken"}   it has them: the old one lets its workers retire, and ends
     new -> old   {"kind": "failed"}  with the fields of a `UserError`; or the end of the channel
 
 If the new supervisor fails, or is not ready in time, it is killed, and the old one goes on. A stop
@@ -29,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from breezeway.supervisor import child, systemd
-from breezeway.supervisor.channel import Channel, Message
+from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.pid_file import PidFile
 from breezeway.supervisor.report import last_lines, log_failure
@@ -84,15 +83,16 @@ class Inheritance:
                 os.close(fd)
         return adopted
 
-    def take_over(self, specs: tuple[str, ...], *, pid_file: bool) -> None:
-        """Say that all workers are ready, and wait until the old supervisor has let go.
-
-        `specs` are the addresses in force, and `pid_file` whether its file has been taken, too.
-        """
+    def take_over(self, specs: tuple[str, ...]) -> None:
+        """Say that all workers are ready, and wait for the answer; `specs` are the addresses."""
         taken = [spec for spec in self.listeners if spec in specs]
-        self.channel.send("ready", listeners=taken, pid_file=pid_file)
+        self.channel.send("ready", listeners=taken)
         for _ in self.channel.messages():
             break
+
+    def finish(self) -> None:
+        """Let the old supervisor end."""
+        self.channel.send("taken")
         self.channel.close()
 
 
@@ -115,6 +115,8 @@ class Upgrade:
         self._pid = 0
         self._deadline = 0.0
         self._failure: dict[str, Any] | None = None
+        self._taken: list[str] | None = None
+        """The listeners that the new supervisor has; None before it is ready."""
         supervisor.on_look.append(self._look)
 
     def start(self, caller: Caller | None = None) -> None:
@@ -134,7 +136,7 @@ class Upgrade:
             return
         logger.info("upgrading: starting %s", " ".join(sys.orig_argv))
         ours, theirs = Channel.pair()
-        self._caller, self._channel, self._failure = caller, ours, None
+        self._caller, self._channel, self._failure, self._taken = caller, ours, None, None
         self._deadline = time.monotonic() + supervisor.settings.boot_timeout + EXTRA_SECONDS
         supervisor.upgrading = True
         with child.signals_held():
@@ -173,6 +175,7 @@ class Upgrade:
             )
             systemd.pass_on(os.environ)
             supervisor.current.deployment.enter()
+            child.release_signals()
             os.execvp(sys.orig_argv[0], sys.orig_argv)  # noqa: S606 (our own command line)
         except BaseException as error:
             theirs.send("failed", message=f"cannot execute {sys.orig_argv[0]}: {error}.")
@@ -186,9 +189,13 @@ class Upgrade:
             if message["kind"] == "failed":
                 self._failure = message
             elif message["kind"] == "ready" and not self._supervisor.stopping:
-                self._hand_over(channel, message)
-                return
-        if channel.at_end:
+                self._taken = message["listeners"]
+                channel.send("yours")
+            elif message["kind"] == "taken":
+                channel.at_end = True
+        if channel.at_end and self._taken is not None:
+            self._hand_over(self._taken)
+        elif channel.at_end:
             self._fail(
                 self._failure or {"message": "the new supervisor ended before it was ready."}
             )
@@ -202,10 +209,10 @@ class Upgrade:
             if self._caller is not None:
                 self._caller.fail("the server is stopping")
             self._end()
-        elif time.monotonic() >= self._deadline:
+        elif self._taken is None and time.monotonic() >= self._deadline:
             self._fail({"message": "the new supervisor was not ready in time, and is killed."})
 
-    def _hand_over(self, channel: Channel, message: Message) -> None:
+    def _hand_over(self, taken: list[str]) -> None:
         supervisor = self._supervisor
         logger.info("upgraded: process %d serves from here on", self._pid)
         systemd.notify(MAINPID=self._pid)
@@ -213,11 +220,7 @@ class Upgrade:
             self._caller.progress("the new supervisor serves", 1, 1)
             self._caller.succeed({"pid": self._pid})
         self._let_go()
-        if self.pid_file is not None and message["pid_file"]:
-            self.pid_file.close_in_child()  # our number is in it until the new one writes its own
-        channel.send("yours")
         self._end()
-        taken = message["listeners"]
         for each in supervisor.current.listeners:
             if each.spec in taken:
                 each.disown()
