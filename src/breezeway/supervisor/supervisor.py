@@ -148,7 +148,10 @@ class Supervisor:
         self.step()
         while not self._over:
             for key, mask in self.selector.select(self._wait_seconds()):
-                key.data(mask)
+                # One of the events before may have ended what this one is about.
+                found = self.selector.get_map().get(key.fd)
+                if found is not None and found.fileobj is key.fileobj:
+                    key.data(mask)
             self.step()
         return self._exit_status
 
