@@ -179,12 +179,14 @@ def test_answer_after_all(strict: Live) -> None:
 
 
 def test_interrupted_once(strict: Live) -> None:
-    """An application that goes on is not interrupted a second time; sending says ClientGone."""
+    """An application that goes on is not interrupted a second time; it is told that all is over."""
     seen: list[type[BaseException]] = []
     done = threading.Event()
 
     def stubborn(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         write = start_response("200 OK", [PLAIN])
+        gone = environ["breezeway.client_disconnected"]
+        assert not gone()
         ends = time.monotonic() + 5
         tries: list[Callable[[], object]] = [
             lambda: spin_until(ends),
@@ -197,7 +199,8 @@ def test_interrupted_once(strict: Live) -> None:
                 attempt()
             except BaseException as error:
                 seen.append(type(error))
-        done.set()
+        if gone():
+            done.set()
         return [b"late"]
 
     strict.play(stubborn)

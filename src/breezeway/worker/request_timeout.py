@@ -183,6 +183,7 @@ class TimedExchange(Exchange):
         with self.guard.mutex:
             self.finished = True
         if not self.guard.ousted:
+            self.environ = None  # whatever the application has put into it
             return response
         if self.body is not None:
             self.body.close()
@@ -375,6 +376,10 @@ class TimedConnection(Connection):
         if self._ousted:
             raise ClientGone(OVER)
         super().early_hints(headers)
+
+    def client_disconnected(self) -> bool:
+        """`breezeway.client_disconnected`: whether nobody waits for the response any more."""
+        return self._ousted or super().client_disconnected()
 
     def _finish_apart(self, environ: Environ, response: bytes) -> None:
         if not self._ousted:
