@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import logging
 import random
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import pytest
 
@@ -179,10 +180,17 @@ def test_interruption_at_the_last_moment() -> None:
         interruption = Interruption(threading.Lock())
         window = interruption._window = Held()
         interruption.begin()
-        thread = threading.Thread(target=interruption.fire, name="fire")
+        go = threading.Event()
 
-        def application(thread: threading.Thread = thread, window: Held = window) -> None:
-            thread.start()
+        def fire_then(interruption: Interruption = interruption, go: threading.Event = go) -> None:
+            assert go.wait(5)
+            eventually(interruption.fire, "it is interrupted")
+
+        thread = threading.Thread(target=fire_then, name="fire")
+        thread.start()
+
+        def application(window: Held = window, go: threading.Event = go) -> None:
+            go.set()
             assert window.fires.wait(5)
             window.returns.set()
 
@@ -324,8 +332,39 @@ def test_not_while_logging() -> None:
     assert outcome == [True]
 
 
-def fire(interruption: Interruption) -> None:
-    """Fire from another thread and wait for it."""
-    thread = threading.Thread(target=interruption.fire)
-    thread.start()
-    thread.join()
+@pytest.mark.parametrize(
+    ("module", "function", "left_alone"),
+    [
+        ("logging", "anything", True),
+        ("importlib._bootstrap", "_find_and_load", True),
+        ("threading", "start", True),
+        ("threading", "wait", False),
+        ("application", "start", False),
+    ],
+)
+def test_locks_of_all(module: str, function: str, left_alone: bool) -> None:
+    """A thread is left alone in a function that may have a lock which others need, too."""
+    names: dict[str, Any] = {"__name__": module}
+    exec(f"def {function}(then): then()", names)
+    interruption = Interruption(threading.Lock())
+    interruption.begin()
+    outcome = []
+
+    def application() -> None:
+        names[function](lambda: outcome.append(fire(interruption)))
+
+    if left_alone:
+        interruption.call(application)
+        assert outcome == [False]
+    else:
+        with pytest.raises(RequestTimeout):
+            interruption.call(application)
+
+
+def fire(interruption: Interruption) -> bool:
+    """Fire from another thread and wait for it; return what comes of it."""
+    results: list[bool] = []
+    # Not by `threading`: a thread is left alone in `Thread.start`.
+    _thread.start_new_thread(lambda: results.append(interruption.fire()), ())
+    eventually(lambda: bool(results), "it has fired")
+    return results[0]

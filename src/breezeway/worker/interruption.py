@@ -31,6 +31,10 @@ SHARED: Final = ("logging", "logging.handlers", "importlib._bootstrap", "_frozen
 """Modules of Python whose locks the application shares with all others: no thread is interrupted in
 one, for it might keep the lock for ever. After that it is as safe as elsewhere."""
 
+SHARED_IN_THREADING: Final = ("start", "_delete", "enumerate", "active_count")
+"""The same for the functions of `threading` that take the lock of the list of all threads; in others,
+such as `Condition.wait`, a thread may well be for ever."""
+
 _set_exception: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
@@ -134,7 +138,10 @@ class Interruption:
 def _in_shared_code(ident: int) -> bool:
     frame = sys._current_frames().get(ident)
     while frame is not None:
-        if frame.f_globals.get("__name__") in SHARED:
+        module = frame.f_globals.get("__name__")
+        if module in SHARED:
+            return True
+        if module == "threading" and frame.f_code.co_name in SHARED_IN_THREADING:
             return True
         frame = frame.f_back
     return False
