@@ -157,6 +157,7 @@ class Load:
     def _send(self, client: _Client) -> None:
         """Send the next request, on a new connection if need be."""
         if self._over.is_set() or (self._most and self._sent >= self._most):
+            self._close(client)
             return
         self._sent += 1
         client.waits_since = time.monotonic()

@@ -141,7 +141,7 @@ def test_python_that_is_gone(tmp_path: Path) -> None:
     environ = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with serving(tmp_path, command=command, environ=environ) as server:
         python.unlink()
-        with pytest.raises(UserError, match="cannot execute .*/python"):
+        with pytest.raises(UserError, match=r"cannot execute .*/python"):
             server.ask("upgrade")
         server.signal(signal.SIGUSR2)
         server.log.wait_for("the upgrade failed", count=2)

@@ -134,7 +134,9 @@ class Commands:
         def result() -> dict[str, Any]:
             return {"workers": supervisor.wanted}
 
-        supervisor.operations.append(Operation(caller, "workers started or ended", left, result))
+        supervisor.operations.append(
+            Operation(caller, "workers started or ended", left, result, needs_workers=True)
+        )
 
     def scale(self, workers: int) -> None:
         """Change the number of workers.
@@ -167,7 +169,9 @@ class Commands:
         def result() -> dict[str, Any]:
             return {"recycled": [each.pid for each in chosen]}
 
-        supervisor.operations.append(Operation(caller, "workers replaced", left, result))
+        supervisor.operations.append(
+            Operation(caller, "workers replaced", left, result, needs_workers=True)
+        )
 
     # --- stacks ------------------------------------------------------------------------------------
 

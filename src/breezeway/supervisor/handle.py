@@ -16,6 +16,7 @@ from typing import Any, Final
 from breezeway.config.settings import Settings
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
+from breezeway.supervisor.report import stacks_as_text
 from breezeway.worker.scoreboard import BEAT, REQUESTS, TIRED, Row
 
 STARTING: Final = "starting"
@@ -25,6 +26,9 @@ HUNG: Final = "hung"
 
 KILL_SECONDS: Final = 2.0
 """A worker that has not ended so long after its grace, or after SIGTERM, is killed."""
+
+HANG_REPORT_SECONDS: Final = 1.0
+"""A process that hangs has this long to say what its threads are doing."""
 
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -43,8 +47,8 @@ class Handle:
         self.dump = dump
         self.pid = 0
         """0 until it is known, which with a zygote takes a moment."""
-        self.of_zygote = False
-        """The zygote is its parent, and not the supervisor."""
+        self.zygote = generation.zygote
+        """Its parent; None if that is the supervisor."""
         self.state = STARTING
         self.started = time.monotonic()
         self.ready_at = 0.0
@@ -122,9 +126,10 @@ class Handle:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, number)
 
-    def read_dump(self) -> str:
-        """Return the stacks that the worker wrote on SIGUSR2."""
-        return os.pread(self.dump, 1024 * 1024, 0).decode(errors="replace")
+    def last_stacks(self) -> str:
+        """Return what it has told about its threads, else the stacks that it wrote on SIGUSR2."""
+        dump = os.pread(self.dump, 1024 * 1024, 0).decode(errors="replace")
+        return stacks_as_text(self.stacks or []) or dump
 
     def close(self) -> None:
         """Give back what belongs to a worker that has ended."""

@@ -19,17 +19,19 @@ class Operation:
         result: Callable[[], dict[str, Any]],
         *,
         is_settled: Callable[[], bool] = lambda: True,
+        needs_workers: bool = False,
     ) -> None:
         """`left` returns how many steps there are still, the first time all of them.
 
         `what` is said of the steps that are done, such as "workers replaced". After the last one
-        `is_settled` has still a say.
+        `is_settled` has still a say. One that `needs_workers` has failed when one does not come up.
         """
         self._caller = caller
         self._what = what
         self._left = left
         self._result = result
         self._is_settled = is_settled
+        self.needs_workers = needs_workers
         self._total = self._last = left()
         self._ended = False
 

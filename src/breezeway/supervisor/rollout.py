@@ -39,6 +39,9 @@ class Rollouts:
         self._numbers = itertools.count(2)
         self._again = False
         self._began = 0.0
+        self._wanted_before = self._wanted_meanwhile = self._wanted_after = 0
+        """The number of workers before a reload, during it, and after it; the last is 0 when that is
+        no other one."""
         self.reloads = 0
         self.failed = 0
         self.tell: Callable[[str], None] = lambda state: None
@@ -77,11 +80,10 @@ class Rollouts:
             return
         logger.info("reloading %s", deployment.name)
         self._began = time.monotonic()
-        workers = deployment.settings.workers
-        if workers != supervisor.settings.workers:
-            supervisor.wanted = workers or 1
+        self._scale_to(deployment.settings.workers)
         self.apply(deployment.settings)
         supervisor.candidate = generation
+        supervisor.try_now()
         if caller is not None:
             operation = Operation(
                 caller,
@@ -92,6 +94,16 @@ class Rollouts:
             )
             self._operations = [operation]
             supervisor.operations += self._operations
+
+    def _scale_to(self, workers: int | None) -> None:
+        """Start more workers at once; fewer are enough as soon as one of the new ones is ready."""
+        supervisor = self._supervisor
+        before = supervisor.wanted
+        self._wanted_before, self._wanted_after = before, 0
+        if workers != supervisor.settings.workers:
+            self._wanted_after = workers or 1
+            supervisor.wanted = max(before, self._wanted_after)
+        self._wanted_meanwhile = supervisor.wanted
 
     def _next_generation(self, deployment: Deployment) -> Generation:
         """Keep the listeners that are still wanted, open the new ones.
@@ -148,6 +160,9 @@ class Rollouts:
                 self.reload()
             return
         ready = [each for each in supervisor.workers if each.state == READY]
+        if self._wanted_after and any(each.generation is candidate for each in ready):
+            supervisor.wanted = self._wanted_meanwhile = self._wanted_after
+            self._wanted_after = 0
         if self._left() or any(policy.is_stale(each, candidate) for each in ready):
             return
         old, supervisor.current, supervisor.candidate = supervisor.current, candidate, None
@@ -168,14 +183,15 @@ class Rollouts:
         if generation is not supervisor.candidate:
             return False
         supervisor.candidate = None
+        if supervisor.wanted == self._wanted_meanwhile:  # and no operator has changed it
+            supervisor.wanted = self._wanted_before
         self.apply(supervisor.settings)
-        new = [each for each in supervisor.workers if each.generation is generation]
-        for each in new:
-            if each.state == READY:
-                # It works. It may stay in the place of the one it has replaced.
-                each.generation = supervisor.current
-        if all(each.state != READY for each in new):
-            self._close(generation, but=supervisor.current)
+        if generation.listeners == supervisor.current.listeners:
+            for each in supervisor.workers:
+                if each.generation is generation and each.state == READY:
+                    # It works. It may stay in the place of the one it has replaced.
+                    each.generation = supervisor.current
+        self._close(generation, but=supervisor.current)
         self._report_failure(failure)
         for operation in self._operations:
             operation.fail(last_lines(failure))

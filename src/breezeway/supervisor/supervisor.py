@@ -17,19 +17,26 @@ import logging
 import os
 import selectors
 import signal
-import socket
 import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 from breezeway import terminal
 from breezeway.config.settings import Settings
-from breezeway.supervisor import child, policy, zygote
+from breezeway.supervisor import child, policy
 from breezeway.supervisor.channel import Channel, Message
 from breezeway.supervisor.deployment import Deployment, Generation
-from breezeway.supervisor.handle import HUNG, KILL_SECONDS, READY, RETIRING, STARTING, Handle
+from breezeway.supervisor.handle import (
+    HANG_REPORT_SECONDS,
+    HUNG,
+    KILL_SECONDS,
+    READY,
+    RETIRING,
+    STARTING,
+    Handle,
+)
 from breezeway.supervisor.operation import Operation
-from breezeway.supervisor.report import describe_exit, log_failure, stacks_as_text
+from breezeway.supervisor.report import describe_exit, last_lines, log_failure
 from breezeway.supervisor.zygote import Zygote
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import RETIRE_IDLE_SECONDS
@@ -46,9 +53,6 @@ BUSY_SECONDS: Final = 0.05
 FIRST_BACKOFF_SECONDS: Final = 0.5
 LONGEST_BACKOFF_SECONDS: Final = 30.0
 """A worker that fails at boot is tried again after the first, then after twice that, and so on."""
-
-HANG_REPORT_SECONDS: Final = 1.0
-"""A worker that hangs has this long to say what its threads are doing."""
 
 STILL_SECONDS: Final = 2.0
 LENIENT_SECONDS: Final = 5.0
@@ -84,6 +88,7 @@ class Supervisor:
         self.resolve = resolve
         self.board = Scoreboard()
         self.workers: list[Handle] = []
+        self.zygotes: list[Zygote] = []
         self.current = Generation(1, resolve(), listeners)
         self.candidate: Generation | None = None
         """What a reload brings in; `rollout` watches over it."""
@@ -175,8 +180,10 @@ class Supervisor:
         self._looked_at = now
         for worker in list(self.workers):
             self._look_at(worker, now)
+        for found in self.zygotes:
+            found.look(now)
         if self.stopping:
-            self._over = not self.workers
+            self._over = not (self.workers or self.zygotes)
         else:
             self._take_next_steps(now)
         for look in self.on_look:
@@ -215,7 +222,6 @@ class Supervisor:
                 undo.callback(self.board.give_back, row)
                 worker = Handle(number, generation, ours, row, dump)
                 if generation.zygote is not None:
-                    worker.of_zygote = True
                     generation.zygote.fork(number, row.number, theirs, dump)
                 else:
                     self._fork_worker(worker, theirs)
@@ -251,34 +257,34 @@ class Supervisor:
 
     def _start_zygote(self, generation: Generation) -> None:
         """Start the process that loads a generation's application and forks its workers."""
-        with self._undone_without_room(generation) as undo:
-            ours, theirs = Channel.pair()
-            undo.callback(ours.close)
-            with contextlib.closing(theirs), child.signals_held():
-                pid = os.fork()
-                if not pid:
-                    self.after_fork()
-                    ours.close()
-                    zygote.run(generation, theirs, self.board)
-            generation.zygote = found = Zygote(pid, ours)
+        with self._undone_without_room(generation):
+            generation.zygote = found = Zygote.start(generation, self.board, self.after_fork)
+            self.zygotes.append(found)
             self.selector.register(
-                ours.socket, selectors.EVENT_READ, lambda _: self._on_zygote(generation, found)
+                found.channel.socket,
+                selectors.EVENT_READ,
+                lambda _: self._on_zygote(generation, found),
             )
 
-    def end_zygote(self, generation: Generation) -> None:
+    @staticmethod
+    def end_zygote(generation: Generation) -> None:
         """Let a zygote end that is needed no more; its workers go on."""
         found, generation.zygote = generation.zygote, None
         if found is not None:
-            found.channel.socket.shutdown(socket.SHUT_WR)
+            found.end()
+
+    def try_now(self) -> None:
+        """Forget that workers have failed to start, and how often."""
+        self._start_after = 0.0
+        self._boot_failures = 0
 
     def after_fork(self) -> None:
         """Close what is the supervisor's alone, in a process just forked."""
         for worker in self.workers:
             worker.channel.close()
             os.close(worker.dump)
-        for generation in {self.current, self.target}:
-            if generation.zygote is not None:
-                generation.zygote.channel.close()
+        for found in self.zygotes:
+            found.close()
         for close in self.close_in_child:
             close()
         self.selector.close()
@@ -324,21 +330,13 @@ class Supervisor:
         logger.debug("%s is ready after %.0f ms", worker, worker.age * 1000)
 
     def _on_zygote(self, generation: Generation, found: Zygote) -> None:
-        for message in found.channel.receive():
-            kind = message.pop("kind")
-            if kind == "ready":
-                found.ready = True
-            elif kind == "failed":
-                found.failure = message
-            elif kind == "exit":
-                for worker in self.workers:
-                    if worker.pid == message["pid"]:
-                        self._on_end(worker, message["status"])
-                        break
+        for pid, status in found.receive():
+            self._on_exit(pid, status)
         if not found.channel.at_end:
             return
         self.selector.unregister(found.channel.socket)
-        found.channel.close()
+        self.zygotes.remove(found)
+        found.close()
         if generation.zygote is not found or self.stopping:
             return
         generation.zygote = None
@@ -377,8 +375,9 @@ class Supervisor:
             worker.stop(grace)
 
     def close_listeners(self) -> None:
-        """Close the listeners; the workers have theirs."""
+        """Close the listeners, and end the zygotes, which have them too; the workers have theirs."""
         for generation in {self.current, self.target}:
+            self.end_zygote(generation)
             for listener in generation.listeners:
                 listener.close()
 
@@ -406,10 +405,13 @@ class Supervisor:
                 return
             if not pid:
                 return
-            for worker in self.workers:
-                if worker.pid == pid:
-                    self._on_end(worker, status)
-                    break
+            self._on_exit(pid, status)
+
+    def _on_exit(self, pid: int, status: int) -> None:
+        for worker in self.workers:
+            if worker.pid == pid:
+                self._on_end(worker, status)
+                return
 
     def _on_end(self, worker: Handle, status: int | None) -> None:
         """Act on a worker's end; `status` is as `os.waitpid` has it, None if nobody knows."""
@@ -441,6 +443,9 @@ class Supervisor:
             )
             self._start_after = time.monotonic() + pause
             log_failure(failure, f"a worker failed to start; the next try is in {pause:g} s")
+            for operation in self.operations:
+                if operation.needs_workers:
+                    operation.fail(last_lines(failure))
 
     def _give_up(self, failure: dict[str, Any]) -> None:
         """End, for the first worker ever did not come up."""
@@ -459,8 +464,10 @@ class Supervisor:
                 logger.warning("%s has not ended in time, and is killed", worker)
             worker.kill(signal.SIGKILL)
             worker.deadline = now + KILL_SECONDS
-        if worker.silent_since and now >= worker.silent_since + LAST_WORDS_SECONDS:
-            if worker.of_zygote:
+        parent = worker.zygote
+        if worker.silent_since and parent is not None:
+            # It is the zygote who knows how it ended.
+            if parent.channel.at_end or now >= worker.silent_since + LAST_WORDS_SECONDS:
                 self._on_end(worker, None)
         elif worker.state == STARTING and worker.age >= settings.boot_timeout:
             self._report_hang(worker, f"was not ready after {settings.boot_timeout:g} s", now)
@@ -469,11 +476,7 @@ class Supervisor:
                 self._report_hang(worker, f"has stood still for {worker.silence:.0f} s", now)
         elif worker.state == HUNG and now >= worker.report_at > 0:
             worker.report_at = 0.0
-            logger.error(
-                "%s is ended; its threads:\n%s",
-                worker,
-                stacks_as_text(worker.stacks or []) or worker.read_dump(),
-            )
+            logger.error("%s is ended; its threads:\n%s", worker, worker.last_stacks())
             worker.kill(signal.SIGTERM)
             worker.deadline = now + KILL_SECONDS
         elif worker.state == READY and not worker.replace_because:
@@ -490,4 +493,6 @@ class Supervisor:
         worker.stacks = None
         worker.report_at = now + HANG_REPORT_SECONDS
         worker.channel.send("stacks")
+        if worker.zygote is not None and not worker.pid:
+            worker.zygote.kill(signal.SIGKILL)  # it should have forked the worker
         worker.kill(signal.SIGUSR2)

@@ -8,6 +8,8 @@ parent. Each request to fork brings the worker's end of its channel and the file
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import gc
 import json
 import logging
@@ -15,7 +17,9 @@ import os
 import select
 import signal
 import socket
-from typing import Any, Final, NoReturn
+import time
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, Self
 
 from breezeway.errors import UserError
 from breezeway.gateway.types import Application
@@ -23,6 +27,7 @@ from breezeway.observe import logs
 from breezeway.supervisor import child, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
+from breezeway.supervisor.handle import HANG_REPORT_SECONDS, KILL_SECONDS
 from breezeway.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger("breezeway.supervisor")
@@ -33,12 +38,38 @@ _MESSAGE_BYTES: Final = 4096
 class Zygote:
     """The supervisor's view of it."""
 
-    def __init__(self, pid: int, channel: Channel) -> None:
+    def __init__(self, pid: int, channel: Channel, dump: int, boot_timeout: float) -> None:
+        """`dump` is the file into which its stack goes on SIGUSR2."""
         self.pid = pid
         self.channel = channel
         self.ready = False
         self.failure: dict[str, Any] | None = None
         """Why it could not load the application: the fields of a `UserError`, and its exit status."""
+        self._dump = dump
+        self._boot_timeout = boot_timeout
+        self._deadline = time.monotonic() + boot_timeout
+        """When something is done about it; 0 for never."""
+
+    @classmethod
+    def start(cls, generation: Generation, board: Scoreboard, in_child: Callable[[], None]) -> Self:
+        """Fork it; `in_child` closes there what is the supervisor's alone.
+
+        Raises:
+            OSError: the system has no room for it.
+        """
+        with contextlib.ExitStack() as undo:
+            ours, theirs = Channel.pair()
+            undo.callback(ours.close)
+            with contextlib.closing(theirs), child.signals_held():
+                dump = os.memfd_create("breezeway-stacks")
+                undo.callback(os.close, dump)
+                pid = os.fork()
+                if not pid:
+                    in_child()
+                    ours.close()
+                    run(generation, theirs, board, dump)
+            undo.pop_all()
+        return cls(pid, ours, dump, generation.settings.boot_timeout)
 
     def fork(self, number: int, row: int, theirs: Channel, dump: int) -> bool:
         """Ask for a worker with this number and row; False if the zygote does not take it."""
@@ -49,13 +80,64 @@ class Zygote:
             return False
         return True
 
+    def receive(self) -> list[tuple[int, int]]:
+        """Take in what it says; return pid and status of the workers that have ended."""
+        ended = []
+        for message in self.channel.receive():
+            kind = message.pop("kind")
+            if kind == "ready":
+                self.ready = True
+                self._deadline = 0.0
+            elif kind == "failed":
+                self.failure = message
+            elif kind == "exit":
+                ended.append((message["pid"], message["status"]))
+        return ended
 
-def run(generation: Generation, channel: Channel, board: Scoreboard) -> NoReturn:
+    def look(self, now: float) -> None:
+        """Do what is due: kill it when it does not get ready, or does not end."""
+        if not 0 < self._deadline <= now:
+            return
+        if self.ready or self.failure is not None:
+            self._report()
+            self.kill(signal.SIGKILL)
+            self._deadline = now + KILL_SECONDS
+        else:
+            what = f"was not ready after {self._boot_timeout:g} s."
+            self.failure = {"message": f"the process that loads the application {what}"}
+            self.kill(signal.SIGUSR2)
+            self._deadline = now + HANG_REPORT_SECONDS
+
+    def _report(self) -> None:
+        stack = os.pread(self._dump, 1024 * 1024, 0).decode(errors="replace")
+        if stack:
+            logger.error("the process that loads the application is ended; it was here:\n%s", stack)
+
+    def end(self) -> None:
+        """Let it end; its workers go on."""
+        self.channel.socket.shutdown(socket.SHUT_WR)
+        self._deadline = time.monotonic() + KILL_SECONDS
+        if not self.ready:  # it listens to nobody before that
+            self.kill(signal.SIGKILL)
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is there."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Close what belongs to it, in the supervisor or in a process just forked."""
+        self.channel.close()
+        os.close(self._dump)
+
+
+def run(generation: Generation, channel: Channel, board: Scoreboard, dump: int) -> NoReturn:
     """Be the zygote from here on."""
     status = child.CRASHED
     try:
         logs.become("preload")
         child.forget_supervising()
+        faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True)
         settings = generation.settings
         privileges.drop(settings.user, settings.group, settings.umask)
         generation.deployment.enter()

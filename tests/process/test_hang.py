@@ -1,0 +1,106 @@
+"""A worker whose event loop stands still: said, killed, replaced, while the others serve."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+from .load import Load
+from .server import APPLICATION, Server, eventually, is_alive, serving
+
+HOLDS = """
+import ctypes
+
+def hold_the_gil(seconds):
+    ctypes.PyDLL(None).sleep(seconds)
+
+def app(environ, start_response, answer=app):
+    if environ["PATH_INFO"] == "/hold":
+        print("holding", os.getpid(), flush=True)
+        hold_the_gil(60)
+    return answer(environ, start_response)
+"""
+"""Put behind an application: /hold keeps the interpreter lock inside of C."""
+
+
+def hold(server: Server) -> int:
+    """Have a worker stand still; return its pid."""
+    client = server.send("/hold")
+    pid = int(server.out.wait_for(r"holding (\d+)")[1])
+    client.close()
+    return pid
+
+
+def test_hanging_worker_is_replaced(tmp_path: Path) -> None:
+    """After --worker-timeout its stacks are logged, it is killed, and another one serves."""
+    options = ("--worker-timeout", "1s")
+    application = APPLICATION + HOLDS
+    with serving(tmp_path, *options, workers=2, application=application) as server:
+        began = time.monotonic()
+        hung = hold(server)
+        with Load(server.address, keep_alive=0, one_shot=4, pause=0.01) as load:
+            server.wait_for_workers(2, but=[hung])
+            server.log.wait_for(rf"\(pid {hung}\) has stood still for 1 s")
+            server.log.wait_for(r'application\.py", line \d+ in hold_the_gil')
+            eventually(lambda: not is_alive(hung), "the hanging worker killed")
+            load.wait_for(20)
+        assert not load.failures
+        assert time.monotonic() - began < 10
+        assert server.status()["deaths"] == 1
+
+
+def test_stopped_worker_is_replaced(tmp_path: Path) -> None:
+    """A worker that somebody has stopped with SIGSTOP is no use either."""
+    with serving(tmp_path, "--worker-timeout", "1s", workers=2) as server:
+        stopped = next(iter(server.workers()))
+        server.signal(signal.SIGSTOP, stopped)
+        server.wait_for_workers(2, but=[stopped])
+        eventually(lambda: not is_alive(stopped), "the stopped worker killed")
+
+
+def test_slow_requests_are_no_hang(tmp_path: Path) -> None:
+    """A request, or all threads, may take longer than --worker-timeout: the event loop turns."""
+    with serving(tmp_path, "--worker-timeout", "500ms", "--threads", "2", workers=1) as server:
+        before = set(server.workers())
+        clients = [server.sleep(1.5) for _ in range(2)]
+        for client in clients:
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+            client.close()
+        assert set(server.workers()) == before
+
+
+def test_stop_with_a_hanging_worker(tmp_path: Path) -> None:
+    """A worker that stands still is killed when the grace is over, and the server ends."""
+    options = ("--graceful-timeout", "500ms")
+    application = APPLICATION + HOLDS
+    with serving(tmp_path, *options, workers=2, application=application, trouble=True) as server:
+        hung = hold(server)
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert server.end() == 0
+        assert 2 < time.monotonic() - began < 5
+        server.log.wait_for(rf"\(pid {hung}\) has not ended in time, and is killed")
+        server.wait_until_gone()
+
+
+def test_reload_with_a_hanging_worker(tmp_path: Path) -> None:
+    """A worker that hangs before a reload, or in the middle, does not hold the reload up."""
+    options = ("--worker-timeout", "1s")
+    application = APPLICATION + HOLDS
+    with serving(tmp_path, *options, workers=2, application=application) as server:
+        hung = hold(server)
+        server.ask("reload")
+        assert hung not in server.workers()
+        eventually(lambda: not is_alive(hung), "the hanging worker killed")
+
+
+def test_stacks_of_a_hanging_worker(tmp_path: Path) -> None:
+    """`ctl stacks` answers all the same, with what the others say."""
+    with serving(tmp_path, workers=2, application=APPLICATION + HOLDS) as server:
+        hung = hold(server)
+        server.sleep(3).close()
+        stacks = {each["pid"]: each["threads"] for each in server.ask("stacks")["workers"]}
+        assert not stacks.pop(hung)
+        ((_, threads),) = stacks.items()
+        assert any(each["request"] == "GET /sleep?3" for each in threads), threads
