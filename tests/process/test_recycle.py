@@ -31,21 +31,21 @@ def app(environ, start_response, answer=app):
 
 def test_recyclings_lose_nothing(tmp_path: Path) -> None:
     """50 recyclings under load: no request fails, clients are told, nothing is left behind."""
-    with serving(tmp_path, "--max-requests", "200", workers=4) as server:
+    with serving(tmp_path, "--max-requests", "200", workers=8) as server:
         supervisor = server.process.pid
         before = len(descriptors_of(supervisor))
         with Load(server.address, keep_alive=64, one_shot=16, pause=0.01) as load:
             eventually(
-                lambda: len(load.responses) >= RECYCLINGS + 4,
+                lambda: len(load.responses) >= RECYCLINGS + 8,
                 "50 recyclings",
                 seconds=60,
             )
         assert not load.failures
         assert load.closed >= RECYCLINGS
         assert server.status()["deaths"] == 0
-        server.wait_for_workers(4)
+        server.wait_for_workers(8)
         eventually(lambda: len(descriptors_of(supervisor)) <= before, "no descriptors left")
-        eventually(lambda: len(server.processes()) == 5, "the old workers gone")
+        eventually(lambda: len(server.processes()) == 9, "the old workers gone")
 
 
 def test_many_requests(tmp_path: Path) -> None:

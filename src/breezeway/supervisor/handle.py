@@ -11,12 +11,14 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
 from breezeway.config.settings import Settings
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
 from breezeway.supervisor.report import stacks_as_text
+from breezeway.worker.reactor import RETIRE_IDLE_SECONDS
 from breezeway.worker.scoreboard import BEAT, REQUESTS, TIRED, Row
 
 STARTING: Final = "starting"
@@ -29,6 +31,10 @@ KILL_SECONDS: Final = 2.0
 
 HANG_REPORT_SECONDS: Final = 1.0
 """A process that hangs has this long to say what its threads are doing."""
+
+DEVELOPMENT_IDLE_SECONDS: Final = 0.2
+"""With --reload an old worker closes a connection so long after its last request: not in the middle
+of a page, and before somebody has gone from the editor to the browser."""
 
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -108,8 +114,16 @@ class Handle:
             return "it has asked for it"
         return ""
 
-    def retire(self, grace: float, *, idle_seconds: float, closing: list[str]) -> None:
-        """Have it end after its requests, unnoticed by its clients."""
+    def retire(self, kept: Collection[str]) -> None:
+        """Have it end after its requests, unnoticed by its clients.
+
+        `kept` is the `spec` of each listener that other workers have as well.
+        """
+        settings, listeners = self.generation.settings, self.generation.listeners
+        grace = settings.graceful_timeout
+        # In development, a browser that asks again must not reach the old code.
+        idle_seconds = DEVELOPMENT_IDLE_SECONDS if settings.reload else RETIRE_IDLE_SECONDS
+        closing = [each.spec for each in listeners if each.spec not in kept]
         self.state = RETIRING
         self.deadline = time.monotonic() + grace + KILL_SECONDS
         self.channel.send("retire", grace=grace, idle_seconds=idle_seconds, closing=closing)

@@ -39,7 +39,6 @@ from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.report import describe_exit, last_lines, log_failure
 from breezeway.supervisor.zygote import Zygote
 from breezeway.worker.listener import Listener
-from breezeway.worker.reactor import RETIRE_IDLE_SECONDS
 from breezeway.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger("breezeway.supervisor")
@@ -61,10 +60,6 @@ is blamed for doing so within the second."""
 
 LAST_WORDS_SECONDS: Final = 0.5
 """How long to wait for the exit status of a worker that the zygote has forked."""
-
-DEVELOPMENT_IDLE_SECONDS: Final = 0.2
-"""With --reload an old worker closes a connection so long after its last request: not in the middle
-of a page, and before somebody has gone from the editor to the browser."""
 
 SHORT_GRACE_SECONDS: Final = 1.0
 """The grace after a second SIGTERM."""
@@ -237,9 +232,9 @@ class Supervisor:
             worker.pid = os.fork()
             if worker.pid:
                 return
-            self.after_fork()
-            worker.channel.close()
             generation = worker.generation
+            self.after_fork(generation)
+            worker.channel.close()
             deployment, listeners = generation.deployment, generation.listeners
             seat = child.Seat(worker.number, deployment, listeners, theirs, worker.row, worker.dump)
             child.take(seat, deployment.load)
@@ -258,7 +253,8 @@ class Supervisor:
     def _start_zygote(self, generation: Generation) -> None:
         """Start the process that loads a generation's application and forks its workers."""
         with self._undone_without_room(generation):
-            generation.zygote = found = Zygote.start(generation, self.board, self.after_fork)
+            found = Zygote.start(generation, self.board, lambda: self.after_fork(generation))
+            generation.zygote = found
             self.zygotes.append(found)
             self.selector.register(
                 found.channel.socket,
@@ -278,8 +274,18 @@ class Supervisor:
         self._start_after = 0.0
         self._boot_failures = 0
 
-    def after_fork(self) -> None:
-        """Close what is the supervisor's alone, in a process just forked."""
+    def after_fork(self, generation: Generation | None = None) -> None:
+        """Close what is the supervisor's alone, in a process just forked for a generation.
+
+        Of the listeners those of another generation, too: on an address that is to be closed, the
+        kernel would go on to take connections, for nobody.
+        """
+        kept = generation.listeners if generation is not None else ()
+        for other in {self.current, self.target}:
+            for listener in other.listeners:
+                if listener not in kept:
+                    listener.disown()
+                    listener.close()
         for worker in self.workers:
             worker.channel.close()
             os.close(worker.dump)
@@ -348,20 +354,12 @@ class Supervisor:
 
     def retire(self, worker: Handle) -> None:
         """Let a worker end without its clients noticing."""
-        settings = worker.generation.settings
         if worker.state == STARTING:
             worker.stop(0.0)
             worker.kill(signal.SIGKILL)
             return
-        kept = self._taken
-        if kept is None:
-            kept = {listener.spec for listener in self.target.listeners}
-        worker.retire(
-            settings.graceful_timeout,
-            # In development, a browser that asks again must not reach the old code.
-            idle_seconds=DEVELOPMENT_IDLE_SECONDS if settings.reload else RETIRE_IDLE_SECONDS,
-            closing=[each.spec for each in worker.generation.listeners if each.spec not in kept],
-        )
+        kept = {listener.spec for listener in self.target.listeners}
+        worker.retire(kept if self._taken is None else self._taken)
         because = f": {worker.replace_because}" if worker.replace_because else ""
         logger.debug("%s retires%s", worker, because)
 
