@@ -8,7 +8,8 @@
 #
 # Looks at $PYTHON, at python3.* on PATH, at pyenv's versions and at /usr/bin/python3; of each
 # version, and of its free-threaded build, the first one found is taken. Each gets a virtual
-# environment of its own, .venv-X.Y or .venv-X.Yt. Fails if any of them fails.
+# environment of its own, .venv-X.Y or .venv-X.Yt. They run side by side, each into a file beside its
+# environment, which is shown when it is done. Fails if any of them fails.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -67,19 +68,27 @@ for each in $found; do
     echo "  ${each%%=*}  ${each#*=}$note"
 done
 
-summary=
-status=0
+running=
 for each in $found; do
     version=${each%%=*}
     [ "$version" = "$skipped" ] && continue
-    echo
-    echo "== $version"
-    if run "$version" "${each#*=}" "$@"; then
+    run "$version" "${each#*=}" "$@" >".venv-$version.log" 2>&1 &
+    running="$running $version:$!"
+done
+
+summary=
+status=0
+for each in $running; do
+    version=${each%%:*}
+    if wait "${each#*:}"; then
         summary="$summary $version:passed"
     else
         summary="$summary $version:FAILED"
         status=1
     fi
+    echo
+    echo "== $version"
+    cat ".venv-$version.log"
 done
 
 echo

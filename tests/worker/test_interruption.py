@@ -20,7 +20,7 @@ from breezeway.worker.interruption import Interruption
 
 from ..live import eventually
 
-ROUNDS = 3000
+ROUNDS = 900
 """How often the end of a call and its interruption coincide in one test."""
 
 LONGEST_SECONDS = 0.0002
