@@ -186,6 +186,43 @@ def test_worker_that_fails_after_the_fork(tmp_path: Path) -> None:
         server.wait_for_workers(2, but=[victim])
 
 
+def test_hook_that_fails_before_the_fork(tmp_path: Path) -> None:
+    """So is one that raises in the zygote."""
+    fails = (
+        NOTES + "\ndef before():\n    if os.path.exists('full'): raise RuntimeError('disk full')\n"
+    )
+    application = APPLICATION + fails
+    with serving(tmp_path, *OPTIONS, workers=2, application=application, trouble=True) as server:
+        (tmp_path / "full").touch()
+        victim = next(iter(server.workers()))
+        server.signal(signal.SIGKILL, victim)
+        server.log.wait_for("^RuntimeError: disk full")
+        (tmp_path / "full").unlink()
+        server.wait_for_workers(2, but=[victim])
+
+
+def test_nothing_is_printed_twice(tmp_path: Path) -> None:
+    """What the application has printed and not flushed comes once, and not once for each worker."""
+    prints = "print('loading the application')\n" + APPLICATION
+    with serving(tmp_path, "--preload", workers=3, application=prints) as server:
+        server.signal(signal.SIGTERM)
+        assert server.end() == 0
+        assert len(server.out.find("loading the application")) == 1
+
+
+def test_programs_get_nothing(tmp_path: Path) -> None:
+    """A program that the application starts gets none of the server's descriptors."""
+    lists = (
+        "\nimport subprocess\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [subprocess.check_output(['ls', '/proc/self/fd'], close_fds=False)]\n"
+    )
+    with serving(tmp_path, "--preload", application=APPLICATION + lists) as server:
+        # The three standard streams, and the one with which `ls` reads the directory.
+        assert server.get().split() == ["0", "1", "2", "3"]
+
+
 def test_recyclings(tmp_path: Path) -> None:
     """Workers of the zygote are recycled under load as others are."""
     with serving(tmp_path, "--preload", "--max-requests", "200", workers=2) as server:

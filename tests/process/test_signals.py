@@ -217,7 +217,7 @@ def test_supervisor_that_stood_still(tmp_path: Path) -> None:
         server.signal(signal.SIGSTOP)
         for pid in before:
             server.signal(signal.SIGKILL, pid)
-            eventually(lambda: not is_alive(pid), "the death")  # noqa: B023
+            eventually(lambda: not is_alive(pid), "the death")
         server.signal(signal.SIGHUP)
         client = server.send()
         server.signal(signal.SIGCONT)

@@ -217,7 +217,7 @@ class Supervisor:
                 undo.callback(self.board.give_back, row)
                 worker = Handle(number, generation, ours, row, dump)
                 if generation.zygote is not None:
-                    generation.zygote.fork(number, row.number, theirs, dump)
+                    generation.zygote.fork(worker, theirs)
                 else:
                     self._fork_worker(worker, theirs)
             self.workers.append(worker)
@@ -253,8 +253,7 @@ class Supervisor:
     def _start_zygote(self, generation: Generation) -> None:
         """Start the process that loads a generation's application and forks its workers."""
         with self._undone_without_room(generation):
-            found = Zygote.start(generation, self.board, lambda: self.after_fork(generation))
-            generation.zygote = found
+            generation.zygote = found = Zygote.start(generation, self.board, self.after_fork)
             self.zygotes.append(found)
             self.selector.register(
                 found.channel.socket,
@@ -373,7 +372,7 @@ class Supervisor:
             worker.stop(grace)
 
     def close_listeners(self) -> None:
-        """Close the listeners, and end the zygotes, which have them too; the workers have theirs."""
+        """Close the listeners, and let the zygotes end; the workers have theirs."""
         for generation in {self.current, self.target}:
             self.end_zygote(generation)
             for listener in generation.listeners:

@@ -3,7 +3,8 @@
 The supervisor itself never loads the application: it stays small, and a reload takes a new zygote,
 so that new code comes into a process that has never seen the old. The zygote is single-threaded; it
 sends the supervisor `ready` or `failed`, and `exit` for each worker that has ended, for it is their
-parent. Each request to fork brings the worker's end of its channel and the file for its stacks.
+parent. Each request to fork brings the worker's end of its channel, the file for its stacks and the
+listeners: the zygote has none, for on an address that is closed it would keep clients waiting.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, Self
@@ -27,12 +29,16 @@ from breezeway.observe import logs
 from breezeway.supervisor import child, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
-from breezeway.supervisor.handle import HANG_REPORT_SECONDS, KILL_SECONDS
+from breezeway.supervisor.handle import HANG_REPORT_SECONDS, KILL_SECONDS, Handle
+from breezeway.worker import listener
 from breezeway.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger("breezeway.supervisor")
 
-_MESSAGE_BYTES: Final = 4096
+_MESSAGE_BYTES: Final = 64 * 1024
+
+_MOST_FDS: Final = 253
+"""In one message: SCM_MAX_FD of the kernel."""
 
 
 class Zygote:
@@ -71,14 +77,17 @@ class Zygote:
             undo.pop_all()
         return cls(pid, ours, dump, generation.settings.boot_timeout)
 
-    def fork(self, number: int, row: int, theirs: Channel, dump: int) -> bool:
-        """Ask for a worker with this number and row; False if the zygote does not take it."""
-        line = json.dumps({"number": number, "row": row}).encode() + b"\n"
-        try:
-            socket.send_fds(self.channel.socket, [line], [theirs.socket.fileno(), dump])
-        except OSError:
-            return False
-        return True
+    def fork(self, worker: Handle, theirs: Channel) -> None:
+        """Ask for a worker; if the zygote does not take that, `theirs` is at its end."""
+        listeners = worker.generation.listeners
+        fields = {
+            "number": worker.number,
+            "row": worker.row.number,
+            "listeners": [each.spec for each in listeners],
+        }
+        fds = [theirs.socket.fileno(), worker.dump, *(each.socket.fileno() for each in listeners)]
+        with contextlib.suppress(OSError):
+            socket.send_fds(self.channel.socket, [json.dumps(fields).encode() + b"\n"], fds)
 
     def receive(self) -> list[tuple[int, int]]:
         """Take in what it says; return pid and status of the workers that have ended."""
@@ -181,34 +190,37 @@ class _Zygote:
                 os.read(woken, 4096)
                 self._reap()
             if sock.fileno() in readable:
-                line, fds, _, _ = socket.recv_fds(sock, _MESSAGE_BYTES, 2)
+                line, fds, _, _ = socket.recv_fds(sock, _MESSAGE_BYTES, _MOST_FDS)
                 if not line:
                     return
-                self._fork(json.loads(line), *fds)
+                for fd in fds:
+                    os.set_inheritable(fd, False)
+                self._fork(json.loads(line), list(fds))
 
-    def _fork(self, message: dict[str, Any], channel: int, dump: int) -> None:
-        settings = self._generation.settings
+    def _fork(self, message: dict[str, Any], fds: list[int]) -> None:
+        deployment, settings = self._generation.deployment, self._generation.settings
+        channel = Channel(socket.socket(fileno=fds[0]))
+        pid = -1
         try:
             if settings.before_fork is not None:
-                self._generation.deployment.call_hook(settings.before_fork)
+                deployment.call_hook(settings.before_fork)
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()  # or each worker would write the same once more
             pid = os.fork()
-        except (UserError, OSError) as error:
-            logger.error("cannot fork a worker: %s", error)
-            pid = -1
+        except UserError as error:
+            channel.send("failed", status=error.exit_code, **child.in_words(error))
+        except OSError as error:
+            channel.send("failed", message=f"cannot fork a worker: {error}.")
         if not pid:
             self._channel.close()
-            theirs = Channel(socket.socket(fileno=channel))
-            seat = child.Seat(
-                message["number"],
-                self._generation.deployment,
-                self._generation.listeners,
-                theirs,
-                self._board.row(message["row"]),
-                dump,
-            )
+            pairs = zip(fds[2:], message["listeners"], strict=True)
+            listeners = [listener.adopt(fd, spec, owned=False) for fd, spec in pairs]
+            row = self._board.row(message["row"])
+            seat = child.Seat(message["number"], deployment, listeners, channel, row, fds[1])
             child.take(seat, lambda: self._application)
-        os.close(channel)  # at the end of it the supervisor sees whether there is a worker
-        os.close(dump)
+        channel.close()  # at the end of it the supervisor sees whether there is a worker
+        for fd in fds[1:]:
+            os.close(fd)
 
     def _reap(self) -> None:
         while True:
