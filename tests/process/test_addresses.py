@@ -10,7 +10,7 @@ import pytest
 
 from breezeway.errors import UserError
 
-from .load import Load
+from .load import Failure, Load
 from .server import APPLICATION, Server, command_line, eventually, serving
 
 REFUSED = ("ConnectionRefusedError", "FileNotFoundError")
@@ -23,6 +23,13 @@ try:
 except FileExistsError:
     raise RuntimeError("only one of us can be")
 """
+
+
+def assert_refused(failures: list[Failure]) -> None:
+    """Check that clients were refused, or came in the microsecond in which the socket was closed."""
+    reset = [each for each in failures if not each.why.startswith(REFUSED)]
+    assert len(reset) <= 2, reset
+    assert all(each.last_body == "" for each in reset), reset
 
 
 def free_port() -> int:
@@ -72,8 +79,7 @@ def test_opened_and_closed(tmp_path: Path, options: tuple[str, ...]) -> None:
             kept.wait_for(200)
             eventually(lambda: not answers(server, goes), "the old address closed")
         assert not kept.failures
-        for failure in ended.failures:
-            assert failure.why.startswith(REFUSED), failure
+        assert_refused(ended.failures)
         assert server.status()["listeners"] == [
             f"http://127.0.0.1:{stays}",
             f"http://127.0.0.1:{comes}",
@@ -92,8 +98,7 @@ def test_unix_sockets(tmp_path: Path) -> None:
             load.wait_for(200)
             server.ask("reload")
             eventually(lambda: not (tmp_path / "old").exists(), "the old file gone")
-        for failure in load.failures:
-            assert failure.why.startswith(REFUSED), failure
+        assert_refused(load.failures)
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o660
         with Load(str(tmp_path / "new"), keep_alive=4, one_shot=4) as load:
             load.wait_for(100)
