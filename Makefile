@@ -6,10 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all lint bench clean
+.PHONY: help serve test test-all fuzz lint bench clean
 
 help: ## Say what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 # One stamp for each set of packages, made anew when pyproject.toml changes.
 $(BIN)/python:
@@ -23,6 +23,11 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.core
 
+# Its extra needs a wheel for this Python; without it, fuzzing goes on without coverage.
+$(VENV)/.fuzz: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]' || echo 'atheris does not install here.'
+	@touch $@
+
 $(VENV)/.lint: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[lint]'
 	@touch $@ $(VENV)/.core
@@ -35,6 +40,9 @@ test: $(VENV)/.test ## Run all tests
 
 test-all: ## Run all tests on every CPython from 3.11 on that is found
 	@PYTHON='$(PYTHON)' sh tests/run_all.sh
+
+fuzz: $(VENV)/.fuzz ## Fuzz the protocol for SECONDS=600
+	$(BIN)/python -m tests.fuzz $(or $(SECONDS),600)
 
 lint: $(VENV)/.lint ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

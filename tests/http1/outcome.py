@@ -42,7 +42,7 @@ def outcome(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
     requests: list[Served] = []
     try:
         for piece in pieces:
-            for request in _complete(intake, piece):
+            for request in completed(intake, piece):
                 requests.append(_served(request))
                 if request.head.flags & CLOSE:
                     return Outcome(requests, 0, complete=True)
@@ -53,7 +53,8 @@ def outcome(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
     return Outcome(requests, 0, complete=not intake and not intake.in_body)
 
 
-def _complete(intake: Intake, piece: bytes) -> Iterator[Request]:
+def completed(intake: Intake, piece: bytes) -> Iterator[Request]:
+    """Add a piece to the input of a connection; return the requests that are complete by it."""
     while request := intake.take(piece, BASE):
         piece = b""
         if request.body is None:  # the client waits for `100 Continue`: it is told so
