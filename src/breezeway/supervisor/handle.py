@@ -39,6 +39,19 @@ of a page, and before somebody has gone from the editor to the browser."""
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
+def open_dump() -> int:
+    """Open a file without a name for the stacks of a process; return its descriptor.
+
+    On Linux it is in memory, so that it can be had where everything is read-only.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("breezeway-stacks")
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
 class Handle:
     """One worker, from the fork to its end."""
 

@@ -34,6 +34,7 @@ from breezeway.supervisor.handle import (
     RETIRING,
     STARTING,
     Handle,
+    open_dump,
 )
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.report import describe_exit, last_lines, log_failure
@@ -211,7 +212,7 @@ class Supervisor:
             ours, theirs = Channel.pair()
             undo.callback(ours.close)
             with contextlib.closing(theirs):
-                dump = os.memfd_create("breezeway-stacks")
+                dump = open_dump()
                 undo.callback(os.close, dump)
                 row = self.board.take()
                 undo.callback(self.board.give_back, row)

@@ -29,7 +29,7 @@ from breezeway.observe import logs
 from breezeway.supervisor import child, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
-from breezeway.supervisor.handle import HANG_REPORT_SECONDS, KILL_SECONDS, Handle
+from breezeway.supervisor.handle import HANG_REPORT_SECONDS, KILL_SECONDS, Handle, open_dump
 from breezeway.worker import listener
 from breezeway.worker.scoreboard import Scoreboard
 
@@ -67,7 +67,7 @@ class Zygote:
             ours, theirs = Channel.pair()
             undo.callback(ours.close)
             with contextlib.closing(theirs), child.signals_held():
-                dump = os.memfd_create("breezeway-stacks")
+                dump = open_dump()
                 undo.callback(os.close, dump)
                 pid = os.fork()
                 if not pid:
