@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import Counter
@@ -18,13 +17,10 @@ from .server import (
     descriptors_of,
     eventually,
     is_alive,
-    launching,
     serving,
 )
 
 KILLS = 20
-
-BROKEN = "raise RuntimeError('no database today')\n"
 
 
 def test_kills_lose_only_what_was_inside(tmp_path: Path) -> None:
@@ -172,29 +168,3 @@ def test_sigterm_to_a_worker_is_not_noticed(tmp_path: Path) -> None:
         client.close()
         eventually(lambda: not is_alive(before), "the old worker gone")
         assert server.status()["deaths"] == 0
-
-
-def test_no_descriptors_left(tmp_path: Path) -> None:
-    """A supervisor that has no descriptor for a new worker goes on, and starts it when it can."""
-    import resource
-
-    with serving(tmp_path, workers=2) as server:
-        pid = server.process.pid
-        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        open_now = len(os.listdir(f"/proc/{pid}/fd"))
-        victim = next(iter(server.workers()))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_now - 2, limits[1]))
-        server.signal(signal.SIGKILL, victim)
-        server.log.wait_for("cannot start a process: .*Too many open files")
-        assert server.get().startswith("1 ")
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
-        server.wait_for_workers(2, but=[victim])
-
-
-def test_first_boot_that_fails(tmp_path: Path) -> None:
-    """An application that cannot be loaded ends the start: status 3, the traceback once."""
-    with launching(tmp_path, "--workers", "4", application=BROKEN, trouble=True) as server:
-        assert server.end() == 3
-        server.wait_until_gone()
-        assert len(server.log.find("Traceback")) == 1
-        assert len(server.log.find("no database today")) == 2  # the line of code, and the error

@@ -36,6 +36,9 @@ DEVELOPMENT_IDLE_SECONDS: Final = 0.2
 """With --reload an old worker closes a connection so long after its last request: not in the middle
 of a page, and before somebody has gone from the editor to the browser."""
 
+LAST_WORDS_SECONDS: Final = 0.5
+"""How long to wait for the exit status of a worker that the zygote has forked."""
+
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -114,6 +117,16 @@ class Handle:
         except (OSError, IndexError):
             return 0
 
+    def has_gone(self) -> bool:
+        """Whether it has ended and the zygote, which is its parent, does not tell."""
+        if self.zygote is None:
+            return False
+        if self.silent_since:
+            waited = time.monotonic() - self.silent_since >= LAST_WORDS_SECONDS
+            return waited or self.zygote.channel.at_end
+        # A child of its own may have its end of the channel open still.
+        return self.zygote.channel.at_end and self.pid != 0 and not _is_there(self.pid)
+
     def why_replace(self) -> str:
         """Return why it has served long enough; empty if it has not."""
         settings = self.generation.settings
@@ -162,6 +175,16 @@ class Handle:
         """Give back what belongs to a worker that has ended."""
         self.channel.close()
         os.close(self.dump)
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _limit(settings: Settings) -> int:

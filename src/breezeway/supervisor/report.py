@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from breezeway import terminal
 
 logger = logging.getLogger("breezeway.supervisor")
 
@@ -15,6 +18,12 @@ LAST_LINES: Final = 12
 
 _logged: dict[str, str] = {}
 """The last failure that was logged in full."""
+
+
+def say(text: str) -> None:
+    """Print a line for whoever has started the server, if there is still somebody who reads it."""
+    with contextlib.suppress(OSError):
+        terminal.say(text)
 
 
 def describe_exit(status: int | None) -> str:

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from breezeway import terminal
 from breezeway.config.settings import Settings
-from breezeway.errors import UserError
+from breezeway.errors import UsageError, UserError
 from breezeway.observe import log_file, logs
-from breezeway.supervisor import privileges, runtime_directory, systemd
+from breezeway.supervisor import privileges, report, runtime_directory, systemd
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
 from breezeway.supervisor.deployment import Deployment
@@ -29,6 +28,7 @@ from breezeway.supervisor.pid_file import PidFile
 from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.supervisor import (
     INTERRUPTED,
+    MOST_WORKERS,
     QUIT,
     SHORT_GRACE_SECONDS,
     Supervisor,
@@ -72,6 +72,8 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
     def resolve_activated() -> Deployment:
         deployment = resolve()
         settings = deployment.settings
+        if (settings.workers or 1) > MOST_WORKERS:
+            raise UsageError(f"there can be {MOST_WORKERS} workers, not {settings.workers}.")
         if activated and settings.bind == Settings().bind:
             return replace(deployment, settings=replace(settings, bind=tuple(activated)))
         return deployment
@@ -214,7 +216,7 @@ class _Service:
             *supervisor.current.deployment.files,
         ]
         self._watcher = found = watcher.start(paths, close_inherited=supervisor.after_fork)
-        terminal.say(found.description[0].upper() + found.description[1:])
+        report.say(found.description[0].upper() + found.description[1:])
         supervisor.selector.register(found.fd, selectors.EVENT_READ, self._on_change)
 
     def _announce(self) -> None:
@@ -225,7 +227,7 @@ class _Service:
             self._take_over(self._inheritance)
         for each in supervisor.current.listeners:
             what = f"Serving {name} on" if name else "Serving on"
-            terminal.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
+            report.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
         self._tell_systemd("ready")
 
     def _take_over(self, inheritance: Inheritance) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from breezeway import terminal
 from breezeway.config.settings import Settings
-from breezeway.supervisor import child, policy
+from breezeway.supervisor import child, policy, report
 from breezeway.supervisor.channel import Channel, Message
 from breezeway.supervisor.deployment import Deployment, Generation
 from breezeway.supervisor.handle import (
@@ -58,9 +58,6 @@ STILL_SECONDS: Final = 2.0
 LENIENT_SECONDS: Final = 5.0
 """After this process itself stood still for the first of these, as on a suspended machine, no worker
 is blamed for doing so within the second."""
-
-LAST_WORDS_SECONDS: Final = 0.5
-"""How long to wait for the exit status of a worker that the zygote has forked."""
 
 SHORT_GRACE_SECONDS: Final = 1.0
 """The grace after a second SIGTERM."""
@@ -317,9 +314,7 @@ class Supervisor:
             worker.failure = message
         elif kind == "broken":
             worker.failure = message
-            terminal.say(
-                message["detail"] + terminal.complaint(message["message"], message["hint"])
-            )
+            report.say(message["detail"] + terminal.complaint(message["message"], message["hint"]))
         elif kind == "ready" and worker.state == STARTING:
             self._on_ready(worker)
         elif kind == "stacks":
@@ -450,7 +445,7 @@ class Supervisor:
         if not self.stopping:
             self.on_give_up(failure)
             error = terminal.complaint(failure["message"], failure.get("hint", ""))
-            terminal.say(failure.get("detail", "") + error)
+            report.say(failure.get("detail", "") + error)
             self.quit(failure.get("status", child.FAILED))
 
     # --- health --------------------------------------------------------------------------------
@@ -462,11 +457,8 @@ class Supervisor:
                 logger.warning("%s has not ended in time, and is killed", worker)
             worker.kill(signal.SIGKILL)
             worker.deadline = now + KILL_SECONDS
-        parent = worker.zygote
-        if worker.silent_since and parent is not None:
-            # It is the zygote who knows how it ended.
-            if parent.channel.at_end or now >= worker.silent_since + LAST_WORDS_SECONDS:
-                self._on_end(worker, None)
+        if worker.has_gone():
+            self._on_end(worker, None)
         elif worker.state == STARTING and worker.age >= settings.boot_timeout:
             self._report_hang(worker, f"was not ready after {settings.boot_timeout:g} s", now)
         elif worker.state in (READY, RETIRING) and worker.silence >= settings.worker_timeout:

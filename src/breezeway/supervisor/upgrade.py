@@ -135,20 +135,31 @@ class Upgrade:
                 caller.fail(reason)
             return
         logger.info("upgrading: starting %s", " ".join(sys.orig_argv))
-        ours, theirs = Channel.pair()
-        self._caller, self._channel, self._failure, self._taken = caller, ours, None, None
+        self._caller, self._failure, self._taken = caller, None, None
+        try:
+            self._channel = channel = self._fork()
+        except OSError as error:
+            self._report({"message": f"cannot start a process: {error}."})
+            return
         self._deadline = time.monotonic() + supervisor.settings.boot_timeout + EXTRA_SECONDS
         supervisor.upgrading = True
-        with child.signals_held():
-            self._pid = os.fork()
-            if not self._pid:
-                self._execute(theirs)
-        theirs.close()
         supervisor.selector.register(
-            ours.socket, selectors.EVENT_READ, lambda _: self._on_message()
+            channel.socket, selectors.EVENT_READ, lambda _: self._on_message()
         )
         if caller is not None:
             caller.progress("the new supervisor starts", 0, 1)
+
+    def _fork(self) -> Channel:
+        """Fork the new supervisor; raise `OSError` if the system has no room for it."""
+        with contextlib.ExitStack() as undo:
+            ours, theirs = Channel.pair()
+            undo.callback(ours.close)
+            with contextlib.closing(theirs), child.signals_held():
+                self._pid = os.fork()
+                if not self._pid:
+                    self._execute(theirs)
+            undo.pop_all()
+        return ours
 
     def _execute(self, theirs: Channel) -> None:
         """Become the new supervisor, in the forked process."""
@@ -232,10 +243,13 @@ class Upgrade:
 
     def _fail(self, failure: dict[str, Any]) -> None:
         self._signal(signal.SIGKILL)
+        self._report(failure)
+        self._end()
+
+    def _report(self, failure: dict[str, Any]) -> None:
         log_failure(failure, "the upgrade failed, and what was there goes on")
         if self._caller is not None:
             self._caller.fail(last_lines(failure))
-        self._end()
 
     def _end(self) -> None:
         channel, self._channel, self._caller = self._channel, None, None

@@ -205,7 +205,9 @@ class _Zygote:
             if settings.before_fork is not None:
                 deployment.call_hook(settings.before_fork)
             for stream in (sys.stdout, sys.stderr):
-                stream.flush()  # or each worker would write the same once more
+                # Or each worker would write the same once more. There may be no such stream.
+                with contextlib.suppress(AttributeError, OSError, ValueError):
+                    stream.flush()
             pid = os.fork()
         except UserError as error:
             channel.send("failed", status=error.exit_code, **child.in_words(error))
