@@ -354,6 +354,13 @@ class Supervisor:
             worker.kill(signal.SIGKILL)
             return
         kept = {listener.spec for listener in self.target.listeners}
+        same = [each for each in self.workers if each.generation is worker.generation]
+        if self._taken is None and not any(each.state == READY for each in same if each != worker):
+            # The last worker to listen there takes what is in the backlog. Nothing comes after that
+            # only if the socket is closed with the worker's copy.
+            for listener in worker.generation.listeners:
+                if listener.spec not in kept:
+                    listener.close()
         worker.retire(kept if self._taken is None else self._taken)
         because = f": {worker.replace_because}" if worker.replace_because else ""
         logger.debug("%s retires%s", worker, because)
