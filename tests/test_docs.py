@@ -252,3 +252,12 @@ def test_scripts_parse(script: str) -> None:
     assert shell
     subprocess.run([shell, "-n", ROOT / script], check=True)
     assert script.startswith("tests/") or os.access(ROOT / script, os.X_OK)
+
+
+def test_signals_are_told() -> None:
+    """Every signal that the supervisor acts on has its row in the table of docs/operating.md."""
+    service = (ROOT / "src/breezeway/supervisor/service.py").read_text(encoding="utf-8")
+    acted_on = set(re.findall(r"signal\.SIG(\w+):", service))
+    rows = re.findall(r"^\| (`[A-Z0-9`, ]+`) \|", (ROOT / "docs/operating.md").read_text(), re.M)
+    assert len(acted_on) >= 8
+    assert acted_on == set(re.findall(r"[A-Z0-9]+", " ".join(rows)))
