@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all fuzz lint bench clean
+.PHONY: help serve test test-all fuzz differential lint bench clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ test-all: ## Run all tests on every CPython from 3.11 on that is found
 
 fuzz: $(VENV)/.fuzz ## Fuzz the protocol for SECONDS=600
 	$(BIN)/python -m tests.fuzz $(or $(SECONDS),600)
+
+differential: $(VENV)/.test ## Compare with other parsers, and behind nginx and HAProxy (root installs them)
+	$(BIN)/python -m tests.differential
 
 lint: $(VENV)/.lint ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

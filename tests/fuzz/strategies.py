@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from ..corpus import cases
 from .nearly import SPECIAL, Writer
 
-CORPUS = [case.request for case in [*cases.valid(), *cases.invalid()] if len(case.request) < 500]
+_ALL = (*(case.request for case in cases.valid()), *(case.request for case in cases.invalid()))
+CORPUS = [request for request in _ALL if len(request) < 500]
 
 
 class Drawn:

@@ -34,6 +34,8 @@ class Outcome(NamedTuple):
     """The status of the refusal, 0 if there is none."""
     complete: bool
     """No request was begun that is not there whole."""
+    closes: bool = False
+    """The last request is the last of its connection: what follows is not looked at."""
 
 
 def outcome(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
@@ -45,7 +47,7 @@ def outcome(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
             for request in completed(intake, piece):
                 requests.append(_served(request))
                 if request.head.flags & CLOSE:
-                    return Outcome(requests, 0, complete=True)
+                    return Outcome(requests, 0, complete=True, closes=True)
     except ProtocolError as error:
         return Outcome(requests, error.status, complete=False)
     finally:

@@ -1,0 +1,298 @@
+"""nginx and HAProxy in front of a server: started with a configuration that tells what they have seen.
+
+Each writes into the request that it forwards what it has read: `X-Seen-Id`, a number of its own for
+each request, `X-Seen-From`, the client's address, `X-Seen-Method`, `X-Seen-Uri`, `X-Seen-Host`, and as
+far as it can, the body (HAProxy its size and digest; nginx the body itself, in the log). It also logs
+each request that it has forwarded. What a client sends under these names is overwritten.
+
+They keep connections to the server open and use them for requests of any client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGES = ("nginx", "haproxy")
+READY_SECONDS = 10.0
+END_SECONDS = 15.0
+POLL_SECONDS = 0.02
+
+BUFFER_BYTES = 128 * 1024
+"""Of one request in HAProxy, which has a look at the body before it forwards it."""
+
+
+class Forwarded(NamedTuple):
+    """One request in the log of a proxy."""
+
+    client: str
+    """The client's address."""
+    number: str
+    """`X-Seen-Id`."""
+    status: int
+    """Of the server's answer; 0 when there was none, or the request was not forwarded."""
+    body: bytes | None
+    """The body as the proxy has read it, if it says so."""
+
+
+class Proxy:
+    """One kind of proxy, in one configuration."""
+
+    name: str
+    program: str
+    streaming = False
+    """A request is forwarded before its body is there."""
+    stop_signal: signal.Signals
+    """Ends it when the connections have ended."""
+
+    def __init__(self, directory: Path, server_port: int) -> None:
+        """Write the configuration into `directory`."""
+        self._directory = directory
+        self._log = directory / "log"
+        self._errors = directory / "errors"
+        self.port = _free_port()
+        self._configuration = directory / "configuration"
+        self._configuration.write_text(self._configure(server_port).rstrip() + "\n")
+
+    def _configure(self, server_port: int) -> str:
+        raise NotImplementedError
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _entry(self, line: dict[str, str]) -> Forwarded:
+        raise NotImplementedError
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run until the end of the block.
+
+        Raises:
+            SystemExit: it does not start; what it says is in the message.
+        """
+        with self._errors.open("wb") as errors, self._log.open("wb") as log:
+            process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=errors
+            )
+            try:
+                self._await(process)
+                yield
+            finally:
+                process.send_signal(self.stop_signal)  # the log is complete when it has ended
+                self._await_end(process)
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        ends = time.monotonic() + READY_SECONDS
+        while time.monotonic() < ends and process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+        raise SystemExit(f"{self.name} does not start: {self._errors.read_text()}")
+
+    @staticmethod
+    def _await_end(process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def log(self) -> list[Forwarded]:
+        """Return what was forwarded."""
+        lines = self._log.read_bytes().decode("latin-1").split("\n")
+        entries = [json.loads(line) for line in lines if line.startswith("{")]
+        return [self._entry(entry) for entry in entries]
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of the program; empty when it is not installed."""
+        program = shutil.which(cls.program) or shutil.which(cls.program, path="/usr/sbin")
+        if program is None:
+            return ""
+        told = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
+        match = re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr)
+        return match[0] if match else "unknown"
+
+
+class Nginx(Proxy):
+    """nginx, which reads the whole body, takes the chunks off and sends a Content-Length."""
+
+    name = "nginx"
+    program = "nginx"
+    stop_signal = signal.SIGQUIT
+    buffering = "on"
+    host = "$http_host"
+
+    def _configure(self, server_port: int) -> str:
+        here = self._directory
+        temporary = "".join(
+            f"{kind}_temp_path {here}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        keys = {
+            "number": "request_id",
+            "client": "remote_addr",
+            "status": "upstream_status",
+            "body": "request_body",
+            "file": "request_body_file",
+        }
+        told = ",".join(f'"{key}":"${variable}"' for key, variable in keys.items())
+        return f"""
+            daemon off; master_process off; pid {here}/pid; error_log stderr error;
+            events {{ worker_connections 1024; }}
+            http {{
+              {temporary}
+              log_format seen escape=json '{{{told}}}';
+              access_log {self._log} seen;
+              upstream breezeway {{ server 127.0.0.1:{server_port}; keepalive 4; }}
+              server {{
+                listen 127.0.0.1:{self.port};
+                client_header_timeout 2s; client_body_timeout 2s; keepalive_timeout 2s;
+                client_body_buffer_size {BUFFER_BYTES}; client_body_in_single_buffer on;
+                client_max_body_size 10m; large_client_header_buffers 8 {BUFFER_BYTES};
+                location / {{
+                  proxy_pass http://breezeway;
+                  proxy_http_version 1.1;
+                  proxy_request_buffering {self.buffering};
+                  proxy_ignore_client_abort on;
+                  proxy_next_upstream off;
+                  proxy_set_header Connection "";
+                  proxy_set_header Host {self.host};
+                  proxy_set_header X-Seen-Id $request_id;
+                  proxy_set_header X-Seen-From $remote_addr;
+                  proxy_set_header X-Seen-Method $request_method;
+                  proxy_set_header X-Seen-Uri $request_uri;
+                  proxy_set_header X-Seen-Host {self.host};
+                  proxy_set_header X-Seen-Length $content_length;
+                }}
+              }}
+            }}
+        """
+
+    def _command(self) -> list[str]:
+        return [_program(self.program), "-c", str(self._configuration), "-e", "stderr"]
+
+    def _entry(self, line: dict[str, str]) -> Forwarded:
+        status = int(line["status"]) if line["status"].isdigit() else 0
+        known = self.buffering == "on" and not line["file"]
+        body = line["body"].encode("latin-1") if known else None
+        return Forwarded(line["client"], line["number"], status, body)
+
+
+class NginxStreaming(Nginx):
+    """nginx, which sends the body on as it comes, in chunks of its own, and decides about the host."""
+
+    name = "nginx, streaming"
+    streaming = True
+    buffering = "off"
+    host = "$host"
+
+
+class HAProxy(Proxy):
+    """HAProxy, which sends chunks on as chunks, and the target as it is."""
+
+    name = "HAProxy"
+    program = "haproxy"
+    stop_signal = signal.SIGUSR1
+    options = "option http-buffer-request"
+    body = """
+        http-request set-header X-Seen-Digest %[req.body,sha1,hex]
+        http-request set-header X-Seen-Size %[req.body_len]
+    """
+
+    def _configure(self, server_port: int) -> str:
+        return f"""
+            global
+              log stdout format raw daemon
+              tune.bufsize {BUFFER_BYTES}
+              maxconn 1000
+              # Of several threads each drops a line that it cannot write at once.
+              nbthread 1
+            defaults
+              mode http
+              log global
+              log-format '{{"client":"%ci","number":"%ID","status":"%ST","server":"%s"}}'
+              unique-id-format %ci-%cp-%rt-%Ts-%pid
+              timeout client 2s
+              timeout http-request 2s
+              timeout http-keep-alive 2s
+              timeout connect 5s
+              timeout server 10s
+              {self.options}
+              http-reuse always
+              retries 0
+            frontend clients
+              bind 127.0.0.1:{self.port}
+              unique-id-header X-Seen-Id
+              http-request set-header X-Seen-From %[src]
+              http-request set-header X-Seen-Method %[method]
+              http-request set-header X-Seen-Uri %[url]
+              http-request set-header X-Seen-Host %[req.hdr(host)]
+              http-request set-header X-Seen-Length %[req.hdr(content-length)]
+              {self.body}
+              default_backend breezeway
+            backend breezeway
+              server breezeway 127.0.0.1:{server_port}
+        """
+
+    def _command(self) -> list[str]:
+        return [_program(self.program), "-db", "-f", str(self._configuration)]
+
+    def _entry(self, line: dict[str, str]) -> Forwarded:
+        forwarded = not line["server"].startswith("<")
+        status = int(line["status"]) if forwarded else 0
+        return Forwarded(line["client"], line["number"], max(0, status), None)
+
+
+class HAProxyStreaming(HAProxy):
+    """HAProxy, which sends the body on as it comes."""
+
+    name = "HAProxy, streaming"
+    streaming = True
+    options = "no option http-buffer-request"
+    body = ""
+
+
+PROXIES: list[type[Proxy]] = [Nginx, NginxStreaming, HAProxy, HAProxyStreaming]
+
+
+def install() -> str:
+    """Install what is missing if we may; return a sentence about what stays missing."""
+    missing = _missing()
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        print(f"Installing {' '.join(missing)}", flush=True)
+        subprocess.run(["apt-get", "update", "-qq"], check=False, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        missing = _missing()
+    if not missing:
+        return ""
+    return f"Not compared with {' and '.join(missing)}. As root on Debian: {' '.join(command)}"
+
+
+def _missing() -> list[str]:
+    there = {kind.program for kind in PROXIES if kind.version()}
+    return [name for name in PACKAGES if name not in there]
+
+
+def _program(name: str) -> str:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin") or name
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
