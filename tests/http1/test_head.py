@@ -148,7 +148,9 @@ def test_lines_in_use_are_translated_once(monkeypatch: pytest.MonkeyPatch) -> No
     [
         (grammar.HOST, "[" + ":" * 65536),
         (grammar.HOST, "[" + "a:" * 32768 + "]:x"),
+        (grammar.HOST, "[" + "1:" * 32768 + ":1]"),
         (grammar.HOST, "a" * 65536 + " "),
+        (grammar.HOST, "%41" * 21845 + "%"),
         (grammar.REQUEST_LINE, b"G" * 65536),
         (grammar.REQUEST_LINE, b"GET " + b"/ HTTP/1.1" * 6553),
         (grammar.ABSOLUTE_FORM, b"http://" + b"/?" * 32768 + b"\n"),

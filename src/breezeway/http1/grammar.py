@@ -1,7 +1,8 @@
 """The grammar of RFC 9110 and RFC 9112, as far as a server meets it: ABNF above the pattern it becomes.
 
 Every pattern is for `fullmatch` and runs in linear time on any input: no two neighbouring parts of
-a pattern can match the same byte, so there is nothing to back-track into.
+a pattern can match the same byte, so there is nothing to back-track into; an IPv6 address, which has
+such parts, has at most 45 bytes.
 """
 
 from __future__ import annotations
@@ -34,13 +35,38 @@ REQUEST_LINE: Final = re.compile(rf"({_TCHAR}+) ([\x21-\x7e]+) HTTP/([0-9])\.([0
 # Only http and https URIs name something on this server (RFC 9110 section 4.2).
 ABSOLUTE_FORM: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(/[^?]*)?(\?.*)?")
 
-# Host     = uri-host [ ":" port ]                                         RFC 9110 section 7.2
-# uri-host = IP-literal / IPv4address / reg-name                           RFC 3986 section 3.2.2
-# reg-name = *( unreserved / pct-encoded / sub-delims )
+# Host       = uri-host [ ":" port ]                                       RFC 9110 section 7.2
+# uri-host   = IP-literal / IPv4address / reg-name                         RFC 3986 section 3.2.2
+# IP-literal = "[" ( IPv6address / IPvFuture ) "]"
+# reg-name   = *( unreserved / pct-encoded / sub-delims )
 # However, an empty reg-name is refused, for http URIs must have a host (RFC 9110 section 4.2.1), and
-# so is the comma, for it is what joins two Host fields into one.
+# so is the comma, for it is what joins two Host fields into one. There is no IPvFuture.
+#
+# IPv6address =                            6( h16 ":" ) ls32
+#             /                       "::" 5( h16 ":" ) ls32
+#             / [               h16 ] "::" 4( h16 ":" ) ls32
+#             / [ *1( h16 ":" ) h16 ] "::" 3( h16 ":" ) ls32
+#             / [ *2( h16 ":" ) h16 ] "::" 2( h16 ":" ) ls32
+#             / [ *3( h16 ":" ) h16 ] "::"    h16 ":"   ls32
+#             / [ *4( h16 ":" ) h16 ] "::"              ls32
+#             / [ *5( h16 ":" ) h16 ] "::"              h16
+#             / [ *6( h16 ":" ) h16 ] "::"
+_H16 = r"[0-9A-Fa-f]{1,4}"
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_LS32 = rf"(?:{_H16}:{_H16}|{_BYTE}(?:\.{_BYTE}){{3}})"
+_IPV6 = "|".join(
+    [
+        rf"(?:{_H16}:){{6}}{_LS32}",
+        rf"::(?:{_H16}:){{5}}{_LS32}",
+        *(rf"(?:(?:{_H16}:){{0,{n}}}{_H16})?::(?:{_H16}:){{{4 - n}}}{_LS32}" for n in range(5)),
+        rf"(?:(?:{_H16}:){{0,5}}{_H16})?::{_H16}",
+        rf"(?:(?:{_H16}:){{0,6}}{_H16})?::",
+    ]
+)
+_REG_NAME_CHAR = r"[A-Za-z0-9\-._~!$&'()*+;=]"
 HOST: Final = re.compile(
-    r"(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]|[A-Za-z0-9\-._~%!$&'()*+;=]+)(?::([0-9]{0,5}))?"
+    rf"(?:(?=[^:]){_REG_NAME_CHAR}*(?:%[0-9A-Fa-f]{{2}}{_REG_NAME_CHAR}*)*|\[(?:{_IPV6})\])"
+    r"(?::([0-9]{0,5}))?"
 )
 
 # Content-Length = 1*DIGIT                                                 RFC 9110 section 8.6
