@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,12 @@ def test_known_differences_are_still_there(known: Known) -> None:
         ):
             return
     raise AssertionError(known.reason)
+
+
+def test_number_of_attempts() -> None:
+    """The page on conformance tells how many attempts at smuggling there are."""
+    page = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert f"{len([*smuggling()]):,} attempts at smuggling" in page
 
 
 def test_oracles_read() -> None:
