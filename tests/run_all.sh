@@ -45,8 +45,16 @@ run() {
     fi
     shift 2
     "$venv/bin/python" -m pip install --quiet --editable '.[test]' || return 1
-    "$venv/bin/python" -m pytest "$@"
+    "$venv/bin/python" -c "$pytest" "$@"
 }
+
+# A shell has what it starts in the background ignore Ctrl-C, which the tests of Ctrl-C inherit.
+pytest='
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+'
 
 skipped=
 [ -n "${ALL:-}" ] || skipped=$(version_of "$base")
