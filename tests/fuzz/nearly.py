@@ -154,6 +154,9 @@ ODD_TRAILERS = [
     *(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: b\r\n", b"X-T : u\r\n"),
     *(b"X-T\r\n", b": u\r\n", b" X-T: u\r\n", b"X-T: u\r\n v\r\n", b"X-T: u\n", b"X-T: u\rX\r\n"),
     *(
+        b"X-T: \x0bu\r\n",
+        b"X-T: u\x0c\r\n",
+        b"X-T\xa0: u\r\n",
         b"X-T: \0\r\n",
         b"\n",
         b"\r",
