@@ -44,7 +44,6 @@ def test_term_under_load(tmp_path: Path) -> None:
         for failure in load.failures:
             assert failure.why.startswith(("end of file after 0 bytes", "Connection")), failure
         server.wait_until_gone()
-        assert load.closed
 
 
 def test_second_term(tmp_path: Path) -> None:

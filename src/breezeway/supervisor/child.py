@@ -151,6 +151,7 @@ class _Worker:
         self._reactor: Reactor | None = None
         self._leaving = threading.Event()
         self._deadline = 0.0
+        self._messages = seat.channel.messages()
 
     def run(self, load: Callable[[], Any]) -> int:
         """Serve until told to end; return the exit status.
@@ -176,11 +177,22 @@ class _Worker:
         # What boot has left behind is not looked at again by every full collection.
         gc.collect()
         gc.freeze()
-        reactor.start()
         seat.channel.send("ready")
+        if not self._may_serve():
+            return 0
+        reactor.start()
         threading.Thread(target=self._obey, name="breezeway-channel", daemon=True).start()
         self._leaving.wait()
         return self._finish(reactor)
+
+    def _may_serve(self) -> bool:
+        """Wait for the word: who has taken no connection yet can be ended without a thought."""
+        for message in self._messages:
+            if message["kind"] == "reopen":
+                logs.reopen()
+            elif message["kind"] in ("serve", "retire", "stop"):
+                return bool(message["kind"] == "serve")
+        return False
 
     def _load(self, load: Callable[[], Any]) -> Any:
         try:
@@ -225,7 +237,7 @@ class _Worker:
     def _obey(self) -> None:
         reactor, channel = self._reactor, self._seat.channel
         assert reactor is not None
-        for message in channel.messages():
+        for message in self._messages:
             kind = message["kind"]
             if kind == "retire":
                 self._leave_within(message["grace"])

@@ -2,7 +2,7 @@
 
 Messages from a worker: `born` (with its pid), `failed` or `broken` (with the fields of a
 `UserError`: it could not load the application and ends, or serves a page that says so), `ready`,
-`stacks`. Messages to it: `retire`, `stop`, `stacks`, `reopen`.
+`stacks`. Messages to it: `serve` (the answer to `ready`), `retire`, `stop`, `stacks`, `reopen`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from breezeway.config.settings import Settings
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
 from breezeway.supervisor.report import stacks_as_text
-from breezeway.worker.reactor import RETIRE_IDLE_SECONDS
+from breezeway.worker.reactor import BEAT_SECONDS, RETIRE_IDLE_SECONDS
 from breezeway.worker.scoreboard import BEAT, REQUESTS, TIRED, Row
 
 STARTING: Final = "starting"
@@ -104,9 +104,13 @@ class Handle:
 
     @property
     def silence(self) -> float:
-        """Seconds since its event loop last turned."""
-        beat = self.row[BEAT]
-        return time.monotonic() - beat / 1000 if beat else self.age
+        """Seconds since its event loop last turned, or was told to."""
+        return time.monotonic() - (self.row[BEAT] / 1000 or self.ready_at or self.started)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether its event loop has not turned for too long, and should have, twice at least."""
+        return self.silence >= max(self.generation.settings.worker_timeout, 2 * BEAT_SECONDS)
 
     @property
     def memory(self) -> int:
@@ -139,6 +143,12 @@ class Handle:
         if self.row[TIRED]:
             return "it has asked for it"
         return ""
+
+    def serve(self) -> None:
+        """Have it take connections, now that it is ready."""
+        self.state = READY
+        self.ready_at = time.monotonic()
+        self.channel.send("serve")
 
     def retire(self, kept: Collection[str]) -> None:
         """Have it end after its requests, unnoticed by its clients.

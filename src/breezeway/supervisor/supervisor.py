@@ -321,8 +321,7 @@ class Supervisor:
             worker.stacks = message["threads"]
 
     def _on_ready(self, worker: Handle) -> None:
-        worker.state = READY
-        worker.ready_at = time.monotonic()
+        worker.serve()
         self._boot_failures = 0
         ready = sum(each.state == READY for each in self.workers)
         if not self._announced and ready >= self.announce_at:
@@ -468,7 +467,7 @@ class Supervisor:
             self._on_end(worker, None)
         elif worker.state == STARTING and worker.age >= settings.boot_timeout:
             self._report_hang(worker, f"was not ready after {settings.boot_timeout:g} s", now)
-        elif worker.state in (READY, RETIRING) and worker.silence >= settings.worker_timeout:
+        elif worker.state in (READY, RETIRING) and worker.stands_still:
             if now >= self._lenient_until:
                 self._report_hang(worker, f"has stood still for {worker.silence:.0f} s", now)
         elif worker.state == HUNG and now >= worker.report_at > 0:
