@@ -265,12 +265,16 @@ def test_interactive_session_goes_on(tmp_path: Path) -> None:
 
 
 RESTORED = """
-import os, signal, threading
+import os, signal, threading, time
 import breezeway
 handlers = lambda: [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 def app(environ, start_response): ...
+def stop():
+    while handlers() == before:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
 before = handlers()
-threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+threading.Thread(target=stop).start()
 breezeway.serve(app, bind="127.0.0.1:0"{more})
 print(handlers() == before)
 """
