@@ -14,7 +14,7 @@ from breezeway.errors import UserError
 from .load import Load
 from .server import APPLICATION, Server, children_of, descriptors_of, eventually, serving
 
-TURNS = int(os.environ.get("TEST_CHAOS_TURNS", "30"))
+TURNS = int(os.environ.get("TEST_CHAOS_TURNS", "20"))
 """How many things happen in one test; more find more."""
 
 BROKEN = "raise RuntimeError('half a deploy')\n"

@@ -274,6 +274,17 @@ def test_killed_supervisor(tmp_path: Path) -> None:
         server.wait_until_gone()
 
 
+def test_killed_supervisor_that_did_not_listen(tmp_path: Path) -> None:
+    """So they do when it had not read all that the zygote has said."""
+    with serving(tmp_path, "--preload", workers=2) as server:
+        zygote, victim = zygote_of(server), next(iter(server.workers()))
+        server.signal(signal.SIGSTOP)
+        server.signal(signal.SIGKILL, victim)
+        eventually(lambda: victim not in children_of(zygote), "its end told")
+        server.signal(signal.SIGKILL)
+        server.wait_until_gone()
+
+
 def test_preload_by_a_reload(tmp_path: Path) -> None:
     """Settings may turn preloading on and off."""
     settings = tmp_path / "breezeway.toml"

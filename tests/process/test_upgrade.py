@@ -95,7 +95,7 @@ def test_requests_in_flight_are_finished(tmp_path: Path) -> None:
         (old,) = server.workers()
         client = server.sleep(1.5)
         upgrade(server, server.process.pid)
-        assert server.get() != f"1 {old}"
+        eventually(lambda: server.get() != f"1 {old}", "answers of the new one")
         assert is_alive(server.process.pid)
         assert body_of(client.recv(65536)) == f"1 {old}"
         client.close()

@@ -59,7 +59,7 @@ def test_dead_worker_is_replaced_at_once(tmp_path: Path) -> None:
 
 def test_worker_that_is_starting_is_replaced(tmp_path: Path) -> None:
     """A worker killed while it loads the application counts as one that did not come up."""
-    slow = "import os, time\nprint('loading', os.getpid(), flush=True)\ntime.sleep(1)\n"
+    slow = "import os, time\nprint('loading', os.getpid(), flush=True)\ntime.sleep(0.4)\n"
     with serving(tmp_path, workers=1, application=slow + APPLICATION) as server:
         server.signal(signal.SIGKILL, int(server.get().split()[1]))
         starting = int(server.out.wait_for(r"loading (\d+)", count=2)[1])

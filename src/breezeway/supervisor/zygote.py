@@ -190,7 +190,10 @@ class _Zygote:
                 os.read(woken, 4096)
                 self._reap()
             if sock.fileno() in readable:
-                line, fds, _, _ = socket.recv_fds(sock, _MESSAGE_BYTES, _MOST_FDS)
+                try:
+                    line, fds, _, _ = socket.recv_fds(sock, _MESSAGE_BYTES, _MOST_FDS)
+                except ConnectionResetError:  # it was killed before it had read what we said
+                    return
                 if not line:
                     return
                 for fd in fds:
