@@ -26,7 +26,7 @@ from .targets import TARGETS, Target
 
 SECONDS = 600.0
 FOUND = Path(__file__).parents[2] / "build" / "fuzz"
-ROUND = 500
+ROUND = 200
 """Inputs between two looks at the clock."""
 
 PROGRESS_SECONDS = 10.0
