@@ -115,7 +115,13 @@ class Lines:
 class Server:
     """A supervisor, its workers, and what they say."""
 
-    def __init__(self, directory: Path, command: Sequence[str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.directory = directory
         self.control = str(directory / "control")
         self._mark = uuid.uuid4().hex
@@ -128,6 +134,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None
@@ -265,6 +272,7 @@ def launching(
     application: str = APPLICATION,
     environ: Mapping[str, str] | None = None,
     command: Sequence[str] | None = None,
+    pass_fds: Sequence[int] = (),
     trouble: bool = False,
 ) -> Iterator[Server]:
     """Start a server; what it serves is the application, written to `application.py`.
@@ -272,7 +280,8 @@ def launching(
     With `trouble`, its log may contain a traceback and the like.
     """
     deploy(directory / "application.py", application)
-    server = Server(directory, command or command_line(directory, *options), environ or {})
+    command = command or command_line(directory, *options)
+    server = Server(directory, command, environ or {}, pass_fds)
     try:
         yield server
         if not trouble:

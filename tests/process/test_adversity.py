@@ -178,6 +178,80 @@ def test_strange_settings(tmp_path: Path, content: bytes) -> None:
         assert server.get().startswith("1 ")
 
 
+FAULT = """
+import os
+
+def raise_sometimes(*arguments, ask=None):
+    if os.path.exists("fault"):
+        os.unlink("fault")
+        raise RuntimeError("this cannot happen")
+    return ask(*arguments)
+
+try:
+    from breezeway.supervisor import policy
+except ImportError:
+    pass
+else:
+    from functools import partial
+
+    policy.next_steps = partial(raise_sometimes, ask=policy.next_steps)
+"""
+"""A `sitecustomize` that plants a mistake in the supervisor."""
+
+
+def test_mistake_of_our_own(tmp_path: Path) -> None:
+    """A mistake in the supervisor itself is told with its traceback, and the supervisor goes on."""
+    (tmp_path / "sitecustomize.py").write_text(FAULT)
+    environ = {"PYTHONPATH": str(tmp_path)}
+    with serving(tmp_path, workers=2, environ=environ, trouble=True) as server:
+        (tmp_path / "fault").touch()
+        server.log.wait_for("internal error in the supervisor; it goes on")
+        server.log.wait_for("RuntimeError: this cannot happen")
+        victim = next(iter(server.workers()))
+        server.signal(signal.SIGKILL, victim)
+        server.wait_for_workers(2, but=[victim])
+        server.ask("reload")
+
+
+CHILD_FAULT = """
+import os
+
+def fail(*_):
+    raise RuntimeError("this cannot happen")
+
+try:
+    from breezeway.supervisor.supervisor import Supervisor
+except ImportError:
+    pass
+else:
+    after_fork = Supervisor.after_fork
+
+    def sometimes(*arguments):
+        after_fork(*arguments)
+        if os.path.exists("fault"):
+            os.unlink("fault")
+            fail()
+
+    Supervisor.after_fork = sometimes
+"""
+"""A `sitecustomize` that plants one in a process that has just been forked."""
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)])
+def test_mistake_after_the_fork(tmp_path: Path, preload: tuple[str, ...]) -> None:
+    """A mistake in a process just forked ends it, and it does nothing that is the supervisor's."""
+    (tmp_path / "sitecustomize.py").write_text(CHILD_FAULT)
+    environ = {"PYTHONPATH": str(tmp_path)}
+    options = ("--pid-file", "pid", *preload)
+    with serving(tmp_path, *options, workers=2, environ=environ, trouble=True) as server:
+        (tmp_path / "fault").touch()
+        with pytest.raises(UserError, match=r"died|ended with status"):
+            server.ask("reload")
+        assert (tmp_path / "pid").exists()
+        server.ask("reload")
+        eventually(lambda: len(server.processes()) == 3 + len(preload), "the old ones gone")
+
+
 def test_second_server(tmp_path: Path) -> None:
     """A second server with the same pid file does not start, and leaves the first one alone."""
     with serving(tmp_path, "--pid-file", "pid", workers=1) as server:

@@ -230,3 +230,31 @@ def test_any_user(public: Path, read_only: bool) -> None:
         server.signal(signal.SIGTERM, supervisor)
         assert server.end() == 0
         server.wait_until_gone()
+
+
+@pytest.mark.usefixtures("container")
+@pytest.mark.skipif(os.getuid() != 0, reason="root alone can become another user")
+def test_workers_of_another_user(public: Path) -> None:
+    """--user: the workers are that user, can write their logs, also after SIGUSR1 and a reload."""
+    user = ("--user", str(NOBODY), "--group", str(NOBODY), "--umask", "077")
+    options = (*user, "--workers", "2", "--access-log-file", "access")
+    with serving(public, command=contained(public, *options, setup=readable(public))) as server:
+        supervisor = process_1(server)
+        access = public / "access"
+        for turn in range(3):
+            eventually(lambda: len(children_of(supervisor)) == 2, "two workers")
+            assert "Uid:\t0\t" in Path(f"/proc/{supervisor}/status").read_text()
+            for pid in children_of(supervisor):
+                status = Path(f"/proc/{pid}/status").read_text()
+                assert f"Uid:\t{NOBODY}\t{NOBODY}" in status
+                assert f"Gid:\t{NOBODY}\t{NOBODY}" in status
+                assert "Umask:\t0077" in status
+            server.get()
+            eventually(lambda: access.read_text(), "a line in the access log")
+            if turn:
+                server.signal(signal.SIGHUP, supervisor)
+                server.log.wait_for("reloaded", count=turn)
+            access.rename(public / "old")
+            server.signal(signal.SIGUSR1, supervisor)
+            eventually(access.exists, "a new access log")
+        assert access.stat().st_uid == NOBODY

@@ -66,6 +66,12 @@ def test_application_is_loaded_once(tmp_path: Path) -> None:
         assert int(server.get("/frozen")) > 1000
 
 
+def test_hook_without_preload(tmp_path: Path) -> None:
+    """after_fork is called in each worker without --preload, too."""
+    with serving(tmp_path, *OPTIONS[-2:], workers=2, application=NOTING) as server:
+        assert sorted(notes(tmp_path, "after")) == sorted(server.workers())
+
+
 def test_dead_worker_is_replaced(tmp_path: Path) -> None:
     """A worker of the zygote that dies is replaced at once, without loading anything again."""
     with serving(tmp_path, *OPTIONS, workers=2, application=NOTING) as server:

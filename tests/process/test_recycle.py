@@ -140,6 +140,32 @@ def test_successor_that_does_not_come_up(tmp_path: Path) -> None:
         assert not load.failures
 
 
+STUCK = """
+import ctypes
+
+def app(environ, start_response, answer=app):
+    if environ["PATH_INFO"] == "/stuck":
+        ctypes.CDLL(None).sleep(60)
+    return answer(environ, start_response)
+"""
+"""Put behind an application: /stuck keeps its thread inside of C, where nothing can interrupt it."""
+
+
+def test_stuck_threads(tmp_path: Path) -> None:
+    """A worker with too many threads that are stuck in C is replaced, and ends after the grace."""
+    options = ("--threads", "2", "--request-timeout", "200ms", "--graceful-timeout", "500ms")
+    application = APPLICATION + STUCK
+    with serving(tmp_path, *options, workers=1, application=application, trouble=True) as server:
+        (before,) = server.workers()
+        clients = [server.send("/stuck") for _ in range(2)]
+        for client in clients:
+            assert client.recv(65536).startswith(b"HTTP/1.1 504 ")
+            client.close()
+        server.wait_for_workers(1, but=[before])
+        eventually(lambda: server.get() != f"1 {before}", "answers of the new one")
+        eventually(lambda: not is_alive(before), "the old one gone")
+
+
 def test_fewer_workers_meanwhile(tmp_path: Path) -> None:
     """TTOU while workers are being recycled leaves the number that was asked for, and no more."""
     with serving(tmp_path, "--max-requests", "100", workers=3) as server:

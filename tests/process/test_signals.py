@@ -226,6 +226,24 @@ def test_supervisor_that_stood_still(tmp_path: Path) -> None:
         eventually(lambda: server.status()["reloads"] == 1, "the reload")
 
 
+def test_stop_command(tmp_path: Path) -> None:
+    """`ctl stop` is TERM with an answer when all is over; `--now` cuts off what is in flight."""
+    with serving(tmp_path, workers=2) as server:
+        client = server.sleep(0.5)
+        assert server.ctl("stop").returncode == 0
+        assert read_all(client).startswith(b"HTTP/1.1 200 ")
+        client.close()
+        assert server.end() == 0
+        server.wait_until_gone()
+    with serving(tmp_path, workers=2) as server:
+        client = server.sleep(60)
+        assert server.ctl("stop", "--now").returncode == 0
+        assert read_all(client) == b""
+        client.close()
+        assert server.end() == 0
+        server.wait_until_gone()
+
+
 def test_hang_up_without_a_terminal(tmp_path: Path) -> None:
     """Without a terminal HUP is a reload and nothing else."""
     with serving(tmp_path) as server:

@@ -207,6 +207,18 @@ def test_stop_during_an_upgrade(tmp_path: Path, number: signal.Signals) -> None:
         assert not (tmp_path / "pid").exists()
 
 
+def test_command(tmp_path: Path) -> None:
+    """When `ctl upgrade` returns, it is the new supervisor that answers; in between one always does."""
+    with serving(tmp_path, "--pid-file", "pid", workers=1) as server:
+        for _ in range(2):
+            before = server.status()["pid"]
+            done = server.ctl("upgrade")
+            assert done.returncode == 0, done.stderr
+            after = server.status()["pid"]
+            assert after != before
+            assert int((tmp_path / "pid").read_text()) == after
+
+
 def test_scale_is_kept(tmp_path: Path) -> None:
     """The number of workers that an operator has chosen outlives the upgrade."""
     with serving(tmp_path, workers=1) as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -116,6 +117,18 @@ def test_it_settles(letters: str, wanted: int) -> None:
     assert policy.next_steps(there, wanted, NEW) == (0, [])  # type: ignore[arg-type]
     assert [each.letter for each in there if each.letter in "od"] == []
     assert len(there) == wanted
+
+
+def test_backoff() -> None:
+    """Each failure doubles the pause up to a limit; a success makes it short again."""
+    backoff = policy.Backoff()
+    assert not backoff.until
+    pauses = [backoff.fail() for _ in range(9)]
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert backoff.until > time.monotonic() + 29
+    backoff.reset()
+    assert not backoff.until
+    assert backoff.fail() == 0.5
 
 
 _clock: Iterator[int] = itertools.count(1000)

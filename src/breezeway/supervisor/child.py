@@ -76,6 +76,20 @@ class Seat:
     dump: int
 
 
+def fork(seat: Seat, prepare: Callable[[], None]) -> int:
+    """Fork a worker, which loads the application, and return its pid.
+
+    `prepare` closes there what is the parent's alone. Raises `OSError` if the system has no room.
+    """
+    with signals_held():
+        pid = os.fork()
+        if not pid:
+            with never_returning():
+                prepare()
+                take(seat, seat.deployment.load)
+    return pid
+
+
 def take(seat: Seat, load: Callable[[], Any]) -> NoReturn:
     """Be a worker from here on; `load` returns the application."""
     status = CRASHED
@@ -90,6 +104,17 @@ def take(seat: Seat, load: Callable[[], Any]) -> NoReturn:
     except BaseException:
         logger.exception("internal error in a worker")
     leave(status)
+
+
+@contextlib.contextmanager
+def never_returning() -> Iterator[None]:
+    """End a process that has just been forked with this, whatever happens; its parent goes on."""
+    try:
+        yield
+    except BaseException:
+        logger.exception("internal error in a process just forked")
+    finally:
+        os._exit(CRASHED)
 
 
 def leave(status: int) -> NoReturn:

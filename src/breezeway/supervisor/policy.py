@@ -11,11 +11,36 @@ and deaths can happen at the same time without knowing of each other:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from breezeway.supervisor.deployment import Generation
 from breezeway.supervisor.handle import READY, STARTING, Handle
+
+FIRST_BACKOFF_SECONDS: Final = 0.5
+LONGEST_BACKOFF_SECONDS: Final = 30.0
+"""A worker that fails at boot is tried again after the first, then after twice that, and so on."""
+
+
+class Backoff:
+    """How long to wait before what has failed is tried again."""
+
+    def __init__(self) -> None:
+        self.until = 0.0
+        """Monotonic seconds; 0 after a success."""
+        self._next = FIRST_BACKOFF_SECONDS
+
+    def fail(self) -> float:
+        """Note a failure; return the pause after it, in seconds."""
+        pause, self._next = self._next, min(2 * self._next, LONGEST_BACKOFF_SECONDS)
+        self.until = time.monotonic() + pause
+        return pause
+
+    def reset(self) -> None:
+        """Forget that there were failures, and how many."""
+        self.until = 0.0
+        self._next = FIRST_BACKOFF_SECONDS
 
 
 class Steps(NamedTuple):

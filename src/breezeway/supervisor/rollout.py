@@ -83,7 +83,7 @@ class Rollouts:
         self._scale_to(deployment.settings.workers)
         self.apply(deployment.settings)
         supervisor.candidate = generation
-        supervisor.try_now()
+        supervisor.backoff.reset()
         if caller is not None:
             operation = Operation(
                 caller,

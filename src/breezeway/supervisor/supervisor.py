@@ -19,6 +19,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any, Final
 
 from breezeway import terminal
@@ -50,9 +51,8 @@ CALM_SECONDS: Final = 1.0
 BUSY_SECONDS: Final = 0.05
 """How often when a worker is about to start or to end."""
 
-FIRST_BACKOFF_SECONDS: Final = 0.5
-LONGEST_BACKOFF_SECONDS: Final = 30.0
-"""A worker that fails at boot is tried again after the first, then after twice that, and so on."""
+ERROR_SECONDS: Final = 0.5
+"""Pause after a mistake of our own, which may be made again and again."""
 
 STILL_SECONDS: Final = 2.0
 LENIENT_SECONDS: Final = 5.0
@@ -109,8 +109,7 @@ class Supervisor:
         self._exit_status = 0
         self._over = False
         self._announced = False
-        self._boot_failures = 0
-        self._start_after = 0.0
+        self.backoff = policy.Backoff()
         self._looked_at = time.monotonic()
         self._lenient_until = 0.0
         self._signals, self._wake = os.pipe()
@@ -143,18 +142,27 @@ class Supervisor:
             signal.set_wakeup_fd(woken)
 
     def _loop(self) -> int:
-        self.step()
+        self._survive(self.step)
         while not self._over:
             for key, mask in self.selector.select(self._wait_seconds()):
                 # One of the events before may have ended what this one is about.
                 found = self.selector.get_map().get(key.fd)
                 if found is not None and found.fileobj is key.fileobj:
-                    key.data(mask)
-            self.step()
+                    self._survive(partial(key.data, mask))
+            self._survive(self.step)
         return self._exit_status
 
+    @staticmethod
+    def _survive(act: Callable[[], None]) -> None:
+        """Go on after a mistake of our own: the workers have nobody else who looks after them."""
+        try:
+            act()
+        except Exception:
+            logger.exception("internal error in the supervisor; it goes on")
+            time.sleep(ERROR_SECONDS)
+
     def _wait_seconds(self) -> float:
-        moving = self._start_after or any(each.state != READY for each in self.workers)
+        moving = self.backoff.until or any(each.state != READY for each in self.workers)
         return BUSY_SECONDS if moving or self.stopping else CALM_SECONDS
 
     def _on_wake_up(self, _: int) -> None:
@@ -187,9 +195,8 @@ class Supervisor:
         steps = policy.next_steps(self.workers, self.wanted, self.target)
         for worker in steps.retire:
             self.retire(worker)
-        if now < self._start_after:
+        if now < self.backoff.until:
             return
-        self._start_after = 0.0
         target = self.target
         if target.settings.preload and target.zygote is None:
             self._start_zygote(target)
@@ -217,25 +224,15 @@ class Supervisor:
                 if generation.zygote is not None:
                     generation.zygote.fork(worker, theirs)
                 else:
-                    self._fork_worker(worker, theirs)
+                    deployment, listeners = generation.deployment, generation.listeners
+                    seat = child.Seat(number, deployment, listeners, theirs, row, dump)
+                    worker.pid = child.fork(seat, lambda: self.after_fork(worker))
             self.workers.append(worker)
             self.selector.register(
                 ours.socket, selectors.EVENT_READ, lambda _: self._on_message(worker)
             )
             return True
         return False
-
-    def _fork_worker(self, worker: Handle, theirs: Channel) -> None:
-        with child.signals_held():
-            worker.pid = os.fork()
-            if worker.pid:
-                return
-            generation = worker.generation
-            self.after_fork(generation)
-            worker.channel.close()
-            deployment, listeners = generation.deployment, generation.listeners
-            seat = child.Seat(worker.number, deployment, listeners, theirs, worker.row, worker.dump)
-            child.take(seat, deployment.load)
 
     @contextlib.contextmanager
     def _undone_without_room(self, generation: Generation) -> Iterator[contextlib.ExitStack]:
@@ -266,18 +263,16 @@ class Supervisor:
         if found is not None:
             found.end()
 
-    def try_now(self) -> None:
-        """Forget that workers have failed to start, and how often."""
-        self._start_after = 0.0
-        self._boot_failures = 0
-
-    def after_fork(self, generation: Generation | None = None) -> None:
-        """Close what is the supervisor's alone, in a process just forked for a generation.
+    def after_fork(self, this: Handle | None = None) -> None:
+        """Close what is the supervisor's alone, in a process just forked: in `this` worker.
 
         Of the listeners those of another generation, too: on an address that is to be closed, the
         kernel would go on to take connections, for nobody.
         """
-        kept = generation.listeners if generation is not None else ()
+        kept: list[Listener] = []
+        if this is not None:
+            kept = this.generation.listeners
+            this.channel.close()
         for other in {self.current, self.target}:
             for listener in other.listeners:
                 if listener not in kept:
@@ -322,7 +317,7 @@ class Supervisor:
 
     def _on_ready(self, worker: Handle) -> None:
         worker.serve()
-        self._boot_failures = 0
+        self.backoff.reset()
         ready = sum(each.state == READY for each in self.workers)
         if not self._announced and ready >= self.announce_at:
             self._announced = True
@@ -436,11 +431,7 @@ class Supervisor:
         if not self._announced:
             self._give_up(failure)
         elif not self.on_boot_failure(generation, failure):
-            self._boot_failures += 1
-            pause = min(
-                LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (self._boot_failures - 1)
-            )
-            self._start_after = time.monotonic() + pause
+            pause = self.backoff.fail()
             log_failure(failure, f"a worker failed to start; the next try is in {pause:g} s")
             for operation in self.operations:
                 if operation.needs_workers:

@@ -71,9 +71,10 @@ class Zygote:
                 undo.callback(os.close, dump)
                 pid = os.fork()
                 if not pid:
-                    in_child()
-                    ours.close()
-                    run(generation, theirs, board, dump)
+                    with child.never_returning():
+                        in_child()
+                        ours.close()
+                        run(generation, theirs, board, dump)
             undo.pop_all()
         return cls(pid, ours, dump, generation.settings.boot_timeout)
 
@@ -217,12 +218,13 @@ class _Zygote:
         except OSError as error:
             channel.send("failed", message=f"cannot fork a worker: {error}.")
         if not pid:
-            self._channel.close()
-            pairs = zip(fds[2:], message["listeners"], strict=True)
-            listeners = [listener.adopt(fd, spec, owned=False) for fd, spec in pairs]
-            row = self._board.row(message["row"])
-            seat = child.Seat(message["number"], deployment, listeners, channel, row, fds[1])
-            child.take(seat, lambda: self._application)
+            with child.never_returning():
+                self._channel.close()
+                pairs = zip(fds[2:], message["listeners"], strict=True)
+                listeners = [listener.adopt(fd, spec, owned=False) for fd, spec in pairs]
+                row = self._board.row(message["row"])
+                seat = child.Seat(message["number"], deployment, listeners, channel, row, fds[1])
+                child.take(seat, lambda: self._application)
         channel.close()  # at the end of it the supervisor sees whether there is a worker
         for fd in fds[1:]:
             os.close(fd)
