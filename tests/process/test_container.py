@@ -219,6 +219,7 @@ def test_any_user(public: Path, read_only: bool) -> None:
     with serving(public, command=command) as server:
         supervisor = process_1(server)
         eventually(lambda: len(children_of(supervisor)) == 2, "two workers")
+        server.log.wait_for("Serving")
         for pid in (supervisor, *children_of(supervisor)):
             assert f"Uid:\t{NOBODY}" in Path(f"/proc/{pid}/status").read_text()
         with Load(server.address, keep_alive=8, one_shot=2) as load:
@@ -242,6 +243,7 @@ def test_workers_of_another_user(public: Path) -> None:
         supervisor = process_1(server)
         access = public / "access"
         for turn in range(3):
+            server.wait_for_workers(2)
             eventually(lambda: len(children_of(supervisor)) == 2, "two workers")
             assert "Uid:\t0\t" in Path(f"/proc/{supervisor}/status").read_text()
             for pid in children_of(supervisor):
