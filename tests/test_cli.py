@@ -450,3 +450,22 @@ def test_what_the_command_line_imports():
     heavy = {"asyncio", "email", "http.client", "logging", "pathlib", "socket", "ssl", "tempfile"}
     assert not heavy & set(loaded)
     assert not {name for name in loaded if name.startswith("breezeway.worker")}
+
+
+@pytest.mark.parametrize(("settle", "status"), [("terminal.settle()", 0), ("pass", 120)])
+def test_nobody_reads_the_output(settle, status):
+    """What cannot be written any more at the end does not change the exit status."""
+    program = (
+        f"import sys\nfrom breezeway import terminal\nsys.stdout.write('x')\n{settle}\nsys.exit(0)"
+    )
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=write_end,
+        stderr=subprocess.DEVNULL,
+        timeout=DEADLINE,
+        check=False,
+    )
+    os.close(write_end)
+    assert done.returncode == status

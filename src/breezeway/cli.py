@@ -276,7 +276,9 @@ cli = click.version_option(__version__, message="Breezeway %(version)s")(
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     try:
-        sys.exit(cli.main(args, prog_name="breezeway", standalone_mode=False))
+        status = cli.main(args, prog_name="breezeway", standalone_mode=False)
+        terminal.settle()
+        sys.exit(status)
     except UserError as error:
         terminal.fail(error)
     except click.ClickException as error:

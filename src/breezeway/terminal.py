@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -15,6 +16,22 @@ def say(text: str) -> None:
     """Print a line on standard error, in colour on a terminal unless NO_COLOR is set."""
     # None lets click decide: colour on a terminal, none elsewhere. https://no-color.org
     click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def settle() -> None:
+    """Before the end: an output that nobody reads any more must not change the exit status.
+
+    Python ends with status 120 when what is left to write cannot be written.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def fail(error: UserError) -> NoReturn:
