@@ -462,6 +462,7 @@ def test_nobody_reads_the_output(settle, status):
     os.close(read_end)
     done = subprocess.run(
         [sys.executable, "-c", program],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         stdout=write_end,
         stderr=subprocess.DEVNULL,
         timeout=DEADLINE,
