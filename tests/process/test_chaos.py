@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -25,9 +27,10 @@ SLOW = "import time\ntime.sleep(0.3)\n" + APPLICATION
 class Chaos:
     """Does one thing after the other."""
 
-    def __init__(self, server: Server, seed: int) -> None:
+    def __init__(self, server: Server, seed: int, *, preload: bool) -> None:
         self.random = random.Random(seed)
         self.server = server
+        self.preload = preload
         self.supervisor = server.process.pid
         self.killed: set[str] = set()
         self.did: list[str] = []
@@ -45,6 +48,8 @@ class Chaos:
                 self.recycle,
                 self.scale,
                 self.upgrade,
+                self.kill_zygote,
+                self.suspend,
             ]
         )
         try:
@@ -70,13 +75,35 @@ class Chaos:
         """Kill a worker, also one that is starting."""
         if pid := self._worker():
             self.killed.add(f"1 {pid}")
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def kill_zygote(self) -> str:
+        """Kill a process that has loaded the application, if there is one."""
+        if self.broken or not self.preload:
+            return ""
+        found = set(children_of(self.supervisor))
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return str(found)
+
+    def suspend(self) -> int:
+        """Have a worker stand still for a moment."""
+        pid = self._worker()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(0.1)
+                os.kill(pid, signal.SIGCONT)
         return pid
 
     def end_worker(self) -> int:
         """End a worker."""
         if pid := self._worker():
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         return pid
 
     def deploy(self) -> str:
@@ -114,7 +141,7 @@ def test_chaos(tmp_path: Path, options: tuple[str, ...], seed: int) -> None:
     """Signals, deaths, deploys, upgrades: it goes on, settles, and leaves nothing behind."""
     options = (*options, "--graceful-timeout", "5s", "--max-requests", "2000")
     with serving(tmp_path, *options, workers=2, trouble=True) as server:
-        chaos = Chaos(server, seed)
+        chaos = Chaos(server, seed, preload="--preload" in options)
         try:
             with Load(server.address, keep_alive=16, one_shot=4, pause=0.002) as load:
                 for _ in range(TURNS):
@@ -127,11 +154,11 @@ def test_chaos(tmp_path: Path, options: tuple[str, ...], seed: int) -> None:
             assert not lost, lost
             assert load.longest_gap < 5
             wanted = server.status()["wanted"]
-            zygotes = len(options) - 4
+            count = 1 + chaos.preload + wanted
+            eventually(lambda: len(server.processes()) == count, "the old processes gone")
             eventually(
-                lambda: len(server.processes()) == 1 + zygotes + wanted, "the old processes gone"
+                lambda: "Z" not in children_of(chaos.supervisor).values(), "the zombies reaped"
             )
-            assert all(state != "Z" for state in children_of(chaos.supervisor).values())
             eventually(
                 lambda: len(descriptors_of(chaos.supervisor)) <= 16 + 4 * wanted, "descriptors"
             )
