@@ -170,7 +170,14 @@ class Commands:
             return {"recycled": [each.pid for each in chosen]}
 
         supervisor.operations.append(
-            Operation(caller, "workers replaced", left, result, needs_workers=True)
+            Operation(
+                caller,
+                "workers replaced",
+                left,
+                result,
+                needs_workers=True,
+                is_settled=supervisor.is_settled,
+            )
         )
 
     # --- stacks ------------------------------------------------------------------------------------

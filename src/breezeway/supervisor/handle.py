@@ -19,7 +19,7 @@ from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
 from breezeway.supervisor.report import stacks_as_text
 from breezeway.worker.reactor import BEAT_SECONDS, RETIRE_IDLE_SECONDS
-from breezeway.worker.scoreboard import BEAT, REQUESTS, TIRED, Row
+from breezeway.worker.scoreboard import ACCEPTING, BEAT, REQUESTS, TIRED, Row
 
 STARTING: Final = "starting"
 READY: Final = "ready"
@@ -111,6 +111,11 @@ class Handle:
     def stands_still(self) -> bool:
         """Whether its event loop has not turned for too long, and should have, twice at least."""
         return self.silence >= max(self.generation.settings.worker_timeout, 2 * BEAT_SECONDS)
+
+    @property
+    def still_accepts(self) -> bool:
+        """Whether it may still take a connection, although it was told to end."""
+        return bool(self.state == RETIRING and self.row[ACCEPTING] and not self.stands_still)
 
     @property
     def memory(self) -> int:

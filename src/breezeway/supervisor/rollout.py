@@ -90,7 +90,7 @@ class Rollouts:
                 "workers replaced",
                 self._left,
                 self._result,
-                is_settled=lambda: supervisor.candidate is not generation,
+                is_settled=supervisor.is_settled,
             )
             self._operations = [operation]
             supervisor.operations += self._operations

@@ -263,6 +263,10 @@ class Supervisor:
         if found is not None:
             found.end()
 
+    def is_settled(self) -> bool:
+        """Whether a client that connects now reaches a worker that is to stay."""
+        return self.candidate is None and not any(each.still_accepts for each in self.workers)
+
     def after_fork(self, this: Handle | None = None) -> None:
         """Close what is the supervisor's alone, in a process just forked: in `this` worker.
 
