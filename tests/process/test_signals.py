@@ -123,8 +123,10 @@ def test_terminal_signals_reach_all(tmp_path: Path) -> None:
         assert set(server.workers()) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-@pytest.mark.parametrize("preload", [(), ("--preload",)])
+@pytest.mark.parametrize(
+    ("number", "preload"),
+    [(signal.SIGTERM, ()), (signal.SIGINT, ()), (signal.SIGTERM, ("--preload",))],
+)
 def test_signal_right_after_the_fork(
     tmp_path: Path, number: signal.Signals, preload: tuple[str, ...]
 ) -> None:

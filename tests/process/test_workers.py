@@ -157,7 +157,7 @@ def test_sigterm_to_a_worker_is_not_noticed(tmp_path: Path) -> None:
         with Load(server.address, keep_alive=8, one_shot=4) as load:
             load.wait_for(200)
             (before,) = server.workers()
-            client = server.sleep(2)
+            client = server.sleep(1.3)
             server.signal(signal.SIGTERM, before)
             server.wait_for_workers(1, but=[before])
             load.wait_for(200)

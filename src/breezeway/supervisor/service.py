@@ -136,6 +136,8 @@ class _Service:
         self._watcher: WatcherProcess | None = None
         self._watchdog = systemd.watchdog_seconds()
         self._watchdog_due = 0.0
+        if self._watchdog is not None:
+            supervisor.calm_seconds = min(supervisor.calm_seconds, self._watchdog / 4)
         self._terms = 0
         self._on_terminal = os.isatty(0)
         self.rollouts = Rollouts(supervisor)

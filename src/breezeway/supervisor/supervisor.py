@@ -93,6 +93,7 @@ class Supervisor:
         self.deaths = 0
         self.operations: list[Operation] = []
         self.selector = selectors.DefaultSelector()
+        self.calm_seconds = CALM_SECONDS
         self.close_in_child: list[Callable[[], None]] = []
         """Each closes, in a worker just forked, what only the supervisor may have open."""
         self.on_signal: dict[int, Callable[[], None]] = {}
@@ -163,7 +164,7 @@ class Supervisor:
 
     def _wait_seconds(self) -> float:
         moving = self.backoff.until or any(each.state != READY for each in self.workers)
-        return BUSY_SECONDS if moving or self.stopping else CALM_SECONDS
+        return BUSY_SECONDS if moving or self.stopping else self.calm_seconds
 
     def _on_wake_up(self, _: int) -> None:
         with contextlib.suppress(BlockingIOError):
