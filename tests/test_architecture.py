@@ -25,7 +25,7 @@ EXCEPTIONS = {"supervisor": {"terminal"}}
 """What one layer may import in addition: the supervisor speaks to whoever started it."""
 
 LEAVES: dict[str, set[str]] = {
-    "config": {"http1.limits", "errors", "suggest"},
+    "config": {"http1.limits", "errors", "semantics", "suggest"},
     "observe": {"errors"},
     "errors": set(),
     "terminal": {"errors"},

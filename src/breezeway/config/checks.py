@@ -60,6 +60,12 @@ def file_name(path: str) -> None:
         raise ValueError(f"must be the path of a file, not {path!r}")
 
 
+def file_names(paths: tuple[str, ...]) -> None:
+    """Want paths that files can have."""
+    for path in paths:
+        file_name(path)
+
+
 def directories(paths: tuple[str, ...]) -> None:
     """Want paths that directories can have."""
     for path in paths:
@@ -103,3 +109,41 @@ def request_timeouts(specs: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
 def request_timeout(specs: tuple[str, ...]) -> None:
     """Want DURATION or /PREFIX=DURATION each, and no prefix twice."""
     request_timeouts(specs)
+
+
+def prefixes(paths: tuple[str, ...]) -> None:
+    """Want beginnings of paths."""
+    for path in paths:
+        probe_path(path)
+
+
+def networks(specs: tuple[str, ...]) -> None:
+    """Want IP networks or addresses, `unix`, or `*`."""
+    from breezeway.semantics.networks import Networks  # here alone, since few have one
+
+    Networks(specs)
+
+
+def hosts(patterns: tuple[str, ...]) -> None:
+    """Want host names or addresses; a name may have `*.` in front."""
+    for pattern in patterns:
+        server_name(pattern.removeprefix("*."))
+
+
+def statics(specs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Read the texts of `--static`: pairs of a prefix and a directory, the longest prefix first."""
+    found: dict[str, str] = {}
+    for spec in specs:
+        prefix, equals, directory = spec.partition("=")
+        if not equals or not directory or "\0" in directory:
+            raise ValueError(f"{spec!r} has no directory: write /prefix=DIRECTORY")
+        probe_path(prefix)
+        if prefix in found:
+            raise ValueError(f"{prefix!r} is there twice")
+        found[prefix] = directory
+    return tuple(sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True))
+
+
+def static(specs: tuple[str, ...]) -> None:
+    """Want /PREFIX=DIRECTORY each, and no prefix twice."""
+    statics(specs)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from breezeway.config.kinds import Kind
 
 ENV_PREFIX = "BREEZEWAY_"
+
+T = TypeVar("T")
 
 
 class SettingError(ValueError):
@@ -27,7 +30,7 @@ class Setting:
     `least` and `most` are inclusive and in the unit of `kind`; `choices` holds all the values
     that there are, unless it is empty. A `repeatable` setting's value is a tuple, which may be empty
     if that is its default. `form` checks what is special to this setting (`breezeway.config.checks`).
-    `since` is the first release that has the setting.
+    A `secret` one is shown nowhere. `since` is the first release that has the setting.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     repeatable: bool = False
     form: Callable[[Any], object] | None = None
+    secret: bool = False
     since: str = "0.1"
 
     @property
@@ -92,3 +96,9 @@ class Setting:
             raise SettingError(self.name, f"must be at least {kind.show(self.least)}")
         if self.most is not None and value > self.most:
             raise SettingError(self.name, f"must be at most {kind.show(self.most)}")
+
+
+def setting(default: T, kind: Kind, group: str, doc: str, **more: Any) -> T:
+    """Declare a setting as a field of a dataclass; the arguments are those of `Setting`."""
+    row = {"kind": kind, "group": group, "doc": doc, **more}
+    return dataclasses.field(default=default, metadata=row)

@@ -1,0 +1,193 @@
+"""Settings of the processes: workers, their logs, running as a service, development."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from breezeway.config import checks
+from breezeway.config.checks import SHORTEST
+from breezeway.config.kinds import (
+    CALLABLE,
+    COUNT,
+    DIRECTORY,
+    DURATION,
+    FILE,
+    MODE,
+    NAME,
+    PATH,
+    SIZE,
+    SOCKET,
+    SWITCH,
+    WORD,
+    WORKERS,
+)
+from breezeway.config.setting import setting
+
+PROCESSES = "Processes"
+LOGGING = "Logging"
+SERVICE = "Running as a service"
+DEVELOPMENT = "Development"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSettings:
+    """Part of `Settings`."""
+
+    workers: int | None = setting(
+        None,
+        WORKERS,
+        PROCESSES,
+        "Worker processes; auto is one for each CPU that the server may use. Without it, one.",
+        least=1,
+    )
+    preload: bool = setting(
+        False,
+        SWITCH,
+        PROCESSES,
+        "Load the application once and fork the workers from that process, to share its memory.",
+    )
+    before_fork: str | None = setting(
+        None,
+        CALLABLE,
+        PROCESSES,
+        "Called without arguments before each fork of a worker; needs --preload.",
+        form=checks.callable_name,
+    )
+    after_fork: str | None = setting(
+        None,
+        CALLABLE,
+        PROCESSES,
+        "Called without arguments in each worker after its fork.",
+        form=checks.callable_name,
+    )
+    boot_timeout: float = setting(
+        60.0,
+        DURATION,
+        PROCESSES,
+        "A worker that is not ready after this long has failed, and is killed.",
+        least=SHORTEST,
+    )
+    worker_timeout: float = setting(
+        30.0,
+        DURATION,
+        PROCESSES,
+        "A worker whose event loop stands still this long is killed and replaced.",
+        least=SHORTEST,
+    )
+    max_requests: int = setting(
+        0,
+        COUNT,
+        PROCESSES,
+        "Replace a worker after about so many requests; 0 means never.",
+        least=0,
+    )
+    max_requests_jitter: int | None = setting(
+        None,
+        COUNT,
+        PROCESSES,
+        "Up to so many, at random, are added to --max-requests. Without it, a tenth of it.",
+        least=0,
+    )
+    max_worker_age: float | None = setting(
+        None,
+        DURATION,
+        PROCESSES,
+        "Replace a worker that is older than this.",
+        least=SHORTEST,
+    )
+    max_worker_memory: int | None = setting(
+        None,
+        SIZE,
+        PROCESSES,
+        "Replace a worker whose resident memory is larger than this.",
+        least=1,
+    )
+    probe_path: str | None = setting(
+        None,
+        PATH,
+        PROCESSES,
+        "A new worker serves once the application has answered this path with 2xx or 3xx.",
+        form=checks.probe_path,
+    )
+
+    log_level: str = setting(
+        "info",
+        WORD,
+        LOGGING,
+        "Least important messages to log.",
+        choices=("debug", "info", "warning", "error", "critical"),
+    )
+    access_log: bool = setting(False, SWITCH, LOGGING, "Log a line for each request.")
+    log_file: str | None = setting(
+        None,
+        FILE,
+        LOGGING,
+        "Where the log goes, instead of standard error; SIGUSR1 opens it anew.",
+        form=checks.file_name,
+    )
+    access_log_file: str | None = setting(
+        None,
+        FILE,
+        LOGGING,
+        "Where the access log goes, instead of standard output; SIGUSR1 opens it anew.",
+        form=checks.file_name,
+    )
+
+    pid_file: str | None = setting(
+        None,
+        FILE,
+        SERVICE,
+        "Where the process id of the supervisor is written; locked as long as it runs.",
+        form=checks.file_name,
+    )
+    user: str | None = setting(
+        None,
+        NAME,
+        SERVICE,
+        "User, by name or number, that the workers become once the addresses are bound.",
+        form=checks.account,
+    )
+    group: str | None = setting(
+        None,
+        NAME,
+        SERVICE,
+        "Group, by name or number, that the workers become. Without it, the user's.",
+        form=checks.account,
+    )
+    umask: int | None = setting(
+        None,
+        MODE,
+        SERVICE,
+        "Permissions that new files do not get, in octal, such as 027.",
+        least=0,
+        most=0o777,
+    )
+    control_socket: str = setting(
+        "auto",
+        SOCKET,
+        SERVICE,
+        "Unix socket on which 'breezeway ctl' reaches the server; auto is in the runtime directory.",
+        form=checks.control_socket,
+    )
+
+    reload: bool = setting(
+        False,
+        SWITCH,
+        DEVELOPMENT,
+        "Restart when the application's Python files or templates change.",
+    )
+    reload_dirs: tuple[str, ...] = setting(
+        (),
+        DIRECTORY,
+        DEVELOPMENT,
+        "Directories that --reload watches. May be given several times. Without it, --app-dir.",
+        repeatable=True,
+        form=checks.directories,
+    )
+    env_file: str | None = setting(
+        None,
+        FILE,
+        DEVELOPMENT,
+        "File of environment variables to set before anything else is read, such as .env.",
+        form=checks.file_name,
+    )
