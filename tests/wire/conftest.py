@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,10 @@ def live() -> Iterator[Live]:
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Capture everything that the server logs."""
+def log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    """Capture everything that the server logs, and let it log more than a quiet server does."""
+    monkeypatch.setattr(throttle, "LINES", sys.maxsize)
     caplog.set_level(logging.DEBUG, "breezeway")
     return caplog

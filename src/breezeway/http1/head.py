@@ -35,6 +35,8 @@ METHOD_HEAD: Final = 4
 """The response has no body."""
 EXPECT_CONTINUE: Final = 8
 """The client waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1)."""
+LOCAL: Final = 16
+"""The server answers itself; set by who has asked for the head to be parsed."""
 
 # What a field line needs beyond `environ[key] = value`.
 _PLAIN, _DROPPED, _SINGLE, _COOKIE, _HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT = range(9)
@@ -71,7 +73,7 @@ class Head:
     """Bytes of the body, or `CHUNKED`."""
 
     flags: int
-    """`CLOSE`, `HTTP_1_0`, `METHOD_HEAD`, `EXPECT_CONTINUE`."""
+    """`CLOSE`, `HTTP_1_0`, `METHOD_HEAD`, `EXPECT_CONTINUE`, `LOCAL`."""
 
     size: int = field(init=False)
     """Bytes of `raw`."""

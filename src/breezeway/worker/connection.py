@@ -16,24 +16,23 @@ The poller is edge-triggered, so `unread` remembers that the system may hold mor
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
-import socket
 import time
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final
+from socket import IPPROTO_TCP, TCP_NODELAY
+from typing import TYPE_CHECKING, Any, Final
 
-from breezeway.gateway.exchange import ABORTED, STARTED
+from breezeway.gateway.exchange import ABORTED, STARTED, Exchange
 from breezeway.gateway.failure import ClientGone
-from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput
+from breezeway.gateway.input import EMPTY_INPUT
 from breezeway.gateway.types import Environ, Headers
 from breezeway.http1.errors import ProtocolError
-from breezeway.http1.head import CHUNKED, CLOSE, EXPECT_CONTINUE, METHOD_HEAD, Head
-from breezeway.http1.response import CONTINUE, says_close
+from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, LOCAL, METHOD_HEAD, Head
+from breezeway.http1.response import says_close
 from breezeway.worker import time_limits
 from breezeway.worker.baton import Job
-from breezeway.worker.body_fetch import BodyFetch
+from breezeway.worker.bodies import Bodies
 from breezeway.worker.ending import (
     AWAITED,
     BODY,
@@ -45,9 +44,9 @@ from breezeway.worker.ending import (
     IDLE,
     LINGER,
     READ_TURNS,
-    Ending,
 )
 from breezeway.worker.intake import Intake, Request, fill_environ
+from breezeway.worker.layer import Channel, LayerError
 from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
 from breezeway.worker.sender import remote_address
 
@@ -59,42 +58,37 @@ logger = logging.getLogger("breezeway.worker")
 RECEIVE_BYTES: Final = 8 * 1024
 """Of one recv for a request head: a larger buffer costs more to allocate than it ever saves."""
 
+LOCAL_KEY: Final = "breezeway.local"
+"""Where the environ of a request that the server itself answers has what answers it."""
+
 MEMO_BYTES: Final = 4 * 1024
 """A larger head is not kept for the next request: it is rare, and an idle connection pays for it."""
 
 
-class Connection(Ending):
+class Connection(Bodies):
     """One client."""
 
     __slots__ = (
-        "_body",
         "_environ",
         "_remote",
         "began",
         "chores",
-        "fetch",
         "head",
-        "intake",
     )
 
-    def __init__(
-        self, reactor: Reactor, client: socket.socket, address: Any, environ: Environ
-    ) -> None:
+    def __init__(self, reactor: Reactor, client: Channel, address: Any, environ: Environ) -> None:
         """Take over a connection just accepted; `environ` is its listener's."""
         client.setblocking(False)
         self._remote = remote_address(address)
         super().__init__(reactor, client, self._remote[0] or "unix")
         if self._remote[0]:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._environ = environ
         self.began = self.last_active
         """When the current request, or the last, was complete; monotonic seconds."""
         self.chores = reactor.access_log is not None
         """There is more to do after the current response than to send it."""
         self.head: Head | None = None  # the last one, if it may serve again
-        self.intake: Intake | None = None  # of a request that did not come at one go
-        self._body: IO[bytes] | None = None  # of the current request, if it is to be closed
-        self.fetch: BodyFetch | None = None  # of a body that the client holds back
         reactor.targets[self.fd] = self
         due = self.last_active + time_limits.first(reactor.settings.keep_alive_timeout)
         reactor.deadlines.schedule(self, due)
@@ -125,6 +119,8 @@ class Connection(Ending):
 
     def _answer(self, environ: Environ, flags: int) -> bool:
         """Run the application in this thread, which holds the baton; False when it has lost it."""
+        if flags and flags & LOCAL:
+            return self._answer_locally(environ, flags & ~LOCAL)
         reactor = self.reactor
         self.began = reactor.now
         reactor.requests += 1
@@ -164,6 +160,16 @@ class Connection(Ending):
         self._finish(environ, response)
         return True
 
+    def _answer_locally(self, environ: Environ, flags: int) -> bool:
+        """Have the server itself answer, in this thread, also while all others are busy."""
+        reactor = self.reactor
+        self.began = reactor.now
+        reactor.requests += 1
+        self.state = BUSY
+        exchange = self.exchange = Exchange(self, reactor.encoder, flags)
+        self._finish(environ, exchange.run(environ.pop(LOCAL_KEY), environ))
+        return True
+
     def _submit(self, job: Job, flags: int) -> bool:
         """Leave the request to the pool."""
         reactor = self.reactor
@@ -179,6 +185,7 @@ class Connection(Ending):
             again = self._same_fields(data)
             if again is not None:
                 self.head = again
+                self._locate(again)
                 if self.half_closed or len(data) >= RECEIVE_BYTES:
                     self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
@@ -244,6 +251,13 @@ class Connection(Ending):
             return True
         head = request.head
         self._own(head.environ)
+        if self.reactor.front is not None:
+            try:
+                self.reactor.front.admit(head.environ)
+            except ProtocolError as error:
+                self.refuse(error)
+                return True
+            self._locate(head)
         self._remember(head)
         if not intake:
             self.intake = None
@@ -253,9 +267,24 @@ class Connection(Ending):
         self._body = request.body if request.body is not EMPTY_INPUT else None
         return self._answer(fill_environ(request), head.flags)
 
+    def _locate(self, head: Head) -> None:
+        """Note in a head whether the server itself answers the request."""
+        front = self.reactor.front
+        if front is None:
+            return
+        local = front.local(head.environ)
+        if local is None:
+            head.flags &= ~LOCAL
+            head.environ.pop(LOCAL_KEY, None)
+        else:
+            head.flags |= LOCAL
+            head.environ[LOCAL_KEY] = local
+
     def _own(self, environ: Environ) -> None:
         """Add what is particular to this connection."""
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._remote
+        if self.layer is not None:
+            environ.update(self.layer.environ())
         environ["wsgi.early_hints"] = self.early_hints
         environ["breezeway.client_disconnected"] = self.client_disconnected
 
@@ -304,7 +333,13 @@ class Connection(Ending):
         return self.resume()
 
     def _on_receive_error(self, error: OSError) -> bool:
-        if not isinstance(error, BlockingIOError | InterruptedError):
+        if isinstance(error, LayerError):
+            self.reactor.note(error.kind, "%s: %s", self.peer, error.reason)
+            if error.answer is not None:
+                self.refuse(error.answer)
+            else:
+                self.close()
+        elif not isinstance(error, BlockingIOError | InterruptedError):
             self._lose()
         return True
 
@@ -342,67 +377,6 @@ class Connection(Ending):
         """
         if self.exchange is not None and self.answers(self.exchange):
             self.exchange.early_hints(headers)
-
-    # --- bodies that the client sends after `100 Continue` ---------------------------------------
-
-    def _answer_before_body(self, head: Head, intake: Intake) -> bool:
-        """Answer a request whose body is still with the client, who waits for `100 Continue`.
-
-        As many threads as there are may wait for such bodies, in addition to the others. Past that
-        the body is received first: a slow client never keeps a thread from anybody else. So is it
-        when one thread has to be the only one, and when the body comes in chunks: its
-        CONTENT_LENGTH could not be told, and many applications go by that.
-        """
-        reactor = self.reactor
-        intake.expect_body(head)
-        threads = reactor.settings.threads
-        if threads == 1 or head.length == CHUNKED or reactor.awaited_bodies >= threads:
-            self._wait_for_more(intake)
-            with contextlib.suppress(ClientGone):
-                self.send(CONTINUE)
-            return self._read_on()
-        with reactor.mutex:
-            reactor.awaited_bodies += 1
-        self.fetch = BodyFetch()
-        environ = head.environ.copy()
-        environ["wsgi.input"] = AwaitedInput(partial(self._fetch_body, head.flags))
-        return self._answer(environ, head.flags | CLOSE)
-
-    def _fetch_body(self, flags: int) -> IO[bytes]:
-        """Ask the client for its body and wait until the event loop has received it.
-
-        Raises:
-            ClientGone: it does not come.
-        """
-        reactor, exchange, fetch = self.reactor, self.exchange, self.fetch
-        if exchange is None or fetch is None or exchange.started:
-            raise ClientGone("the response has begun, and the client keeps its body")
-        if fetch.asked:
-            raise ClientGone("the request body did not come when it was asked for")
-        reactor.baton.step_aside(exchange)
-        self.send(CONTINUE)
-        self.last_active = time.monotonic()
-        with reactor.mutex:
-            self.state = AWAITED
-        reactor.enqueue(self)
-        reactor.deadlines.schedule(self, time.monotonic() + reactor.settings.body_timeout)
-        with reactor.baton.parking():
-            body = fetch.wait()
-        exchange.flags = flags
-        return body
-
-    def deliver(
-        self,
-        body: IO[bytes] | None,
-        error: ClientGone | None,
-        refusal: ProtocolError | None = None,
-    ) -> None:
-        """Give the body, or the reason why there is none, to the thread that waits for it."""
-        self._body = body
-        self.gone = error is not None and refusal is None
-        self.state = BUSY
-        if self.fetch is not None:
-            self.fetch.finish(body, error, refusal)
 
     # --- the end of a response -------------------------------------------------------------------
 
@@ -447,24 +421,11 @@ class Connection(Ending):
             close = not reactor.retired_at or says_close(response)
         self._settle(close=close)
 
-    def _end_body(self) -> ProtocolError | None:
-        """Close the request's body; return why it was refused, if the client had held it back."""
-        if self._body is not None:  # a temporary file must not wait for the garbage collector
-            self._body.close()
-            self._body = None
-        fetch, self.fetch = self.fetch, None
-        if fetch is None:
-            return None
-        self.unread = self.unread or not fetch.asked
-        with self.reactor.mutex:
-            self.reactor.awaited_bodies -= 1
-        return fetch.refusal
-
     def refuse(self, error: ProtocolError) -> None:
         """Answer a request that cannot be served as it stands, and close."""
         reactor = self.reactor
-        reactor.counters[f"refused.{error.status}"] += 1
-        logger.warning("%s refused with %d: %s", self.peer, error.status, error.reason)
+        kind = f"refused.{error.status}"
+        reactor.note(kind, "%s refused with %d: %s", self.peer, error.status, error.reason)
         if self.state == AWAITED:
             self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:

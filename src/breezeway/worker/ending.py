@@ -10,7 +10,6 @@ The other states are told in `connection`.
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 import struct
 import time
@@ -19,13 +18,12 @@ from typing import TYPE_CHECKING, Final
 from breezeway.gateway.failure import ClientGone
 from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import plain_answer
+from breezeway.worker.layer import Channel
 from breezeway.worker.poller import ERR, HUP
 from breezeway.worker.sender import Sender
 
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
-
-logger = logging.getLogger("breezeway.worker")
 
 IDLE, HEAD, BODY, BUSY, AWAITED, DRAIN, DRAIN_CLOSE, LINGER, CLOSED = range(9)
 
@@ -46,7 +44,7 @@ class Ending(Sender):
 
     __slots__ = ("_receive", "half_closed", "state", "unread")
 
-    def __init__(self, reactor: Reactor, client: socket.socket, peer: str) -> None:
+    def __init__(self, reactor: Reactor, client: Channel, peer: str) -> None:
         """Take the arguments of `Sender`."""
         super().__init__(reactor, client, peer)
         self._receive = client.recv
@@ -82,8 +80,8 @@ class Ending(Sender):
 
     def _turn_away(self, flags: int) -> None:
         """Answer a request for which there is no thread."""
-        self.reactor.counters["refused.503"] += 1
-        logger.warning("%s refused with 503: no thread was free for it in time", self.peer)
+        message = "%s refused with 503: no thread was free for it in time"
+        self.reactor.note("refused.503", message, self.peer)
         text = "The server is busy; try again in a moment."
         self._last_words(503, text, b"Retry-After: 1\r\n", bodiless=bool(flags & METHOD_HEAD))
 

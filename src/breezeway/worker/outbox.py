@@ -13,6 +13,7 @@ from collections import deque
 from typing import Final
 
 from breezeway.gateway.file_wrapper import FileRange
+from breezeway.worker.layer import Channel
 
 SENDFILE_BYTES: Final = 1024 * 1024
 """What one sendfile(2) is asked for, so that no connection keeps the event loop from the others."""
@@ -29,7 +30,7 @@ class FilePart:
         self._offset = file_range.offset
         self._count = file_range.length
 
-    def send(self, connection: socket.socket) -> int:
+    def send(self, connection: Channel) -> int:
         """Send what the socket takes; return the number of bytes.
 
         Raises:
@@ -37,7 +38,10 @@ class FilePart:
             EOFError: the file has become shorter.
         """
         count = min(self._count, SENDFILE_BYTES)
-        sent = os.sendfile(connection.fileno(), self._descriptor, self._offset, count)
+        if isinstance(connection, socket.socket):
+            sent = os.sendfile(connection.fileno(), self._descriptor, self._offset, count)
+        else:
+            sent = connection.send_file(self._descriptor, self._offset, count)
         if not sent:
             raise EOFError("the file has become shorter while it was sent")
         self._offset += sent
@@ -83,7 +87,7 @@ class Outbox:
         else:
             self._pieces.append(FilePart(piece))
 
-    def flush(self, connection: socket.socket) -> bool:
+    def flush(self, connection: Channel) -> bool:
         """Send what the socket takes; return whether it took anything.
 
         Raises:
@@ -98,7 +102,7 @@ class Outbox:
             pass
         return progress
 
-    def _send_first(self, connection: socket.socket) -> None:
+    def _send_first(self, connection: Channel) -> None:
         piece = self._pieces[0]
         if isinstance(piece, FilePart):
             piece.send(connection)

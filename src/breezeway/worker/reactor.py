@@ -22,10 +22,13 @@ from breezeway.gateway.types import Application, Environ
 from breezeway.http1.head import Parser
 from breezeway.http1.response import Encoder
 from breezeway.observe.access_log import AccessLog
+from breezeway.observe.throttle import Throttle
 from breezeway.semantics.dates import http_date
 from breezeway.worker.baton import Baton
 from breezeway.worker.connection import Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
+from breezeway.worker.front import front_of
+from breezeway.worker.layer import layer_over
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
 from breezeway.worker.scoreboard import (
@@ -85,6 +88,7 @@ class Acceptor:
         self._reactor = reactor
         self._environ = environ
         self.listener = listener
+        self._layer = layer_over(listener, reactor.settings)
 
     def on_event(self, event: int) -> bool:
         """Accept what is in the backlog."""
@@ -104,7 +108,8 @@ class Acceptor:
             except OSError as error:
                 self._reactor.pause_accepting(error)
                 return
-            self._reactor.connection(self._reactor, client, address, self._environ)
+            channel = client if self._layer is None else self._layer(client, address)
+            self._reactor.connection(self._reactor, channel, address, self._environ)
 
 
 class WakeUp:
@@ -138,6 +143,7 @@ class Reactor:
         self._root_path = as_bytes(settings.root_path)
         self.parser = Parser(settings.limits, self._root_path)
         self.encoder = Encoder()
+        self.front = front_of(settings)
         self.access_log = (
             AccessLog(file=settings.access_log_file)
             if settings.access_log or settings.access_log_file is not None
@@ -155,6 +161,7 @@ class Reactor:
         self.awaited_bodies = 0
         """Requests under way whose client sends the body after `100 Continue`."""
         self.counters: Counter[str] = Counter()
+        self._throttle = Throttle(logger)
         self.requests = 0
         self.now = time.monotonic()
         self.stopping = False
@@ -294,6 +301,11 @@ class Reactor:
         except IndexError:
             pass
 
+    def note(self, kind: str, message: str, *args: object) -> None:
+        """Count what went wrong with a client, and log it, limited in rate; from any thread."""
+        self.counters[kind] += 1
+        self._throttle.log(self.now, kind, logging.WARNING, message, *args)
+
     def _survive(self, target: object) -> None:
         """Go on after an error of our own: it costs its connection, not the server."""
         logger.exception("internal error; its connection is closed")
@@ -326,6 +338,7 @@ class Reactor:
         except Exception:
             self._survive(None)
         self.baton.expire(now)
+        self._throttle.advance(now)
         if not self._accepting and not self.stopping and now >= self._accept_again:
             self._resume_accepting()
         if self._row is not None:

@@ -7,7 +7,6 @@ a producer that is ahead by more than the high watermark waits, and not for ever
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.file_wrapper import FileRange
+from breezeway.worker.layer import Channel, Layer
 from breezeway.worker.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
 
 MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)  # Linux
-
-logger = logging.getLogger("breezeway.worker")
 
 
 class Sender:
@@ -36,6 +34,7 @@ class Sender:
         "fd",
         "gone",
         "last_active",
+        "layer",
         "outbox",
         "peer",
         "reactor",
@@ -43,10 +42,11 @@ class Sender:
         "socket",
     )
 
-    def __init__(self, reactor: Reactor, client: socket.socket, peer: str) -> None:
+    def __init__(self, reactor: Reactor, client: Channel, peer: str) -> None:
         """`client` is a non-blocking socket, `peer` the client's address for the log."""
         self.reactor = reactor
         self.socket = client
+        self.layer: Layer | None = None if isinstance(client, socket.socket) else client
         self.fd = client.fileno()
         self.peer = peer
         self._send = client.send
@@ -234,10 +234,8 @@ class Sender:
     def stall(self, outbox: Outbox) -> None:
         """Give up a client that takes nothing; the caller holds the outbox's lock."""
         reactor = self.reactor
-        reactor.counters["timeout.send"] += 1
-        logger.warning(
-            "%s dropped: took nothing for %g s", self.peer, reactor.settings.send_timeout
-        )
+        message = "%s dropped: took nothing for %g s"
+        reactor.note("timeout.send", message, self.peer, reactor.settings.send_timeout)
         self._give_up(outbox)
 
     def resume(self) -> bool:

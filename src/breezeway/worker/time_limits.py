@@ -53,6 +53,13 @@ def look(connection: Connection, now: float) -> float:
 
 
 def _rest(connection: Connection, now: float, keep_alive: float) -> float:
+    if connection.layer is not None and not connection.layer.ready:
+        due = connection.began + connection.reactor.settings.head_timeout
+        if now < due:
+            return due
+        connection.reactor.note("timeout.layer", "%s: no request in time", connection.peer)
+        connection.close()
+        return 0
     rests_since = max(connection.began, connection.last_active)
     idle = now - rests_since
     if idle >= keep_alive:
