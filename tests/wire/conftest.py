@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from breezeway.observe import throttle
 from breezeway.worker.poller import PollPoller, best_poller
 
 from .. import live as servers
