@@ -77,7 +77,8 @@ def _option(row: Setting) -> str:
         facts.append("Repeatable.")
     if row.least:
         facts.append(f"At least `{row.kind.show(row.least)}`.")
-    return f"**`{_flag(row)}`**<br>\n{_doc(row)}<br>\n{' '.join(facts)}\n"
+    last = "\n".join(textwrap.wrap(" ".join(facts), WIDTH))
+    return f"**`{_flag(row)}`**<br>\n{_doc(row)}<br>\n{last}\n"
 
 
 def _entry(row: Setting) -> str:

@@ -74,6 +74,7 @@ class Connection(Bodies):
         "began",
         "chores",
         "head",
+        "origin",
     )
 
     def __init__(self, reactor: Reactor, client: Channel, address: Any, environ: Environ) -> None:
@@ -89,8 +90,12 @@ class Connection(Bodies):
         self.chores = reactor.access_log is not None
         """There is more to do after the current response than to send it."""
         self.head: Head | None = None  # the last one, if it may serve again
+        self.origin = self.peer
+        """Who has sent the current request, for the access log: behind proxies, not the peer."""
         reactor.targets[self.fd] = self
         due = self.last_active + time_limits.first(reactor.settings.keep_alive_timeout)
+        if self.layer is not None:
+            due = min(due, self.last_active + reactor.settings.head_timeout)
         reactor.deadlines.schedule(self, due)
         reactor.poller.add(self.fd)
 
@@ -185,7 +190,6 @@ class Connection(Bodies):
             again = self._same_fields(data)
             if again is not None:
                 self.head = again
-                self._locate(again)
                 if self.half_closed or len(data) >= RECEIVE_BYTES:
                     self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
@@ -216,7 +220,10 @@ class Connection(Bodies):
         if end > settings.limit_request_line or len(data) > settings.limit_head:
             return None
         try:
-            return self.reactor.parser.parse_again(data, last)
+            again = self.reactor.parser.parse_again(data, last)
+            if again is not None:
+                self._locate(again)
+            return again
         except ProtocolError:
             return None  # it is told on the general road
 
@@ -254,10 +261,11 @@ class Connection(Bodies):
         if self.reactor.front is not None:
             try:
                 self.reactor.front.admit(head.environ)
+                self._locate(head)
             except ProtocolError as error:
                 self.refuse(error)
                 return True
-            self._locate(head)
+        self.origin = head.environ["REMOTE_ADDR"] or "unix"
         self._remember(head)
         if not intake:
             self.intake = None
@@ -285,6 +293,7 @@ class Connection(Bodies):
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._remote
         if self.layer is not None:
             environ.update(self.layer.environ())
+            self.peer = environ["REMOTE_ADDR"] or "unix"
         environ["wsgi.early_hints"] = self.early_hints
         environ["breezeway.client_disconnected"] = self.client_disconnected
 
@@ -401,7 +410,7 @@ class Connection(Bodies):
         if reactor.access_log is not None:
             size = exchange.body_size(response)
             duration = time.monotonic() - self.began
-            reactor.access_log.record(self.peer, environ, exchange.status, size, duration)
+            reactor.access_log.record(self.origin, environ, exchange.status, size, duration)
         if response:
             try:
                 self.send(response)

@@ -446,7 +446,7 @@ class TimedConnection(Connection):
             status = exchange.status if begun else 504
             size = exchange.body_size(b"") if begun else (not bodiless) * _ANSWER_BYTES
             duration = now - self.began
-            self.reactor.access_log.record(self.peer, exchange.environ, status, size, duration)
+            self.reactor.access_log.record(self.origin, exchange.environ, status, size, duration)
         if not begun:
             self._last_words(504, TEXT, bodiless=bodiless)
         elif self.gone or not exchange.delimited:
