@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -49,9 +49,9 @@ class Noting:
     def uncork(self) -> None:
         pass
 
-    def send_file(self, head: bytes, file_range: FileRange) -> None:
+    def send_file(self, head: bytes, pieces: Sequence[bytes | FileRange]) -> None:
         self.send(head)
-        self.files.append(file_range)
+        self.files.extend(each for each in pieces if isinstance(each, FileRange))
 
 
 class Ran:

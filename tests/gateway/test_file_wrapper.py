@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from breezeway.gateway.file_wrapper import FileRange, FileWrapper
+from breezeway.gateway.file_wrapper import FilePieces, FileRange, FileWrapper, size_of
 
 CONTENT = b"0123456789" * 100
 
@@ -146,3 +146,29 @@ def test_closed_file(path: Path) -> None:
 def test_close_is_optional() -> None:
     """PEP 3333: an object with `read` is enough."""
     FileWrapper(iter([])).close()
+
+
+def test_pieces_of_one_file(tmp_path: Path) -> None:
+    """Blocks and parts of a file come in order, by iteration as by what the server is told."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(200)))
+    descriptor = os.open(path, os.O_RDONLY)
+    wrapper = FilePieces(descriptor, [b"a", (10, 20), b"b", (0, 200)])
+    wrapper.block_size = 7
+    assert b"".join(wrapper) == b"a" + bytes(range(10, 20)) + b"b" + bytes(range(200))
+    pieces = wrapper.pieces()
+    assert pieces is not None
+    assert size_of(pieces) == 212
+    wrapper.close()
+    wrapper.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_pieces_of_a_file_that_shrinks(tmp_path: Path) -> None:
+    """Iteration ends where the file does, so that the server notices what is missing."""
+    path = tmp_path / "file"
+    path.write_bytes(b"short")
+    wrapper = FilePieces(os.open(path, os.O_RDONLY), [(0, 100), b"end"])
+    assert list(wrapper) == [b"short"]
+    wrapper.close()

@@ -98,6 +98,20 @@ def test_cleared_files_are_closed(path: Path) -> None:
     assert outbox.size == 0
 
 
+def test_parts_share_a_descriptor(pair: Pair, path: Path) -> None:
+    """Many ranges of one file cost one descriptor, until the last of them is out."""
+    before = len(os.listdir("/proc/self/fd"))
+    outbox = Outbox()
+    with path.open("rb") as file:
+        ranges = [FileRange(file.fileno(), 1000 * each, 5) for each in range(20)]
+        outbox.add(memoryview(b"head"), *ranges, memoryview(b"end"))
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    content = path.read_bytes()
+    expected = b"".join(content[1000 * each : 1000 * each + 5] for each in range(20))
+    assert drained(outbox, pair, len(expected) + 7) == b"head" + expected + b"end"
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_producer_waits_for_room() -> None:
     """`wait_for_room` returns True when room is made, and the lock is free meanwhile."""
     outbox = Outbox()

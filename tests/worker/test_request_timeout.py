@@ -428,7 +428,7 @@ def test_nothing_passes_a_guard() -> None:
             lambda: guard.send(b"x", b"y"),
             lambda: guard.send_block(b"x"),
             lambda: guard.send_last(b"x"),
-            lambda: guard.send_file(b"x", FileRange(0, 0, 1)),
+            lambda: guard.send_file(b"x", [FileRange(0, 0, 1)]),
         ):
             with pytest.raises(ClientGone):
                 attempt()

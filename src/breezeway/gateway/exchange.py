@@ -13,11 +13,11 @@ has gone becomes a 500; what turns out wrong later ends in an abort, which every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from breezeway.gateway.failure import ApplicationFault, ClientGone, log_failure
-from breezeway.gateway.file_wrapper import FileRange, FileWrapper
+from breezeway.gateway.file_wrapper import FileRange, FileWrapper, size_of
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, Write
 from breezeway.http1.head import CLOSE, HTTP_1_0, METHOD_HEAD
 from breezeway.http1.response import LAST_CHUNK, Encoder, ResponseHead, early_hints
@@ -77,8 +77,8 @@ class Transport(Protocol):
     def uncork(self) -> None:
         """Send what waits for the next block, at once."""
 
-    def send_file(self, head: bytes, file_range: FileRange) -> None:
-        """Send a head and then a part of a file, which may be closed as soon as this returns.
+    def send_file(self, head: bytes, pieces: Sequence[bytes | FileRange]) -> None:
+        """Send a head, then blocks and parts of one file, which may be closed afterwards.
 
         Raises:
             ClientGone: nobody will read it.
@@ -328,24 +328,33 @@ class Exchange:
 
     def _send_file(self, wrapper: FileWrapper) -> bool:
         """Send a file by sendfile(2), if it is one that can be."""
-        file_range = wrapper.file_range()
-        if file_range is None or self.started:
+        pieces = wrapper.pieces()
+        if pieces is None or self.started:
             return False
         head = self._head()
-        if head.length is not None:
-            if head.length > file_range.length:
+        total = size_of(pieces)
+        if head.length is not None and head.length != total:
+            first = pieces[0] if pieces else b""
+            if head.length > total or isinstance(first, bytes):
                 raise ApplicationFault(
                     f"Content-Length is {head.length}, but the file ends after {file_range.length}"
                 )
-            file_range = file_range._replace(length=head.length)
-        lines = self._frame(head, file_range.length)
-        if self._missing and not self._bodiless(head):
-            self.flags |= STARTED
-            self._missing = 0
-            self._size = file_range.length
-            self._transport.send_file(lines, file_range)
-        else:
-            self._begin(file_range.length, b"")
+            total = head.length
+            pieces = [first._replace(length=total)]
+        lines = self._frame(head, total)
+        if not self._missing or self._bodiless(head):
+            self._begin(total, b"")
+            return True
+        self.flags |= STARTED
+        self._missing = 0
+        self._size = total
+        try:
+            self._transport.send_file(lines, pieces)
+        except ClientGone:
+            raise
+        except OSError:
+            self.flags &= ~STARTED
+            raise
         return True
 
     @staticmethod

@@ -19,14 +19,40 @@ SENDFILE_BYTES: Final = 1024 * 1024
 """What one sendfile(2) is asked for, so that no connection keeps the event loop from the others."""
 
 
+MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)  # Linux
+
+
+class Duplicate:
+    """A descriptor of our own for a file, which the application may close at once."""
+
+    __slots__ = ("descriptor", "users")
+
+    def __init__(self, descriptor: int) -> None:
+        """Duplicate a descriptor.
+
+        Raises:
+            OSError: there is none left.
+        """
+        self.descriptor = os.dup(descriptor)
+        self.users = 0
+        """Parts of the file that are still to be sent."""
+
+    def release(self) -> None:
+        """Do without it for one part; the last one closes it."""
+        self.users -= 1
+        if not self.users:
+            os.close(self.descriptor)
+
+
 class FilePart:
-    """A part of a file that is still to be sent, on a descriptor of its own."""
+    """A part of a file that is still to be sent."""
 
-    __slots__ = ("_count", "_descriptor", "_offset")
+    __slots__ = ("_count", "_file", "_offset")
 
-    def __init__(self, file_range: FileRange) -> None:
-        """Duplicate the descriptor: the application may close its file at once."""
-        self._descriptor = os.dup(file_range.descriptor)
+    def __init__(self, file_range: FileRange, file: Duplicate) -> None:
+        """Share `file` with the other parts."""
+        file.users += 1
+        self._file = file
         self._offset = file_range.offset
         self._count = file_range.length
 
@@ -39,9 +65,9 @@ class FilePart:
         """
         count = min(self._count, SENDFILE_BYTES)
         if isinstance(connection, socket.socket):
-            sent = os.sendfile(connection.fileno(), self._descriptor, self._offset, count)
+            sent = os.sendfile(connection.fileno(), self._file.descriptor, self._offset, count)
         else:
-            sent = connection.send_file(self._descriptor, self._offset, count)
+            sent = connection.send_file(self._file.descriptor, self._offset, count)
         if not sent:
             raise EOFError("the file has become shorter while it was sent")
         self._offset += sent
@@ -54,8 +80,8 @@ class FilePart:
         return not self._count
 
     def close(self) -> None:
-        """Close the descriptor."""
-        os.close(self._descriptor)
+        """Let go of the file."""
+        self._file.release()
 
 
 class Outbox:
@@ -75,17 +101,23 @@ class Outbox:
         """Whether anything waits."""
         return bool(self._pieces)
 
-    def add(self, piece: memoryview | FileRange) -> None:
-        """Add a piece at the end.
+    def add(self, *pieces: memoryview | FileRange) -> None:
+        """Add pieces at the end; their parts of files are all of one file.
 
         Raises:
-            OSError: there is no descriptor left for a part of a file.
+            OSError: there is no descriptor left for the file; nothing was added.
         """
-        if isinstance(piece, memoryview):
-            self._pieces.append(piece)
-            self.size += piece.nbytes
-        else:
-            self._pieces.append(FilePart(piece))
+        file = None
+        for piece in pieces:
+            if isinstance(piece, FileRange):
+                file = Duplicate(piece.descriptor)
+                break
+        for piece in pieces:
+            if isinstance(piece, memoryview):
+                self._pieces.append(piece)
+                self.size += piece.nbytes
+            elif file is not None:
+                self._pieces.append(FilePart(piece, file))
 
     def flush(self, connection: Channel) -> bool:
         """Send what the socket takes; return whether it took anything.
@@ -110,7 +142,8 @@ class Outbox:
                 piece.close()
                 self._pieces.popleft()
             return
-        sent = connection.send(piece)
+        # The head of a file leaves together with the file's first bytes.
+        sent = connection.send(piece, MSG_MORE if len(self._pieces) > 1 else 0)
         self.size -= sent
         if sent == piece.nbytes:
             self._pieces.popleft()

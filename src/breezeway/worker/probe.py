@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from breezeway.gateway.exchange import Exchange
@@ -27,7 +28,7 @@ class _Nowhere:
     def send_last(self, data: bytes) -> None:
         """Do nothing."""
 
-    def send_file(self, head: bytes, file_range: FileRange) -> None:
+    def send_file(self, head: bytes, pieces: Sequence[bytes | FileRange]) -> None:
         """Do nothing."""
 
     def uncork(self) -> None:

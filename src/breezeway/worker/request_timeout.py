@@ -22,7 +22,7 @@ import math
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import call
 from traceback import FrameSummary
@@ -123,7 +123,7 @@ class Guard:
         """Do what `Sender.send_last` says."""
         self.perform(partial(self.connection.send_last, data))
 
-    def send_file(self, head: bytes, file_range: FileRange) -> None:
+    def send_file(self, head: bytes, pieces: Sequence[bytes | FileRange]) -> None:
         """Do what `Sender.send_file` says."""
         self.perform(partial(self.connection.send_file, head, file_range))
 

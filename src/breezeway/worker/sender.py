@@ -147,13 +147,15 @@ class Sender:
         except OSError:  # a unix socket keeps nothing; a closed one neither
             pass
 
-    def send_file(self, head: bytes, file_range: FileRange) -> None:
-        """Send a head and then a part of a file, which may be closed as soon as this returns.
+    def send_file(self, head: bytes, pieces: Iterable[bytes | FileRange]) -> None:
+        """Send a head, then blocks and parts of one file, which may be closed afterwards.
 
         Raises:
             ClientGone: nobody will read it.
+            OSError: there is no descriptor left; nothing was sent.
         """
-        self._keep(self.outbox or Outbox(), [memoryview(head), file_range])
+        views = [memoryview(each) if isinstance(each, bytes) else each for each in pieces]
+        self._keep(self.outbox or Outbox(), [memoryview(head), *views])
 
     def _try_to_send(self, pieces: tuple[bytes, ...], flags: int = 0) -> list[memoryview]:
         """Send at once what the socket takes; return the rest."""
@@ -185,8 +187,7 @@ class Sender:
             if self.gone:
                 raise ClientGone("the client has left")
             waiting = bool(outbox)
-            for piece in pieces:
-                outbox.add(piece)
+            outbox.add(*pieces)
             if waiting:
                 return
             # Only now can the event loop see it: an event before this would have been lost, so
