@@ -135,7 +135,9 @@ def test_lines_in_use_are_translated_once(monkeypatch: pytest.MonkeyPatch) -> No
     """A line that every request has is translated once, whatever junk comes beside it."""
     translated = []
     translate = head._translate
-    monkeypatch.setattr(head, "_translate", lambda line: translated.append(line) or translate(line))
+    monkeypatch.setattr(
+        head, "_translate", lambda line, kept: translated.append(line) or translate(line, kept)
+    )
     parser = Parser(Limits())
     for number in range(5000):
         parser.parse(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % (number, number), BASE)

@@ -12,6 +12,7 @@ Only the thread that holds the baton parses, so nothing here is locked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -52,6 +53,11 @@ _KINDS: Final = {
     b"proxy-authorization": _SINGLE,
 }
 
+# Fields in which proxies tell about the client. Who is not believed could say anything in them, and
+# applications and frameworks read them: they are dropped unless the parser is told to keep them.
+_FORWARDING: Final = frozenset([b"forwarded", b"x-real-ip"])
+_FORWARDING_PREFIX: Final = b"x-forwarded-"
+
 Line = tuple[str, str, int]
 
 
@@ -89,12 +95,16 @@ class Head:
 class Parser:
     """Parses the heads of one worker's requests."""
 
-    def __init__(self, limits: Limits, root_path: str = "") -> None:
-        """`root_path` becomes SCRIPT_NAME and is taken off the front of PATH_INFO."""
+    def __init__(self, limits: Limits, root_path: str = "", kept: Iterable[str] = ()) -> None:
+        """`root_path` becomes SCRIPT_NAME and is taken off the front of PATH_INFO.
+
+        `kept` names, in lower case, the fields of proxies that are not dropped.
+        """
         self.limits = limits
         self.dropped_fields = 0
-        """How many fields were dropped because of an underscore in their name."""
+        """How many fields were dropped because of their name."""
         self._root_path = root_path
+        self._kept = frozenset(name.encode() for name in kept)
         self._lines: Memo[bytes, Line] = Memo()
         self._request_lines: Memo[bytes, RequestLine] = Memo()
 
@@ -203,7 +213,7 @@ class Parser:
 
     def _line(self, line: bytes) -> Line:
         """Validate and translate one field line, and remember it."""
-        known = self._lines.recall(line) or _translate(line)
+        known = self._lines.recall(line) or _translate(line, self._kept)
         self._lines.store(line, known, len(line))
         return known
 
@@ -253,7 +263,7 @@ def leading_empty_line(data: bytes | bytearray) -> int:
     return 2 if data.startswith(b"\r\n") else 0
 
 
-def _translate(line: bytes) -> Line:
+def _translate(line: bytes, kept: frozenset[bytes]) -> Line:
     """Translate one field line into its environ key, value and kind.
 
     Raises:
@@ -273,6 +283,8 @@ def _translate(line: bytes) -> Line:
         return "", "", _DROPPED
     if name == b"proxy":
         # HTTP_PROXY is what programs that the application runs take for their own setting (CVE-2016-5385).
+        return "", "", _DROPPED
+    if (name in _FORWARDING or name.startswith(_FORWARDING_PREFIX)) and name not in kept:
         return "", "", _DROPPED
     kind = _KINDS.get(name, _SINGLE if name.startswith(b"content-") else _PLAIN)
     key = name.decode("ascii").upper().replace("-", "_")

@@ -62,3 +62,8 @@ def _handlers(settings: Settings) -> list[Handler]:
     # Before the hosts: health, which a load balancer asks for by address.
     # After the hosts: redirect, static files.
     return handlers
+
+
+def believed_fields(settings: Settings) -> tuple[str, ...]:
+    """Name the fields of proxies that the parser has to keep, in lower case: the others nobody may set."""
+    return settings.trusted_headers if settings.trusted_proxies else ()

@@ -27,7 +27,7 @@ from breezeway.semantics.dates import http_date
 from breezeway.worker.baton import Baton
 from breezeway.worker.connection import Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
-from breezeway.worker.front import front_of
+from breezeway.worker.front import believed_fields, front_of
 from breezeway.worker.layer import layer_over
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
@@ -141,7 +141,7 @@ class Reactor:
         self.application = application
         self.settings = settings
         self._root_path = as_bytes(settings.root_path)
-        self.parser = Parser(settings.limits, self._root_path)
+        self.parser = Parser(settings.limits, self._root_path, believed_fields(settings))
         self.encoder = Encoder()
         self.front = front_of(settings)
         self.access_log = (
