@@ -17,6 +17,7 @@ from breezeway.http1.limits import (
     TRAILER_FIELDS,
 )
 
+from ..fuzz.checks import bounded
 from .outcome import at, one_by_one
 
 LIMIT = 1000
@@ -85,6 +86,33 @@ def test_pieces_make_no_difference(parts: list[bytes], cuts: list[int]) -> None:
     whole = fed(ChunkedBody(LIMIT), [text])
     assert fed(ChunkedBody(LIMIT), at(text, cuts)) == whole
     assert fed(ChunkedBody(LIMIT), one_by_one(text)) == whole
+
+
+SMALL_CHUNKS = st.lists(
+    st.tuples(
+        st.binary(min_size=1, max_size=20), st.sampled_from([b"%x", b"%X", b"0%x", b"%016x"])
+    ),
+    max_size=60,
+)
+
+
+@given(chunks=SMALL_CHUNKS, cuts=CUTS, limit=st.integers(0, 700))
+def test_small_chunks(chunks: list[tuple[bytes, bytes]], cuts: list[int], limit: int) -> None:
+    """Chunks of a few bytes go a road of their own: the same content, the same limit."""
+    coded = b"".join(size % len(chunk) + b"\r\n%b\r\n" % chunk for chunk, size in chunks)
+    content = b"".join(chunk for chunk, _ in chunks)
+    expected = 413 if len(content) > limit else (content, b"after", True)
+    text = coded + b"0\r\n\r\nafter"
+    for pieces in ([text], at(text, cuts), one_by_one(text)):
+        assert fed(ChunkedBody(limit), pieces) == expected
+
+
+@pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"000000000000000f\r\n0123456789abcde\r\n"])
+def test_small_chunks_cost_no_step_each(chunk: bytes) -> None:
+    """A bomb of chunks of a few bytes costs calls for each piece that comes, not for each chunk."""
+    with bounded(100):
+        content = ChunkedBody(100_000).feed(chunk * 5000)
+    assert len(content) == 5000 * (len(chunk) - chunk.index(b"\n") - 3)
 
 
 def test_limit() -> None:
