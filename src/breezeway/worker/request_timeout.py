@@ -125,7 +125,7 @@ class Guard:
 
     def send_file(self, head: bytes, pieces: Sequence[bytes | FileRange]) -> None:
         """Do what `Sender.send_file` says."""
-        self.perform(partial(self.connection.send_file, head, file_range))
+        self.perform(partial(self.connection.send_file, head, pieces))
 
     def answers(self, exchange: object) -> bool:
         """Whether this exchange's response is under way; if it was ousted, sending says so."""
