@@ -13,11 +13,20 @@ has gone becomes a 500; what turns out wrong later ends in an abort, which every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
-from breezeway.gateway.failure import ApplicationFault, ClientGone, log_failure
-from breezeway.gateway.file_wrapper import FileRange, FileWrapper, size_of
+from breezeway.gateway.failure import (
+    CLOSE_RAISED,
+    FAILURE_BODY,
+    FAILURE_HEADERS,
+    FAILURE_STATUS,
+    ApplicationFault,
+    ClientGone,
+    log_failure,
+)
+from breezeway.gateway.file_wrapper import FileWrapper, size_of
+from breezeway.gateway.transport import Transport
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, Write
 from breezeway.http1.head import CLOSE, HTTP_1_0, METHOD_HEAD
 from breezeway.http1.response import LAST_CHUNK, Encoder, ResponseHead, early_hints
@@ -33,56 +42,6 @@ ABORTED: Final = 1 << 9
 """The response was broken off."""
 HINTED: Final = 1 << 10
 """Early hints have gone, or still wait: the response has to queue up behind them."""
-
-_FAILURE_STATUS: Final = "500 Internal Server Error"
-_FAILURE_HEADERS: Final = [("Content-Type", "text/plain; charset=utf-8")]
-_FAILURE_BODY: Final = (
-    b"500 Internal Server Error\nThe application failed to answer this request.\n"
-)
-
-
-class Transport(Protocol):
-    """The way to the client."""
-
-    def send(self, *pieces: bytes) -> None:
-        """Send the pieces in one go; keep what the client does not take yet.
-
-        Raises:
-            ClientGone: nobody will read it.
-        """
-
-    def answers(self, exchange: object) -> bool:
-        """Whether this exchange's response is under way."""
-
-    def send_block(self, *pieces: bytes) -> None:
-        """Send a block of a response that goes on, within milliseconds.
-
-        It waits first while more is kept for the client than the high watermark allows.
-
-        Raises:
-            ClientGone: nobody will read it.
-        """
-
-    def send_last(self, data: bytes) -> None:
-        """Send the end of a response, within milliseconds.
-
-        Raises:
-            ClientGone: nobody will read it.
-        """
-
-    @property
-    def watched(self) -> bool:
-        """Whether the call that makes the response has taken no more than some milliseconds."""
-
-    def uncork(self) -> None:
-        """Send what waits for the next block, at once."""
-
-    def send_file(self, head: bytes, pieces: Sequence[bytes | FileRange]) -> None:
-        """Send a head, then blocks and parts of one file, which may be closed afterwards.
-
-        Raises:
-            ClientGone: nobody will read it.
-        """
 
 
 class Exchange:
@@ -146,23 +105,31 @@ class Exchange:
         try:
             result = application(environ, self.start_response)
             head = self.head
-            if (
-                (type(result) is list or type(result) is tuple)
-                and len(result) == 1
-                and head is not None
-                and head.plain
-                and not self.flags
-            ):
-                body = result[0]
-                size = len(body) if type(body) is bytes else -1
-                if size == head.length or (head.length is None and size >= 0):
-                    if size > COPY_BYTES:
-                        self._send_large(head, body)
-                        return b""
-                    ending = self._encoder.whole_ending
-                    if head.length is not None:
-                        return head.lines + ending + body
-                    return b"%bContent-Length: %d\r\n%b%b" % (head.lines, size, ending, body)
+            if head is not None and head.plain and not self.flags:
+                if type(result) is list or type(result) is tuple:
+                    if len(result) == 1:
+                        body = result[0]
+                        size = len(body) if type(body) is bytes else -1
+                        if size == head.length or (head.length is None and size >= 0):
+                            if size > COPY_BYTES:
+                                self._send_large(head, body)
+                                return b""
+                            ending = self._encoder.whole_ending
+                            if head.length is not None:
+                                return head.lines + ending + body
+                            return b"%bContent-Length: %d\r\n%b%b" % (
+                                head.lines,
+                                size,
+                                ending,
+                                body,
+                            )
+                elif (
+                    head.length is not None
+                    and hasattr(result, "__iter__")
+                    and not isinstance(result, FileWrapper)
+                ):
+                    self._pass_on(result, head, environ)
+                    return b""
             self._respond(result, environ)
         except ClientGone:
             self.flags |= ABORTED
@@ -232,6 +199,44 @@ class Exchange:
         if self.started:
             self._transport.uncork()
 
+    def _pass_on(self, result: Iterable[bytes], head: ResponseHead, environ: Environ) -> None:
+        """Send a result whose length is told, in one block as a rule: the way of most frameworks.
+
+        It does what `_respond` does. Behind a framework nothing of it is in the processor's caches,
+        where each further function costs: 1.8 us less than on the general road for hello from Flask.
+        """
+        encoder = self._encoder
+        try:
+            for block in result:
+                if (
+                    not self.flags
+                    and type(block) is bytes
+                    and len(block) == head.length
+                    and self.head is head
+                    and len(block) <= COPY_BYTES
+                    and not encoder.closing
+                ):
+                    self._missing = 0
+                    self._chunked = False
+                    self._size = len(block)
+                    self.flags = STARTED
+                    self._transport.send_last(head.lines + encoder.whole_ending + block)
+                    continue
+                self._check_block(block)
+                if block:
+                    self._emit(block, None)
+            if not self.flags & STARTED:
+                self._begin(0, b"")
+            if self._missing or self._chunked:
+                self._end()
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                try:
+                    close()
+                except BaseException as error:
+                    log_failure(error, environ, CLOSE_RAISED)
+
     def _respond(self, result: Iterable[bytes], environ: Environ) -> None:
         """Send a result of any kind."""
         try:
@@ -249,7 +254,7 @@ class Exchange:
         try:
             close()
         except BaseException as error:  # it spoils nothing, for the response has gone
-            log_failure(error, environ, "close() of the result raised")
+            log_failure(error, environ, CLOSE_RAISED)
 
     def _iterator(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Return what steps through the result."""
@@ -300,24 +305,6 @@ class Exchange:
             if room is not None:  # a file may be longer than the part that is asked for
                 block = block[:room]
                 room -= len(block)
-            if block and not self.flags:
-                head = self.head
-                size = len(block)
-                encoder = self._encoder
-                if (
-                    head is not None
-                    and size == head.length
-                    and size <= COPY_BYTES
-                    and head.plain
-                    and not encoder.closing
-                ):
-                    # All of the body at once, as most responses of frameworks are.
-                    self._missing = 0
-                    self._chunked = False
-                    self._size = size
-                    self.flags = STARTED
-                    self._transport.send_last(head.lines + encoder.whole_ending + block)
-                    block = b""
             if block:
                 self._emit(block, len(block) if single else None)
             if room == 0 or (self.flags & METHOD_HEAD and self.started):
@@ -337,7 +324,7 @@ class Exchange:
             first = pieces[0] if pieces else b""
             if head.length > total or isinstance(first, bytes):
                 raise ApplicationFault(
-                    f"Content-Length is {head.length}, but the file ends after {file_range.length}"
+                    f"Content-Length is {head.length}, but the file ends after {total}"
                 )
             total = head.length
             pieces = [first._replace(length=total)]
@@ -469,7 +456,7 @@ class Exchange:
             self.flags |= ABORTED
             return
         try:
-            self.head = self._encoder.head(_FAILURE_STATUS, _FAILURE_HEADERS)
-            self._begin(len(_FAILURE_BODY), _FAILURE_BODY)
+            self.head = self._encoder.head(FAILURE_STATUS, FAILURE_HEADERS)
+            self._begin(len(FAILURE_BODY), FAILURE_BODY)
         except ClientGone:
             self.flags |= ABORTED

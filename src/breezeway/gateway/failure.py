@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
+from typing import Final
 
 from breezeway.gateway.types import Environ
 
 logger = logging.getLogger("breezeway.application")
+
+FAILURE_STATUS: Final = "500 Internal Server Error"
+FAILURE_HEADERS: Final = [("Content-Type", "text/plain; charset=utf-8")]
+FAILURE_BODY: Final = b"500 Internal Server Error\nThe application failed to answer this request.\n"
+
+CLOSE_RAISED: Final = "close() of the result raised"
 
 
 class ApplicationFault(Exception):

@@ -34,7 +34,7 @@ from breezeway.gateway.failure import ClientGone, log_failure
 from breezeway.gateway.file_wrapper import FileRange
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, StartResponse, Write
 from breezeway.http1.head import METHOD_HEAD
-from breezeway.http1.response import Encoder, plain_answer
+from breezeway.http1.response import Encoder, ResponseHead, plain_answer
 from breezeway.worker.baton import Job
 from breezeway.worker.connection import Connection
 from breezeway.worker.ending import BUSY, CLOSED, LINGER_SECONDS
@@ -209,6 +209,10 @@ class TimedExchange(Exchange):
             if not results:
                 raise
         return results[0]
+
+    def _pass_on(self, result: Iterable[bytes], head: ResponseHead, environ: Environ) -> None:
+        """Take the road on which each step into the application is guarded."""
+        self._respond(result, environ)
 
     def _iterator(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         enter = self._interruption.call
