@@ -19,9 +19,9 @@ import pytest
 from breezeway.gateway.exchange import Exchange
 from breezeway.http1.head import Head
 from breezeway.testing import LiveServer
+from breezeway.worker.acceptor import RETRY_SECONDS, Acceptor
 from breezeway.worker.connection import Connection
 from breezeway.worker.poller import Poller, PollPoller, best_poller
-from breezeway.worker.reactor import RETRY_SECONDS, Acceptor
 
 from ..applications import PLAIN, plain
 from ..live import eventually
@@ -229,12 +229,12 @@ def test_no_descriptors_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
                     raise failing.pop()
                 return accept()
 
-            acceptor = server.reactor.acceptors[0]
+            acceptor = server.reactor.acceptors.each[0]
             monkeypatch.setattr(acceptor, "listener", Refusing(acceptor.listener, refuse))
             failing.pop()
             with Client(server.address, deadline=5 + RETRY_SECONDS) as client:
                 client.send(request("GET", "/hello"))
-                eventually(lambda: server.reactor.counters["accept.paused"] == 1, "it pauses")
+                eventually(lambda: server.reactor.counters["accept.no_room"] == 1, "it pauses")
                 if not stop_early:
                     assert client.response().body == b"/hello"
         assert server.reactor.stopped.is_set()

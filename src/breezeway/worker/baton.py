@@ -204,6 +204,14 @@ class Baton:
             self._written_off.update(each for each in self._threads if each.ident == ident)
             self._start_for_queue()
 
+    @property
+    def due(self) -> float:
+        """When the request that has waited longest has waited too long; 0 if none waits."""
+        if self._queue:
+            with contextlib.suppress(IndexError):  # a thread has just taken it
+                return self._queue[0][0] + self._queue_timeout
+        return 0.0
+
     def expire(self, now: float) -> None:
         """Turn away the queued requests that have waited too long."""
         while True:

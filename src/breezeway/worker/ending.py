@@ -23,6 +23,7 @@ from breezeway.worker.poller import ERR, HUP
 from breezeway.worker.sender import Sender
 
 if TYPE_CHECKING:
+    from breezeway.worker.admission import Client
     from breezeway.worker.reactor import Reactor
 
 IDLE, HEAD, BODY, BUSY, AWAITED, DRAIN, DRAIN_CLOSE, LINGER, CLOSED = range(9)
@@ -42,7 +43,7 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, which ever
 class Ending(Sender):
     """The states of a connection, and the ways out of each."""
 
-    __slots__ = ("_receive", "half_closed", "state", "unread")
+    __slots__ = ("_receive", "half_closed", "owner", "state", "unread")
 
     def __init__(self, reactor: Reactor, client: Channel, peer: str) -> None:
         """Take the arguments of `Sender`."""
@@ -53,6 +54,8 @@ class Ending(Sender):
         """The system may hold input of which there will be no event."""
         self.half_closed = False
         """The client has ended its side."""
+        self.owner: Client = ""
+        """Who it is counted for, see `Admission`."""
 
     def _drain(self) -> None:
         """Send what waits; for the holder of the baton."""
@@ -163,6 +166,7 @@ class Ending(Sender):
         # The descriptor may be taken by a new connection as soon as it is closed: that comes last.
         reactor.targets.pop(self.fd, None)
         reactor.deadlines.remove(self)
+        reactor.admission.leave(self.owner)
         reactor.poller.forget(self.fd)
         outbox = self.outbox
         if outbox is not None:

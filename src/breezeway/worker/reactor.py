@@ -7,7 +7,6 @@ at the same; what is then left to do it puts into `ready` and wakes the poller.
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
@@ -24,11 +23,11 @@ from breezeway.http1.response import Encoder
 from breezeway.observe.access_log import AccessLog
 from breezeway.observe.throttle import Throttle
 from breezeway.semantics.dates import http_date
+from breezeway.worker.acceptor import Acceptors
 from breezeway.worker.baton import Baton
 from breezeway.worker.connection import Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.front import believed_fields, front_of
-from breezeway.worker.layer import layer_over
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
 from breezeway.worker.scoreboard import (
@@ -51,19 +50,6 @@ TICK_SECONDS = SLOT_SECONDS
 JOIN_SECONDS = 1.0
 """How long `close` waits for threads that have nothing to do any more."""
 
-RETRY_SECONDS = 1.0
-"""After so long the server tries to accept again, when there was no room for a connection."""
-
-ACCEPT_BATCH = 64
-"""Connections accepted at one go; the others wait for their turn in the kernel's backlog."""
-
-YIELD_SECONDS = 0.005
-"""So long a worker with more connections than its siblings leaves new ones to them."""
-
-UNASKED_BATCH = 2
-"""Connections that it then takes all the same, and twice as many each time that it is still ahead:
-nobody else seems to want them."""
-
 BEAT_SECONDS = 1.0
 """How often at least the event loop of a supervised worker turns, and says so."""
 
@@ -71,45 +57,12 @@ RETIRE_IDLE_SECONDS = 5.0
 """A worker that retires keeps a connection open for so long after its last request, so that a
 client that is about to send the next one is not cut off in the middle of it."""
 
-_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
 
 class Target(Protocol):
     """What a file descriptor in the poller stands for."""
 
     def on_event(self, event: int) -> bool:
         """Act on an event; False when the thread has lost the baton over it."""
-
-
-class Acceptor:
-    """Accepts the connections of one listener."""
-
-    def __init__(self, reactor: Reactor, listener: Listener, environ: Environ) -> None:
-        self._reactor = reactor
-        self._environ = environ
-        self.listener = listener
-        self._layer = layer_over(listener, reactor.settings)
-
-    def on_event(self, event: int) -> bool:
-        """Accept what is in the backlog."""
-        self.accept(ACCEPT_BATCH)
-        return True
-
-    def accept(self, maximum: int) -> None:
-        """Accept at most `maximum` connections, and no more than a fair share."""
-        accept = self.listener.socket.accept
-        for _ in range(maximum):
-            if self._reactor.leaves_the_next():
-                return
-            try:
-                client, address = accept()
-            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                return
-            except OSError as error:
-                self._reactor.pause_accepting(error)
-                return
-            channel = client if self._layer is None else self._layer(client, address)
-            self._reactor.connection(self._reactor, channel, address, self._environ)
 
 
 class WakeUp:
@@ -187,15 +140,9 @@ class Reactor:
             queue_limit=settings.queue_limit,
             queue_timeout=settings.queue_timeout,
         )
-        self.acceptors = [
-            Acceptor(self, listener, self.base_environ(listener, multiprocess=multiprocess))
-            for listener in listeners
-        ]
+        self.acceptors = Acceptors(self, listeners, multiprocess=multiprocess, row=row)
+        self.admission = self.acceptors.admission
         self._row = row
-        self._accepting = False
-        self._accept_again = 0.0
-        self._unasked = 0
-        self._next_unasked = UNASKED_BATCH
         self._next_look = 0.0
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._next_tick = 0.0
@@ -212,7 +159,7 @@ class Reactor:
 
     def start(self) -> None:
         """Begin to serve, in threads of its own."""
-        self._resume_accepting()
+        self.acceptors.resume()
         self._tick(time.monotonic())
         self.baton.start()
 
@@ -324,11 +271,19 @@ class Reactor:
         return not self.baton.pooled
 
     def _wait_seconds(self) -> float:
-        if not self._accepting and self._accept_again:
-            return min(TICK_SECONDS, max(0.0, self._accept_again - time.monotonic()))
-        if self.deadlines or not self._accepting:
+        due, again = self.baton.due, self.acceptors.again
+        if again and not 0 < due < again:
+            due = again
+        if due:
+            self.tick_at(due)
+            return min(TICK_SECONDS, max(0.0, due - time.monotonic()))
+        if self.deadlines or self.acceptors.restless:
             return TICK_SECONDS
         return -1 if self._row is None else BEAT_SECONDS
+
+    def tick_at(self, when: float) -> None:
+        """Have the next tick no later than that."""
+        self._next_tick = min(self._next_tick, when)
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK_SECONDS
@@ -339,24 +294,24 @@ class Reactor:
             self._survive(None)
         self.baton.expire(now)
         self._throttle.advance(now)
-        if not self._accepting and not self.stopping and now >= self._accept_again:
-            self._resume_accepting()
+        self.acceptors.advance(now)
         if self._row is not None:
             self._tell(self._row)
 
     def _tell(self, row: Row) -> None:
         """Tell the supervisor and the other workers how it stands."""
         row[BEAT] = int(self.now * 1000)
-        row[CONNECTIONS] = self._open_connections()
+        row[CONNECTIONS] = self.open_connections()
         row[REQUESTS] = self.requests
         row[THREADS] = self.settings.threads
         leads = not self.baton.pooled  # a thread that leads is in no request
         row[BUSY] = max(0, self.baton.busy_threads - leads)
-        row[ACCEPTING] = self._accepting
+        row[ACCEPTING] = self.acceptors.accepting
         row[TIRED] = self.wants_replacement is not None
 
-    def _open_connections(self) -> int:
-        return len(self.targets) - 1 - (len(self.acceptors) if self._accepting else 0)
+    def open_connections(self) -> int:
+        """Count the connections that are open."""
+        return len(self.targets) - 1 - self.acceptors.watched
 
     def connections(self) -> list[Connection]:
         """List the connections that are open."""
@@ -367,63 +322,12 @@ class Reactor:
         self.ready.append(connection)
         self.poller.wake()
 
-    # --- accepting ---------------------------------------------------------------------------
-
-    def leaves_the_next(self) -> bool:
-        """Whether to leave the next connection to a worker that has fewer, for a moment."""
-        row = self._row
-        if row is None or self.stopping:
-            return False
-        if self._unasked:
-            self._unasked -= 1
-            return False
-        row[CONNECTIONS] = self._open_connections()
-        if not row.is_ahead():
-            self._next_unasked = UNASKED_BATCH
-            return False
-        self._stop_accepting()
-        self._unasked = self._next_unasked
-        self._next_unasked *= 2
-        self._accept_again = time.monotonic() + YIELD_SECONDS
-        self._next_tick = min(self._next_tick, self._accept_again)
-        return True
-
-    def _resume_accepting(self) -> None:
-        for acceptor in self.acceptors:
-            fd = acceptor.listener.socket.fileno()
-            self.targets[fd] = acceptor
-            self.poller.add_listener(fd)
-        self._accepting = True
-
-    def _stop_accepting(self) -> None:
-        if not self._accepting:
-            return
-        for acceptor in self.acceptors:
-            fd = acceptor.listener.socket.fileno()
-            self.targets.pop(fd, None)
-            self.poller.remove(fd)
-        self._accepting = False
-
-    def pause_accepting(self, error: OSError) -> None:
-        """Leave connections in the backlog until the next tick, when there is no room for them."""
-        if error.errno not in _OUT_OF_DESCRIPTORS:
-            logger.warning("accept failed: %s", error)
-            return
-        self.counters["accept.paused"] += 1
-        logger.error("cannot accept connections: %s; trying again every second", error.strerror)
-        self._accept_again = self.now + RETRY_SECONDS
-        self._stop_accepting()
-
     # --- the end -----------------------------------------------------------------------------
 
     def _drain(self) -> bool:
         """Close what is idle; return whether nothing is left."""
         self.encoder.close()
-        while self.acceptors:
-            if not self.retired_at or self.acceptors[-1].listener.spec in self._closing_listeners:
-                self.acceptors[-1].accept(self.settings.backlog)
-            self._stop_accepting()
-            self.acceptors.pop().listener.close()
+        self.acceptors.close(leaving=bool(self.retired_at), but=self._closing_listeners)
         if not self.retired_at:
             for connection in self.connections():
                 connection.close_if_idle()
@@ -435,6 +339,7 @@ class Reactor:
                     connection.close_if_idle()
         if self.connections():
             return False
+        self.admission.close()
         self.baton.stop()
         if self.access_log is not None:
             self.access_log.close()

@@ -1,0 +1,243 @@
+"""Which connections are let in: as many as the worker may have, and as one client may have.
+
+At the limit the connection that has idled longest is closed for the new one, and past a client's own
+limit, its own that has idled longest. If none is idle, the new one is told 503 and closed, for which
+nothing is set up: no `Connection`, no look by the poller.
+
+Who idles is not kept track of, which each request would pay for. When it is asked for, one scan finds
+all that idle, in order, and a list is made of them; each is looked at again when its turn comes. So
+a flood of new connections costs a scan now and then, and never more than `SCAN_SHARE` of the time.
+
+All of this is for the holder of the baton, but for `leave`.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from breezeway.http1.response import plain_answer
+from breezeway.semantics.networks import Networks
+from breezeway.worker import descriptors
+from breezeway.worker.connection import Connection
+from breezeway.worker.ending import IDLE
+
+if TYPE_CHECKING:
+    from breezeway.worker.reactor import Reactor
+
+Client = str | bytes
+"""Whose connection it is; empty for those that are not counted."""
+
+SCAN_SHARE: Final = 0.05
+"""The part of a core that may go into scans."""
+
+KEEP_SECONDS: Final = 5.0
+"""So long after a scan what it has found is thrown away: most of it would not idle any more."""
+
+REFUSED_SECONDS: Final = 1.0
+"""A refused connection is half closed for so long: if the client's request came to a closed socket,
+the reset might destroy the answer on its way."""
+
+REFUSED_KEPT: Final = 64
+"""Refused connections that are kept so; past it the oldest is closed, for a flood must be cheap."""
+
+IPV6_HOST_BYTES: Final = 8
+"""An IPv6 client is known by its /64: that is what one host gets, and it may take any address in it
+for each connection. Providers give a customer a /56 or a /48, but hosters put many into one."""
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291 section 2.5.5.2
+_LINK_LOCAL: Final = bytes.fromhex("fe80")  # one network for all neighbours
+
+ANSWER: Final = "The server has too many connections; try again in a moment."
+RETRY: Final = b"Retry-After: 1\r\n"
+
+
+def client_of(address: str) -> Client:
+    """Return what the connections from an IP address are counted under."""
+    if ":" not in address:
+        return address
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except OSError:
+        return address
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed[len(_MAPPED) :])
+    return packed if packed.startswith(_LINK_LOCAL) else packed[:IPV6_HOST_BYTES]
+
+
+class Admission:
+    """The connections of one worker, counted."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        """Set up; this process's limit on open files is raised for the connections."""
+        settings = reactor.settings
+        self._reactor = reactor
+        self.limit = descriptors.connections(settings.limit_connections)
+        self._client_limit = settings.limit_connections_per_client
+        self._trusted = Networks(settings.trusted_proxies)
+        self._named_later = Networks(settings.proxy_protocol)
+        self._lock = threading.Lock()
+        self._counts: dict[Client, int] = {}
+        self._idle: deque[tuple[float, Connection]] = deque()
+        self._idle_of: dict[Client, deque[tuple[float, Connection]]] = {}
+        self._next_scan = self._forget_at = 0.0
+        self.refused: deque[tuple[float, socket.socket]] = deque()
+        """Connections that have their 503, and when they got it."""
+
+    def admit(self, client: socket.socket, address: object, *, plain: bool) -> Client | None:
+        """Count a new connection; None if it is turned away, and closed.
+
+        Not `plain` is a client that understands no answer before a handshake.
+        """
+        host = address[0] if isinstance(address, tuple) else ""
+        owner = "" if host in self._named_later else self._owner(host)
+        if not self._has_room_for(owner):
+            text = "%s refused with 503: it has %d connections to this worker already"
+            self._reactor.note("limit.client", text, host, self._client_limit)
+        elif self._reactor.open_connections() >= self.limit and not self.close_idle():
+            text = "%s refused with 503: this worker has its %d connections, and none is idle"
+            self._reactor.note("limit.connections", text, host or "unix", self.limit)
+        else:
+            self._enter(owner)
+            return owner
+        self._turn_away(client, plain=plain)
+        return None
+
+    def move(self, connection: Connection, host: str) -> bool:
+        """Count a connection for the client that a proxy has named; False if that has too many.
+
+        Then the caller refuses it.
+        """
+        self.leave(connection.owner)
+        connection.owner = ""
+        owner = self._owner(host)
+        if not self._has_room_for(owner):
+            text = "%s refused with 503: it has %d connections to this worker already"
+            self._reactor.note("limit.client", text, host, self._client_limit)
+            return False
+        self._enter(owner)
+        connection.owner = owner
+        return True
+
+    def leave(self, owner: Client) -> None:
+        """Count a connection no longer; from any thread."""
+        if not owner:
+            return
+        with self._lock:
+            count = self._counts[owner] - 1
+            if count:
+                self._counts[owner] = count
+            else:
+                del self._counts[owner]
+
+    def close_idle(self, owner: Client = "") -> bool:
+        """Close the connection, or that of an owner, which has idled longest; False if none idles."""
+        if self._close_first(owner):
+            return True
+        now = time.monotonic()
+        if now < self._next_scan:
+            return False
+        self._scan(now)
+        return self._close_first(owner)
+
+    def advance(self, now: float) -> None:
+        """Close the refused connections that have had their time."""
+        refused = self.refused
+        while refused and now - refused[0][0] >= REFUSED_SECONDS:
+            _close(refused.popleft()[1])
+        if self._idle and now >= self._forget_at:
+            self._idle.clear()
+            self._idle_of.clear()
+
+    def close(self) -> None:
+        """Close what is left of the refused connections."""
+        while self.refused:
+            _close(self.refused.popleft()[1])
+
+    def _owner(self, host: str) -> Client:
+        if not self._client_limit or not host or host in self._trusted:
+            return ""
+        return client_of(host)
+
+    def _enter(self, owner: Client) -> None:
+        if owner:
+            with self._lock:
+                self._counts[owner] = self._counts.get(owner, 0) + 1
+
+    def _has_room_for(self, owner: Client) -> bool:
+        if not owner or self._counts.get(owner, 0) < self._client_limit:
+            return True
+        return self.close_idle(owner)
+
+    def _scan(self, now: float) -> None:
+        """Find the connections that idle, the one that has idled longest first."""
+        began = time.perf_counter()
+        found = [
+            (max(each.began, each.last_active), each)
+            for each in self._reactor.connections()
+            if each.state == IDLE
+        ]
+        found.sort(key=_since)
+        self._idle = deque(found)
+        self._idle_of = {}
+        for entry in found:
+            owner = entry[1].owner
+            if owner and self._counts.get(owner, 0) >= self._client_limit:
+                self._idle_of.setdefault(owner, deque()).append(entry)
+        self._next_scan = now + (time.perf_counter() - began) / SCAN_SHARE
+        self._forget_at = now + KEEP_SECONDS
+
+    def _close_first(self, owner: Client) -> bool:
+        queue = self._idle_of.get(owner) if owner else self._idle
+        while queue:
+            since, connection = queue.popleft()
+            if (
+                connection.state == IDLE
+                and max(connection.began, connection.last_active) == since
+                and not connection.unread
+                and _is_silent(connection)
+            ):
+                text = "%s: idle connection closed for a new one"
+                self._reactor.note("limit.idle", text, connection.peer)
+                connection.close()
+                return True
+        return False
+
+    def _turn_away(self, client: socket.socket, *, plain: bool) -> None:
+        if not plain:
+            client.close()
+            return
+        answer = plain_answer(503, ANSWER, RETRY + self._reactor.encoder.ending)
+        try:
+            client.send(answer, socket.MSG_DONTWAIT)
+            client.shutdown(socket.SHUT_WR)
+        except OSError:
+            client.close()
+            return
+        self.refused.append((self._reactor.now, client))
+        if len(self.refused) > REFUSED_KEPT:
+            _close(self.refused.popleft()[1])
+
+
+def _since(entry: tuple[float, Connection]) -> float:
+    return entry[0]
+
+
+def _is_silent(connection: Connection) -> bool:
+    """Whether no request has come since the event loop last looked."""
+    try:
+        return not connection.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        return True
+
+
+def _close(client: socket.socket) -> None:
+    """Close a refused connection, without a reset if one read empties it."""
+    try:
+        client.recv(65536, socket.MSG_DONTWAIT)
+    except OSError:
+        pass
+    client.close()
