@@ -2,8 +2,9 @@
 
 A body is complete before the application is called, so that a slow client never holds a thread:
 small ones in memory, larger ones in a temporary file. Both are real files to the application, with
-every method that a file has. The exception is a client that waits for `100 Continue`: its body
-is fetched at the first read (`AwaitedInput`), so that an application can refuse it unsent.
+every method that a file has. The exceptions are a client that waits for `100 Continue`, whose body
+is fetched at the first read (`AwaitedInput`), so that an application can refuse it unsent, and
+paths where the application wants to read a body as it comes (`gateway.streamed_input`).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class EmptyInput(io.BytesIO):
         raise io.UnsupportedOperation("wsgi.input cannot be written to")
 
 
-class BodyFile(io.BufferedRandom):
-    """A body in a temporary file, which reads as one in memory does."""
+class LikeBytesIO(io.BufferedIOBase):
+    """Makes a buffered file of the standard library read as `io.BytesIO` does."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read at most `size` bytes, all that is left when it is negative or None."""
@@ -51,6 +52,10 @@ class BodyFile(io.BufferedRandom):
             total += len(line)
         return lines
 
+
+class BodyFile(LikeBytesIO, io.BufferedRandom):
+    """A body in a temporary file, which reads as one in memory does."""
+
     def close(self) -> None:
         """Close; what a full disk has not taken is not asked for any more."""
         with contextlib.suppress(OSError):
@@ -58,13 +63,18 @@ class BodyFile(io.BufferedRandom):
 
 
 class Spool:
-    """Collects a body: in memory up to a bound, then in a temporary file, which has no name."""
+    """Collects a body: in memory up to a bound, then in a temporary file.
 
-    __slots__ = ("_file", "_memory_limit", "size")
+    The file has no name (O_TMPFILE, or it is removed as soon as it is open), so that the system frees
+    its room when it is closed, also if the process is killed.
+    """
 
-    def __init__(self, memory_limit: int) -> None:
-        """`memory_limit` is in bytes."""
+    __slots__ = ("_directory", "_file", "_memory_limit", "size")
+
+    def __init__(self, memory_limit: int, directory: str | None = None) -> None:
+        """`memory_limit` is in bytes; without a `directory`, the system's one for such files."""
         self._file: IO[bytes] = io.BytesIO()
+        self._directory = directory
         self._memory_limit = memory_limit
         self.size = 0
 
@@ -72,7 +82,8 @@ class Spool:
         """Add content.
 
         Raises:
-            OSError: the temporary file could not be made or written to (ENOSPC: disk full).
+            OSError: the temporary file could not be made or written to (ENOSPC: disk full, EMFILE:
+                no descriptor left).
         """
         if self.size <= self._memory_limit < self.size + len(content):
             self._move_to_disk()
@@ -85,7 +96,8 @@ class Spool:
         memory = self._file
         memory.seek(0)
         # The file is closed by whoever closes what `finish` has returned.
-        self._file = BodyFile(TemporaryFile(buffering=0, prefix="breezeway-body-"))  # noqa: SIM115
+        raw = TemporaryFile(buffering=0, prefix="breezeway-body-", dir=self._directory)  # noqa: SIM115
+        self._file = BodyFile(raw)
         while block := memory.read(io.DEFAULT_BUFFER_SIZE):
             self._file.write(block)
 
