@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -34,7 +35,7 @@ from breezeway.supervisor.supervisor import (
     Supervisor,
 )
 from breezeway.supervisor.upgrade import Inheritance, Upgrade
-from breezeway.worker import listener
+from breezeway.worker import descriptors, listener
 from breezeway.worker.listener import Listener
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
     _make_log_files(settings, identity)
     if own_logs:
         _configure_logs(settings)
+    descriptors.warn_if_few(settings.limit_connections)
     with contextlib.ExitStack() as stack:
         listeners = _listeners(settings, inheritance)
         supervisor = Supervisor(resolve_activated, listeners)
@@ -91,9 +93,15 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         service = _Service(supervisor, inheritance, activated)
         stack.callback(service.close)
         service.open()
-        if own_logs:
-            service.rollouts.apply = _configure_logs
+        service.rollouts.apply = partial(_apply, own_logs)
         return supervisor.run()
+
+
+def _apply(own_logs: bool, settings: Settings) -> None:
+    """Put in force what a reload has changed for the supervisor itself."""
+    if own_logs:
+        _configure_logs(settings)
+    descriptors.warn_if_few(settings.limit_connections)
 
 
 def _make_log_files(settings: Settings, identity: privileges.Identity | None) -> None:

@@ -6,7 +6,8 @@ nothing is set up: no `Connection`, no look by the poller.
 
 Who idles is not kept track of, which each request would pay for. When it is asked for, one scan finds
 all that idle, in order, and a list is made of them; each is looked at again when its turn comes. So
-a flood of new connections costs a scan now and then, and never more than `SCAN_SHARE` of the time.
+a flood of new connections costs a scan now and then: those it closes have paid for it, or it takes
+no more than `SCAN_SHARE` of the time.
 
 All of this is for the holder of the baton, but for `leave`.
 """
@@ -33,6 +34,9 @@ Client = str | bytes
 
 SCAN_SHARE: Final = 0.05
 """The part of a core that may go into scans."""
+
+PAID_PART: Final = 8
+"""A scan of so many connections is paid for by each one that is closed: some 2 us."""
 
 KEEP_SECONDS: Final = 5.0
 """So long after a scan what it has found is thrown away: most of it would not idle any more."""
@@ -84,6 +88,7 @@ class Admission:
         self._idle: deque[tuple[float, Connection]] = deque()
         self._idle_of: dict[Client, deque[tuple[float, Connection]]] = {}
         self._next_scan = self._forget_at = 0.0
+        self._to_pay = 0
         self.refused: deque[tuple[float, socket.socket]] = deque()
         """Connections that have their 503, and when they got it."""
 
@@ -138,7 +143,7 @@ class Admission:
         if self._close_first(owner):
             return True
         now = time.monotonic()
-        if now < self._next_scan:
+        if now < self._next_scan and self._to_pay > 0:
             return False
         self._scan(now)
         return self._close_first(owner)
@@ -187,6 +192,7 @@ class Admission:
             owner = entry[1].owner
             if owner and self._counts.get(owner, 0) >= self._client_limit:
                 self._idle_of.setdefault(owner, deque()).append(entry)
+        self._to_pay = self._reactor.open_connections()
         self._next_scan = now + (time.perf_counter() - began) / SCAN_SHARE
         self._forget_at = now + KEEP_SECONDS
 
@@ -203,6 +209,7 @@ class Admission:
                 text = "%s: idle connection closed for a new one"
                 self._reactor.note("limit.idle", text, connection.peer)
                 connection.close()
+                self._to_pay -= PAID_PART
                 return True
         return False
 

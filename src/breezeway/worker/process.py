@@ -11,6 +11,7 @@ from types import FrameType
 
 from breezeway.config.settings import Settings
 from breezeway.gateway.types import Application
+from breezeway.worker import descriptors
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 
@@ -32,6 +33,7 @@ def run(application: Application, listeners: list[Listener], settings: Settings)
     In another thread than the main one no signal handler can be set; then it serves for ever.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    descriptors.warn_if_few(settings.limit_connections)
     reactor = Reactor(application, listeners, settings)
     stop = threading.Event()
 

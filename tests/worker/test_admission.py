@@ -1,0 +1,221 @@
+"""Which connections are let in: whose are counted together, and who goes for a new one."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from breezeway.config.settings import Settings
+from breezeway.worker.admission import REFUSED_KEPT, REFUSED_SECONDS, Admission, client_of
+from breezeway.worker.connection import Connection
+from breezeway.worker.reactor import Reactor
+
+from .driven import echo, get
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("192.0.2.1", "::ffff:c000:201", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::1", True),
+        ("fe80::1", "fe80::2", False),
+        ("unknown:x", "unknown:y", False),
+    ],
+)
+def test_client_of(one: str, other: str, same: bool) -> None:
+    """An IPv4 address is a client, however it is written; of IPv6 the /64, but for neighbours."""
+    assert (client_of(one) == client_of(other)) is same
+
+
+class Door:
+    """An admission, and connections through it; the test is the event loop."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.reactor = Reactor(echo, [], Settings(**settings))
+        self.admission: Admission = self.reactor.admission
+        self.clients: list[socket.socket] = []
+        self.connections: list[Connection] = []
+
+    def come(self, address: str = "192.0.2.1") -> Connection | None:
+        """Let a client come."""
+        client, server = socket.socketpair()
+        client.settimeout(5)
+        self.clients.append(client)
+        owner = self.admission.admit(server, (address, 1), plain=True)
+        if owner is None:
+            return None
+        self.reactor.now = time.monotonic()
+        connection = Connection(self.reactor, server, "", {})
+        connection.owner = owner
+        self.connections.append(connection)
+        return connection
+
+    def must_come(self, address: str = "192.0.2.1") -> Connection:
+        """Let a client come, who is let in."""
+        connection = self.come(address)
+        assert connection is not None
+        return connection
+
+    def count(self, kind: str) -> int:
+        """Return a counter."""
+        return self.reactor.counters[kind]
+
+    def close(self) -> None:
+        """Close everything."""
+        for client in self.clients:
+            client.close()
+        for connection in self.connections:
+            connection.close()
+        self.admission.close()
+        self.reactor.close()
+
+
+@pytest.fixture
+def door(request: pytest.FixtureRequest) -> Any:
+    """Give a door for three connections, two of each client, or with other settings."""
+    limits = {"limit_connections": 3, "limit_connections_per_client": 2}
+    found = Door(**{**limits, **getattr(request, "param", {})})
+    yield found
+    found.close()
+
+
+def test_longest_idle_goes_first(door: Door) -> None:
+    """At the limit the connection that has idled longest makes room, request after request."""
+    a, b, c = (door.must_come(f"192.0.2.{number}") for number in range(3))
+    door.reactor.now = time.monotonic()
+    door.clients[0].sendall(get("/a"))
+    a.on_event(5)
+    assert door.come("192.0.2.8")
+    assert b not in door.reactor.connections()
+    assert a in door.reactor.connections()
+    assert door.come("192.0.2.9")
+    assert c not in door.reactor.connections()
+    assert door.count("limit.idle") == 2
+    assert door.count("limit.connections") == 0
+    assert len(door.reactor.connections()) == 3
+
+
+def test_no_request_is_lost(door: Door) -> None:
+    """A connection on which a request has just come does not idle; 503 is the answer then."""
+    for number in range(3):
+        assert door.come(f"192.0.2.{number}")
+        door.clients[number].sendall(get("/"))
+    assert door.come("192.0.2.9") is None
+    answer = door.clients[3].recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: 1\r\n" in answer
+    assert b"\r\nConnection: close\r\n" in answer
+    assert door.clients[3].recv(1) == b""
+    assert door.count("limit.connections") == 1
+    assert all(connection.on_event(5) for connection in door.connections)
+    assert all(door.clients[number].recv(99).startswith(b"HTTP/1.1 200") for number in range(3))
+
+
+def test_own_idle_connection_goes_first(door: Door) -> None:
+    """A client past its own limit loses its own connections, and nobody else's."""
+    other = door.come("192.0.2.7")
+    first, second, third = (door.must_come() for _ in range(3))
+    assert [each in door.reactor.connections() for each in (other, first, second, third)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    door.clients[2].sendall(b"G")
+    door.clients[3].sendall(b"G")
+    assert door.come() is None
+    assert door.clients[-1].recv(12) == b"HTTP/1.1 503"
+    assert door.count("limit.client") == 1
+    assert other in door.reactor.connections()
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        {"limit_connections_per_client": 0},
+        {"trusted_proxies": ("192.0.2.0/24",)},
+        {"proxy_protocol": ("192.0.2.0/24",)},
+    ],
+    indirect=True,
+    ids=["no limit", "trusted", "named later"],
+)
+def test_not_counted(door: Door) -> None:
+    """Without a limit, and from proxies, any number may come."""
+    for _ in range(3):
+        door.must_come()
+    assert door.count("limit.client") == 0
+    assert door.admission._counts == {}
+
+
+def test_counts_end_with_the_connections(door: Door) -> None:
+    """What is remembered about clients is no more than there are connections."""
+    for number in range(50):
+        connection = door.come(f"192.0.2.{number}")
+        assert connection
+        connection.close()
+        connection.close()
+    assert door.admission._counts == {}
+
+
+@pytest.mark.parametrize("door", [{"proxy_protocol": ("10.0.0.0/8",)}], indirect=True)
+def test_client_that_a_proxy_names(door: Door) -> None:
+    """A connection counts for the client whom the PROXY header names, once that is known."""
+    first, second, third = (door.must_come("10.0.0.1") for _ in range(3))
+    assert door.admission.move(first, "192.0.2.1")
+    assert door.admission.move(second, "192.0.2.1")
+    for client in door.clients[:2]:
+        client.sendall(b"x")
+    assert not door.admission.move(third, "192.0.2.1")
+    assert door.count("limit.client") == 1
+    assert door.admission.move(third, "192.0.2.2")
+    for each in (first, second, third):
+        each.close()
+    assert door.admission._counts == {}
+
+
+@pytest.mark.parametrize("door", [{"limit_connections": 1}], indirect=True)
+def test_refused_connections_are_bounded(door: Door) -> None:
+    """Refused clients have a moment to read their answer, so many at a time."""
+    assert door.come("192.0.2.7")
+    door.clients[0].sendall(b"x")
+    for number in range(REFUSED_KEPT + 10):
+        assert door.come(f"192.0.2.{number}") is None
+    assert len(door.admission.refused) == REFUSED_KEPT
+    door.admission.advance(door.reactor.now + REFUSED_SECONDS)
+    assert not door.admission.refused
+
+
+@pytest.mark.parametrize("door", [{"limit_connections": 2000}], indirect=True)
+def test_scans_are_rare(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of new connections costs few scans, whether one of the others idles or none."""
+    scans = []
+    scan = Admission._scan
+    monkeypatch.setattr(
+        Admission, "_scan", lambda self, now: (scans.append(now), scan(self, now))[1]
+    )
+    door.admission.limit = 50
+    for number in range(50):
+        assert door.come(f"192.0.2.{number}")
+    for number in range(500):
+        assert door.come(f"198.51.100.{number}")
+    assert len(scans) <= 500 / 50 + 2
+    busy = door.reactor.connections()
+    for connection in busy:
+        connection.state = 1
+    scans.clear()
+    began = time.perf_counter()
+    for number in range(500):
+        assert door.come(f"198.51.100.{number}") is None
+    took = time.perf_counter() - began
+    assert len(scans) <= 2 + took / 0.0005
+    for connection in busy:
+        connection.state = 0
