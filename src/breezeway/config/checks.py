@@ -125,9 +125,10 @@ def networks(specs: tuple[str, ...]) -> None:
 
 
 def hosts(patterns: tuple[str, ...]) -> None:
-    """Want host names or addresses; a name may have `*.` in front."""
-    for pattern in patterns:
-        server_name(pattern.removeprefix("*."))
+    """Want host names or addresses, with or without a port; a name may have `*.` in front."""
+    from breezeway.semantics.hosts import Hosts  # here alone, since few have one
+
+    Hosts(patterns)
 
 
 def statics(specs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -31,18 +31,36 @@ class Networks:
             return True
         if not address:
             return self._unix
+        if not self._networks:
+            return False
         try:
-            parsed = ipaddress.ip_address(address)
+            parsed = parse_address(address)
         except ValueError:
             return False
         return any(parsed in network for network in self._networks)
 
 
+def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Read an address; an IPv4 address in the clothes of IPv6 (RFC 4291 2.5.5.2) becomes IPv4.
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = ipaddress.ip_address(text)
+    if address.version == 6 and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
 def _network(spec: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        return ipaddress.ip_network(spec)
+        network = ipaddress.ip_network(spec)
     except ValueError:
         pass
+    else:
+        if network.version == 6 and network.network_address.ipv4_mapped is not None:
+            raise ValueError(f"{spec!r} is IPv4 in the clothes of IPv6: write it as IPv4")
+        return network
     try:
         wide = ipaddress.ip_network(spec, strict=False)
     except ValueError:
