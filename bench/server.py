@@ -161,11 +161,15 @@ class Server:
         """Say whether the process that was started still runs."""
         return self._process is not None and self._process.poll() is None
 
+    def log(self) -> str:
+        """Return its output so far."""
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(
+            errors="replace"
+        )
+
     def last_words(self) -> str:
         """Return the last line of its output."""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").split("\n")
-        spoken = [line.strip() for line in lines if line.strip()]
+        spoken = [line.strip() for line in self.log().split("\n") if line.strip()]
         return spoken[-1][:200] if spoken else "it said nothing"
 
     def cpu(self) -> Cpu:
@@ -190,6 +194,15 @@ class Server:
             worker_rss = max(worker_rss, _kilobytes(sizes.get("Rss", "0 kB")))
         uss = totals["Private_Clean"] + totals["Private_Dirty"]
         return Memory(totals["Rss"], totals["Pss"], uss, worker_rss)
+
+    def worker(self) -> int:
+        """Return the process with the most threads, or of several the one with the most memory."""
+
+        def size(pid: int) -> tuple[int, int]:
+            resident = (_read(Path(f"/proc/{pid}/statm")) or "0 0").split()[1]
+            return len(os.listdir(f"/proc/{pid}/task")), int(resident)
+
+        return max((pid for pid, _ in self._processes()), key=size)
 
     def stop(self) -> None:
         """End every process of the session, kindly and then not."""

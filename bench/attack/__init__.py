@@ -1,0 +1,1 @@
+"""Attacks on a server, and what the innocent feel of them: `make attack`, docs/attacks.md."""
