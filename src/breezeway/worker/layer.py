@@ -76,9 +76,27 @@ class Layer(Protocol):
 Channel = socket.socket | Layer
 """What a connection talks through."""
 
+Over = Callable[[socket.socket, Any], Channel]
+"""Puts layers over an accepted socket; the second argument is the client's address."""
 
-def layer_over(
-    listener: Listener, settings: Settings
-) -> Callable[[socket.socket, Any], Channel] | None:
+
+def layer_over(listener: Listener, settings: Settings) -> Over | None:
     """Return what puts the layers over an accepted socket and its address; None if there are none."""
-    return None
+    return _proxied(settings)
+
+
+def _proxied(settings: Settings) -> Over | None:
+    """Have the connections of some peers begin with a PROXY header."""
+    if not settings.proxy_protocol:
+        return None
+    from breezeway.semantics.networks import Networks
+    from breezeway.worker.proxied_layer import ProxiedLayer  # it needs this module
+    from breezeway.worker.sender import remote_address
+
+    proxies = Networks(settings.proxy_protocol)
+
+    def over(client: socket.socket, address: Any) -> Channel:
+        listed = remote_address(address)[0] in proxies
+        return ProxiedLayer(client, address) if listed else client
+
+    return over
