@@ -1,8 +1,8 @@
 """`breezeway check`: whether a start would succeed, without one.
 
 The settings were read and checked when this is called. What is left is what a start does with them:
-the application and the hooks are imported, not called, and the user and the group are looked up. No
-address is bound, no file is written.
+the application and the hooks are imported, not called, the user and the group are looked up, and
+certificates and keys are read. No address is bound, no file is written.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 
 from breezeway import importer
 from breezeway.config.sources import DEFAULT, Resolved
+from breezeway.worker import credentials
 
 
 def check(application: str, resolved: Resolved) -> str:
@@ -29,7 +30,8 @@ def check(application: str, resolved: Resolved) -> str:
         from breezeway.supervisor import privileges
 
         privileges.resolve(settings.user, settings.group)
-    return f"{application} can be served; {_settings(resolved)}. Nothing was bound."
+    said = "".join(f"\nWarning: {each}." for each in credentials.check(settings))
+    return f"{application} can be served; {_settings(resolved)}. Nothing was bound.{said}"
 
 
 def _settings(resolved: Resolved) -> str:

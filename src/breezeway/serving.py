@@ -15,7 +15,7 @@ from breezeway.config.sources import Resolved
 from breezeway.errors import UsageError, UserError
 from breezeway.gateway.types import Application
 from breezeway.observe import logs
-from breezeway.worker import listener, process
+from breezeway.worker import credentials, listener, process
 
 
 def serve_settings(application: Application, settings: Settings, name: str = "") -> int:
@@ -26,12 +26,15 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
     Raises:
         UserError: an address cannot be listened on.
     """
+    credentials.prepare(settings)
     listeners = listener.bind_all(settings)
     try:
         if not logging.getLogger(logs.ROOT).hasHandlers():
             logs.configure(settings.log_level, settings.log_file)
         for each in listeners:
             what = f"Serving {name} on" if name else "Serving on"
+            if each.role == listener.REDIRECT:
+                what = "Redirecting to https from"
             terminal.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
         return process.run(application, listeners, settings)
     finally:

@@ -88,7 +88,8 @@ class Setting:
     def _check_one(self, value: Any) -> None:
         kind = self.kind
         if not kind.accepts(value):
-            raise SettingError(self.name, f"must be {kind.noun}, not {value!r}")
+            found = "another value" if self.secret else repr(value)
+            raise SettingError(self.name, f"must be {kind.noun}, not {found}")
         if self.choices and value not in self.choices:
             allowed = ", ".join(self.choices)
             raise SettingError(self.name, f"must be one of {allowed}, not {value!r}")
@@ -101,4 +102,4 @@ class Setting:
 def setting(default: T, kind: Kind, group: str, doc: str, **more: Any) -> T:
     """Declare a setting as a field of a dataclass; the arguments are those of `Setting`."""
     row = {"kind": kind, "group": group, "doc": doc, **more}
-    return dataclasses.field(default=default, metadata=row)
+    return dataclasses.field(default=default, metadata=row, repr=not more.get("secret"))

@@ -11,7 +11,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from breezeway.config import checks, network_settings, process_settings, request_settings
+from breezeway.config import (
+    checks,
+    network_settings,
+    process_settings,
+    request_settings,
+    tls_checks,
+)
 from breezeway.config.kinds import AUTO, WORKERS
 from breezeway.config.network_settings import NetworkSettings
 from breezeway.config.process_settings import ProcessSettings
@@ -50,6 +56,12 @@ class Settings(NetworkSettings, RequestSettings, ProcessSettings):
             object.__setattr__(self, "workers", WORKERS.parse(AUTO))
         for setting in TABLE:
             setting.check(getattr(self, setting.name))
+        tls_checks.check(self)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Everything to listen on: `bind`, then `redirect_bind`."""
+        return (*self.bind, *self.redirect_bind)
 
     @property
     def limits(self) -> limits.Limits:

@@ -16,6 +16,9 @@ from breezeway.config.setting import Setting
 from breezeway.config.settings import TABLE
 from breezeway.config.sources import DEFAULT, Resolved
 
+HIDDEN = "***"
+"""What is shown of the value of a secret setting."""
+
 COLUMN = 40
 """Where the comments begin, if there is room."""
 
@@ -37,7 +40,9 @@ def as_toml(resolved: Resolved) -> list[tuple[str, bool]]:
 
 
 def _line(row: Setting, given: Any, origin: str) -> str:
-    if given is None:
+    if row.secret and given is not None:
+        text = f"# {row.name} = {HIDDEN}"
+    elif given is None:
         text = f"# {row.name} ="
     else:
         text = f"{row.name} = {toml_text.value(row, given)}"
@@ -45,6 +50,10 @@ def _line(row: Setting, given: Any, origin: str) -> str:
         return _with_comment(text, DEFAULT)
     default = "none" if row.default is None else toml_text.value(row, row.default)
     return _with_comment(text, f"{origin}; default: {default}")
+
+
+def _shown(row: Setting, given: Any) -> Any:
+    return HIDDEN if row.secret and given is not None else given
 
 
 def _with_comment(text: str, comment: str) -> str:
@@ -58,7 +67,7 @@ def as_json(resolved: Resolved) -> str:
     """
     rows = {
         row.name: {
-            "value": getattr(resolved.settings, row.name),
+            "value": _shown(row, getattr(resolved.settings, row.name)),
             "default": row.default,
             "origin": resolved.origins[row.name],
         }

@@ -24,7 +24,7 @@ from breezeway.supervisor.handle import READY
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.report import last_lines, log_failure
 from breezeway.supervisor.supervisor import Supervisor
-from breezeway.worker import listener
+from breezeway.worker import credentials, listener
 from breezeway.worker.listener import Listener
 
 logger = logging.getLogger("breezeway.supervisor")
@@ -110,23 +110,28 @@ class Rollouts:
 
         Raises:
             BindError: one cannot be had; none has been opened.
+            UsageError: a certificate or a key cannot be used.
         """
         current = self._supervisor.current
         number = next(self._numbers)
         settings = deployment.settings
-        if settings.bind == current.settings.bind:
+        credentials.prepare(settings)
+        if settings.addresses == current.settings.addresses:
+            for each in current.listeners:
+                each.assign(settings)
             return Generation(number, deployment, current.listeners)
         kept = {each.spec: each for each in current.listeners}
         opened: list[Listener] = []
         listeners = []
         try:
-            for spec in settings.bind:
+            for spec in settings.addresses:
                 if spec not in kept:
                     new = listener.bind(
                         spec, backlog=settings.backlog, unix_mode=settings.unix_mode
                     )
                     opened.append(new)
                     kept[spec] = new
+                kept[spec].assign(settings)
                 listeners.append(kept[spec])
         except UserError:
             for each in opened:

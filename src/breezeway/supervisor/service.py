@@ -35,8 +35,8 @@ from breezeway.supervisor.supervisor import (
     Supervisor,
 )
 from breezeway.supervisor.upgrade import Inheritance, Upgrade
-from breezeway.worker import descriptors, listener
-from breezeway.worker.listener import Listener
+from breezeway.worker import credentials, descriptors, listener
+from breezeway.worker.listener import REDIRECT, Listener
 
 if TYPE_CHECKING:
     from breezeway.supervisor.watcher import WatcherProcess
@@ -86,6 +86,7 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
     if own_logs:
         _configure_logs(settings)
     descriptors.warn_if_few(settings.limit_connections)
+    credentials.prepare(settings)
     with contextlib.ExitStack() as stack:
         listeners = _listeners(settings, inheritance)
         supervisor = Supervisor(resolve_activated, listeners)
@@ -123,12 +124,7 @@ def _configure_logs(settings: Settings) -> None:
 def _listeners(settings: Settings, inheritance: Inheritance | None) -> list[Listener]:
     if inheritance is None:
         return listener.bind_all(settings)
-    adopted = inheritance.adopt(settings.bind)
-    return [
-        adopted.get(spec)
-        or listener.bind(spec, backlog=settings.backlog, unix_mode=settings.unix_mode)
-        for spec in settings.bind
-    ]
+    return listener.bind_all(settings, inheritance.adopt(settings.addresses))
 
 
 class _Service:
@@ -237,11 +233,13 @@ class _Service:
             self._take_over(self._inheritance)
         for each in supervisor.current.listeners:
             what = f"Serving {name} on" if name else "Serving on"
+            if each.role == REDIRECT:
+                what = "Redirecting to https from"
             report.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
         self._tell_systemd("ready")
 
     def _take_over(self, inheritance: Inheritance) -> None:
-        inheritance.take_over(self._supervisor.settings.bind)
+        inheritance.take_over(self._supervisor.settings.addresses)
         # From here on nobody else serves: what goes wrong must not end this.
         try:
             self._open_control()

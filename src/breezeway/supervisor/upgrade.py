@@ -23,10 +23,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from breezeway.config.settings import TABLE
 from breezeway.supervisor import child, systemd
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.control import Caller
@@ -134,7 +135,7 @@ class Upgrade:
             if caller is not None:
                 caller.fail(reason)
             return
-        logger.info("upgrading: starting %s", " ".join(sys.orig_argv))
+        logger.info("upgrading: starting %s", shown_command(sys.orig_argv))
         self._caller, self._failure, self._taken = caller, None, None
         try:
             self._channel = channel = self._fork()
@@ -257,3 +258,16 @@ class Upgrade:
         if channel is not None:
             self._supervisor.selector.unregister(channel.socket)
             channel.close()
+
+
+def shown_command(arguments: Sequence[str]) -> str:
+    """Write a command line for the log, without the values of secret settings."""
+    secret = {row.flag for row in TABLE if row.secret}
+    shown = []
+    hide = False
+    for each in arguments:
+        flag, equals, _ = each.partition("=")
+        is_value = hide
+        hide = each in secret
+        shown.append("***" if is_value else f"{flag}=***" if equals and flag in secret else each)
+    return " ".join(shown)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from breezeway.config.settings import Settings
 from breezeway.gateway.types import Environ
 from breezeway.http1.errors import ProtocolError
-from breezeway.worker.listener import Listener
+from breezeway.worker.listener import HTTPS, Listener
 
 
 class LayerError(OSError):
@@ -81,8 +81,14 @@ Over = Callable[[socket.socket, Any], Channel]
 
 
 def layer_over(listener: Listener, settings: Settings) -> Over | None:
-    """Return what puts the layers over an accepted socket and its address; None if there are none."""
-    return _proxied(settings)
+    """Return what puts the layers over an accepted socket and its address; None if there are none.
+
+    A PROXY header comes before everything else, so that TLS lies over it.
+
+    Raises:
+        UsageError: a certificate or a key cannot be used.
+    """
+    return _tls_over(_proxied(settings), listener, settings)
 
 
 def _proxied(settings: Settings) -> Over | None:
@@ -98,5 +104,21 @@ def _proxied(settings: Settings) -> Over | None:
     def over(client: socket.socket, address: Any) -> Channel:
         listed = remote_address(address)[0] in proxies
         return ProxiedLayer(client, address) if listed else client
+
+    return over
+
+
+def _tls_over(below: Over | None, listener: Listener, settings: Settings) -> Over | None:
+    """Put TLS over what lies below, on a listener that speaks it."""
+    if listener.role_in(settings) != HTTPS:
+        return below
+    from breezeway.worker import tls  # it takes a megabyte, and many servers have a proxy for that
+    from breezeway.worker.tls_layer import TlsLayer
+
+    found = tls.of(settings)
+
+    def over(client: socket.socket, address: Any) -> Channel:
+        found.look()
+        return TlsLayer(client if below is None else below(client, address), found)
 
     return over

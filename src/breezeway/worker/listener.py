@@ -13,8 +13,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import stat
+from collections.abc import Mapping
 
 from breezeway.config import address
 from breezeway.config.address import InheritedSocket, TcpAddress, UnixAddress
@@ -24,6 +26,9 @@ from breezeway.errors import BindError, UsageError
 FIRST_UNPRIVILEGED_PORT = 1024
 """Below it only root may bind, unless net.ipv4.ip_unprivileged_port_start says otherwise."""
 
+HTTP, HTTPS, REDIRECT = "http", "https", "redirect"
+"""What a listener is for: plain requests, those over TLS, those that are sent on to https."""
+
 UNIX_PORT = "80"
 """SERVER_PORT on a unix socket: PEP 3333 wants a string that is not empty."""
 
@@ -32,10 +37,20 @@ class Listener:
     """A listening socket, non-blocking, and what there is to know about it.
 
     `url` is where a client reaches it, with the real port; `server_name` and `server_port` are the
-    two strings of the environ, an IPv6 address in brackets (RFC 3875 section 4.1.14).
+    two strings of the environ, an IPv6 address in brackets (RFC 3875 section 4.1.14). `role` is what
+    it was last assigned to.
     """
 
-    __slots__ = ("_made", "_path", "server_name", "server_port", "socket", "spec", "url")
+    __slots__ = (
+        "_made",
+        "_path",
+        "role",
+        "server_name",
+        "server_port",
+        "socket",
+        "spec",
+        "url",
+    )
 
     def __init__(
         self, sock: socket.socket, spec: str, *, made: os.stat_result | None = None
@@ -44,6 +59,7 @@ class Listener:
         sock.setblocking(False)
         self.socket = sock
         self.spec = spec
+        self.role = HTTP
         self._made = made
         self._path = ""
         if sock.family == socket.AF_UNIX:
@@ -59,6 +75,19 @@ class Listener:
             everywhere = host in ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
             self.server_name = (everywhere and socket.gethostname()) or shown
             self.server_port = str(port)
+
+    def role_in(self, settings: Settings) -> str:
+        """Return what the listener is for, by these settings; unix sockets stay plain."""
+        if self.spec in settings.redirect_bind:
+            return REDIRECT
+        is_tls = settings.certfile and self.socket.family != socket.AF_UNIX
+        return HTTPS if is_tls else HTTP
+
+    def assign(self, settings: Settings) -> None:
+        """Be for what these settings say, in `role` and `url`."""
+        self.role = self.role_in(settings)
+        scheme = "https" if self.role == HTTPS else "http"
+        self.url = re.sub(r"^https?:", f"{scheme}:", self.url)
 
     @property
     def owned(self) -> bool:
@@ -104,13 +133,19 @@ def adopt(fd: int, spec: str, *, owned: bool) -> Listener:
     return Listener(sock, spec, made=made)
 
 
-def bind_all(settings: Settings) -> list[Listener]:
-    """Open every listener of `settings`, or none: if one cannot be had, the others are closed."""
+def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None) -> list[Listener]:
+    """Return every listener of `settings`: those that were inherited, by their `spec`, and new ones.
+
+    If one cannot be had, the new ones are closed.
+    """
     with contextlib.ExitStack() as opened:
         listeners = []
-        for spec in settings.bind:
-            listener = bind(spec, backlog=settings.backlog, unix_mode=settings.unix_mode)
-            opened.callback(listener.close)
+        for spec in settings.addresses:
+            listener = inherited.get(spec) if inherited else None
+            if listener is None:
+                listener = bind(spec, backlog=settings.backlog, unix_mode=settings.unix_mode)
+                opened.callback(listener.close)
+            listener.assign(settings)
             listeners.append(listener)
         opened.pop_all()
     return listeners

@@ -1,0 +1,315 @@
+"""The TLS of a server: its certificates, which of them a client gets, and what changes them.
+
+A `Tls` has one context that no file ever changes: it makes the objects of all connections and owns the
+key of the session tickets. When a client has said for which host it comes, the connection takes its
+certificate from another context, of which there is one for each certificate. New files become new
+contexts, put in their place in one go: no handshake sees half of a change, no ticket becomes invalid, and
+nothing is locked.
+
+`of` keeps each `Tls` for the life of the process and of those forked from it: made by the supervisor,
+it is the same for all workers and survives every one of them, with its tickets, and with keys that the
+workers' user may not read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import re
+import ssl
+import time
+from typing import Final, NamedTuple
+
+from breezeway.config.settings import Settings
+from breezeway.errors import UsageError
+from breezeway.worker import certificate
+from breezeway.worker.certificate import Facts
+
+logger = logging.getLogger("breezeway.worker")
+
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2: forward secrecy and authenticated encryption, as all of TLS 1.3 has them (RFC 9325
+section 4.2)."""
+
+OPTIONS: Final = ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+
+LOOK_SECONDS: Final = 5.0
+"""How often the files are looked at, and only when a client connects."""
+
+SETTLE_SECONDS: Final = 2.0
+"""A file that was written less long ago is left alone: its fellow may not be there yet."""
+
+SOON_DAYS: Final = 14
+"""A certificate that ends within so many days is warned of: who renews does it earlier."""
+
+_PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----")
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+Stamp = tuple[object, ...]
+
+
+class Pair(NamedTuple):
+    """The files of a certificate and of its key, which may be the same."""
+
+    certfile: str
+    keyfile: str
+
+
+class Session(ssl.SSLObject):
+    """One connection's TLS."""
+
+    server_name: str | None = None
+    """The host for which the client has said that it comes."""
+
+
+class _Certificates(NamedTuple):
+    """What a rotation replaces."""
+
+    first: ssl.SSLContext
+    by_name: dict[str, ssl.SSLContext]
+    facts: dict[str, Facts]
+    """By the name of the file."""
+
+
+class Tls:
+    """The contexts for the settings of TLS."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load everything.
+
+        Raises:
+            UsageError: a file cannot be used.
+        """
+        keyfiles = settings.keyfile or settings.certfile
+        self._pairs = tuple(map(Pair, settings.certfile, keyfiles))
+        self._password = settings.keyfile_password
+        self._ca_certs = settings.ca_certs
+        self._client_certs = settings.client_certs
+        self.asks_clients = settings.client_certs != "none"
+        """Whether clients may show a certificate."""
+        self._stamp = self._stamp_now()
+        self._told: Stamp | None = None
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._certificates = self._load()
+        self._base = self._context()
+        self._base.sslobject_class = Session
+        self._base.sni_callback = self._choose
+        self.wrap = self._base.wrap_bio
+
+    # --- for each handshake ------------------------------------------------------------------
+
+    def _choose(self, session: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        """Choose the certificate; called in the handshake, also if the client names no host."""
+        found = self._certificates
+        context = found.first
+        if name is not None and _HOST_NAME.fullmatch(name):
+            assert isinstance(session, Session)
+            session.server_name = name
+            by_name = found.by_name
+            name = name.lower().rstrip(".")
+            context = by_name.get(name) or by_name.get("*." + name.partition(".")[2], context)
+        session.context = context
+
+    # --- loading -----------------------------------------------------------------------------
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(CIPHERS)
+        context.options |= OPTIONS
+        context.set_alpn_protocols(["http/1.1"])
+        if self._ca_certs is not None:
+            _read(self._ca_certs, "--ca-certs")
+            try:
+                context.load_verify_locations(self._ca_certs)
+            except ssl.SSLError:
+                raise _unusable(self._ca_certs, "--ca-certs", "holds no certificate in PEM")
+        if self.asks_clients:
+            optional = self._client_certs == "optional"
+            context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
+        return context
+
+    def _load(self) -> _Certificates:
+        contexts = []
+        by_name: dict[str, ssl.SSLContext] = {}
+        facts = {}
+        for pair in self._pairs:
+            found = _check(pair)
+            context = self._context()
+            _load_pair(context, pair, self._password)
+            contexts.append(context)
+            facts[pair.certfile] = found
+            for name in found.names:
+                by_name.setdefault(name, context)
+        return _Certificates(contexts[0], by_name, facts)
+
+    def complaints(self) -> list[str]:
+        """Say which certificates clients will not take, or not much longer."""
+        now = datetime.datetime.now(datetime.UTC)
+        said = []
+        for name, facts in self._certificates.facts.items():
+            if facts.ends <= now:
+                said.append(f"the certificate {name} has expired, on {facts.ends:%Y-%m-%d}")
+            elif facts.begins > now:
+                said.append(f"the certificate {name} is not valid before {facts.begins:%Y-%m-%d}")
+            elif facts.ends - now < datetime.timedelta(days=SOON_DAYS):
+                said.append(f"the certificate {name} expires on {facts.ends:%Y-%m-%d}")
+        return said
+
+    # --- rotation ----------------------------------------------------------------------------
+
+    def renew(self) -> bool:
+        """Load what has changed; return whether anything has.
+
+        Raises:
+            UsageError: a file cannot be used. What was loaded before stays.
+        """
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return False
+        self._certificates = self._load()
+        self._stamp = stamp
+        return True
+
+    def look(self) -> None:
+        """Renew, if it is time to look; for every new connection."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        stamp = self._stamp_now()
+        if stamp in (self._stamp, self._told):
+            return
+        if 0 <= time.time() - self._youngest() < SETTLE_SECONDS:
+            self._next_look = now + SETTLE_SECONDS
+            return
+        try:
+            self.renew()
+        except UsageError as error:
+            self._told = stamp
+            logger.error(
+                "the new certificates are not used, and the old ones stay: %s %s",
+                error.message,
+                error.hint,
+            )
+        else:
+            self._told = None
+            logger.info("the new certificates are in use")
+            for complaint in self.complaints():
+                logger.warning("%s", complaint)
+
+    def _files(self) -> list[str]:
+        names = [name for pair in self._pairs for name in pair]
+        return [*names, self._ca_certs] if self._ca_certs is not None else names
+
+    def _stamp_now(self) -> Stamp:
+        return tuple(_stamp(name) for name in self._files())
+
+    def _youngest(self) -> float:
+        """When one of the files was last written; seconds since 1970."""
+        times = []
+        for name in self._files():
+            try:
+                times.append(os.stat(name).st_mtime)
+            except OSError:
+                return time.time()  # one of them is just being replaced
+        return max(times)
+
+
+def _stamp(name: str) -> object:
+    try:
+        found = os.stat(name)
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _check(pair: Pair) -> Facts:
+    """Look whether the files are what they should be: OpenSSL's own words tell it badly."""
+    text = _read(pair.certfile, "--certfile")
+    try:
+        facts = certificate.read(text)
+    except ValueError:
+        raise _unusable(pair.certfile, "--certfile", "holds no certificate in PEM")
+    if pair.keyfile != pair.certfile:
+        text = _read(pair.keyfile, "--keyfile")
+        if not _PRIVATE_KEY.search(text):
+            raise _unusable(pair.keyfile, "--keyfile", "holds no private key in PEM")
+    elif not _PRIVATE_KEY.search(text):
+        hint = "--keyfile names the file of the key, if it is another one."
+        raise _unusable(pair.certfile, "--certfile", "holds no private key", hint)
+    return facts
+
+
+def _load_pair(context: ssl.SSLContext, pair: Pair, password: str | None) -> None:
+    asked = False
+
+    def give() -> str:
+        nonlocal asked
+        asked = True
+        return password or ""
+
+    option = "--keyfile" if pair.keyfile != pair.certfile else "--certfile"
+    try:
+        # Always with a function: without one, OpenSSL asks on the terminal.
+        context.load_cert_chain(pair.certfile, pair.keyfile, password=give)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            text = f"the key {pair.keyfile} is not that of the certificate {pair.certfile}."
+            raise UsageError(text, "Is one of the two from before a renewal?") from None
+        if asked and password is None:
+            hint = "Its password: BREEZEWAY_KEYFILE_PASSWORD, or --keyfile-password."
+            raise _unusable(
+                pair.keyfile, option, "has an encrypted key, and there is no password", hint
+            )
+        if asked:
+            raise _unusable(
+                pair.keyfile, option, "has a key of another password", "--keyfile-password"
+            )
+        raise _unusable(pair.keyfile, option, f"cannot be used: {in_words(error)}")
+    except ValueError:  # a password of more than 1,023 bytes
+        raise _unusable(pair.keyfile, option, "cannot have a password as long as that")
+
+
+def _read(path: str, option: str) -> str:
+    try:
+        with open(path, encoding="latin-1") as file:
+            return file.read()
+    except OSError as error:
+        reason = (error.strerror or "it cannot be read").lower()
+        raise UsageError(f"cannot read {path} ({option}): {reason}.") from None
+
+
+def _unusable(path: str, option: str, what: str, hint: str = "") -> UsageError:
+    return UsageError(f"{path} ({option}) {what}.", hint)
+
+
+def in_words(error: ssl.SSLError) -> str:
+    """Say what is wrong as OpenSSL says it, in small letters and without its numbers."""
+    reason = error.reason
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not accepted: {error.verify_message}"
+    return str(reason).replace("_", " ").lower() if reason else "it is none of TLS"
+
+
+_known: dict[tuple[object, ...], Tls] = {}
+
+
+def of(settings: Settings) -> Tls:
+    """Return the `Tls` of these settings, the same one at each call.
+
+    Raises:
+        UsageError: a file cannot be used.
+    """
+    key = (
+        settings.certfile,
+        settings.keyfile,
+        settings.keyfile_password,
+        settings.ca_certs,
+        settings.client_certs,
+    )
+    found = _known.get(key)
+    if found is None:
+        found = _known[key] = Tls(settings)
+    return found

@@ -1,0 +1,396 @@
+"""TLS between a socket and its connection: an `SSLObject` over two buffers in memory.
+
+The socket itself is received from and sent to as without TLS: one system call for each, flags
+included, and the poller's edges stay true. What the object makes of it waits in the buffers:
+
+    recv: socket -> incoming -> object -> the connection
+    send: the connection -> object -> outgoing -> socket
+
+What is encrypted cannot be taken back. When the socket does not take all of it, `_tail` keeps the
+rest, and the connection is told that nothing was sent: it comes back with the same bytes (`outbox`),
+is told that these `_owed` bytes are sent as soon as the tail is, and goes on after them.
+
+A buffer never gets smaller, so that it is fed a record at a time.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterable
+from typing import Any, Final
+
+from breezeway.gateway.types import Environ
+from breezeway.http1.errors import ProtocolError
+from breezeway.worker import tls_environ
+from breezeway.worker.layer import Channel, LayerError
+from breezeway.worker.tls import Session, Tls, in_words
+
+RECORD_BYTES: Final = 16 * 1024
+"""The most that one record holds (RFC 8446 section 5.1)."""
+
+RECORD_OVERHEAD: Final = 64
+"""More than what encryption adds to a small record."""
+
+BATCH_RECORDS: Final = 4
+"""Records of one send: what a client that reads nothing costs in memory."""
+
+HANDSHAKE: Final = 22
+"""The first byte of whoever speaks TLS (RFC 8446 section 5.1)."""
+
+PLAIN_HTTP: Final = ProtocolError(400, "this port speaks https, and the request came as plain http")
+
+MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)  # Linux
+
+_WAITING, _SHAKING, _OPEN, _PLAIN, _OVER = range(5)
+
+
+class TlsLayer:
+    """TLS on one connection, on the server's side.
+
+    The lock is for the application's threads: an SSLObject may be used by one at a time.
+    """
+
+    __slots__ = (
+        "_at_end",
+        "_broken",
+        "_environ",
+        "_incoming",
+        "_left",
+        "_lock",
+        "_lower",
+        "_lower_recv",
+        "_lower_send",
+        "_object",
+        "_outgoing",
+        "_owed",
+        "_phase",
+        "_tail",
+        "_tls",
+        "ready",
+    )
+
+    def __init__(self, lower: Channel, tls: Tls) -> None:
+        """`lower` is the socket, or a layer over it."""
+        self._lower = lower
+        self._lower_recv = lower.recv
+        self._lower_send = lower.send
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._phase = _WAITING
+        self._object: Session
+        self._incoming: ssl.MemoryBIO
+        self._outgoing: ssl.MemoryBIO
+        self._left = True
+        """There may be something to read without the socket, or this is not the phase for it."""
+        self._at_end = False
+        self._broken = False
+        self._tail: memoryview | None = None
+        self._owed = 0
+        self._environ: Environ | None = None
+        self.ready = False
+
+    def environ(self) -> Environ:
+        """Return what each request's environ has to say; once `ready`."""
+        if self._environ is None:
+            found = tls_environ.of(self._object, asks_clients=self._tls.asks_clients)
+            if not isinstance(self._lower, socket.socket):
+                found = {**self._lower.environ(), **found}
+            self._environ = found
+        return self._environ
+
+    # --- what is passed on ---------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        return self._lower.fileno()
+
+    def setblocking(self, flag: bool, /) -> None:
+        """Pass it on."""
+        self._lower.setblocking(flag)
+
+    def setsockopt(self, level: int, option: int, value: Any, /) -> None:
+        """Pass it on."""
+        if option == socket.SO_LINGER and level == socket.SOL_SOCKET:
+            self._broken = True  # whoever closes with a reset does not say that all is well
+        self._lower.setsockopt(level, option, value)
+
+    # --- receiving -----------------------------------------------------------------------------
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Receive at most `size` bytes; with flags, look at the socket itself.
+
+        Raises:
+            BlockingIOError: there is nothing yet.
+            LayerError: this is no TLS, or the handshake has failed.
+            OSError: as for a socket.
+        """
+        if flags:
+            return self._lower_recv(size, flags)
+        with self._lock:
+            if self._left:
+                return self._recv_otherwise(size)
+            asked = min(size + RECORD_OVERHEAD, RECORD_BYTES)
+            raw = self._lower_recv(asked)
+            if not raw:
+                self._at_end = True
+                return raw
+            self._incoming.write(raw)
+            drained = len(raw) < asked
+            try:
+                data = self._object.read(size)
+            except ssl.SSLError as error:
+                self._see(error)
+                return self._gather(size, b"", drained)
+            if drained and len(data) < size and not self._incoming.pending:
+                return data
+            return self._gather(size, data, drained)
+
+    def _recv_otherwise(self, size: int) -> bytes:
+        if self._phase == _OPEN:
+            return self._gather(size, b"", False)
+        if self._phase in (_PLAIN, _OVER):
+            return self._lower_recv(size)
+        return self._shake_hands(size)
+
+    def _gather(self, size: int, first: bytes, drained: bool) -> bytes:
+        """Read until there are `size` bytes or nobody has more; `drained`: the socket has not."""
+        pieces = [first] if first else []
+        missing = size - len(first)
+        while missing:
+            try:
+                data = self._object.read(missing)
+            except ssl.SSLError as error:
+                self._see(error)
+                raw = b"" if drained else self._receive_raw()
+                if not raw:
+                    break
+                self._incoming.write(raw)
+                drained = len(raw) < RECORD_BYTES
+                continue
+            if not data:  # close_notify
+                self._at_end = True
+                break
+            pieces.append(data)
+            missing -= len(data)
+        self._left = not missing
+        if not pieces and not self._at_end:
+            raise BlockingIOError(errno.EAGAIN, "no whole record yet")
+        return b"".join(pieces)
+
+    def _receive_raw(self) -> bytes:
+        """Receive, or return nothing if there is nothing; note the end."""
+        try:
+            raw = self._lower_recv(RECORD_BYTES)
+        except BlockingIOError:
+            return b""
+        self._at_end = self._at_end or not raw
+        return raw
+
+    def _see(self, error: ssl.SSLError) -> None:
+        """Let an object wait for more; raise `LayerError` if it is something else."""
+        if isinstance(error, ssl.SSLWantReadError):
+            return
+        self._say_last()
+        raise LayerError("tls.broken", f"TLS was broken: {in_words(error)}")
+
+    # --- the handshake -------------------------------------------------------------------------
+
+    def _shake_hands(self, size: int) -> bytes:
+        """Go on with the handshake; after it, receive."""
+        while True:
+            raw = self._lower_recv(RECORD_BYTES)
+            if not raw:
+                self._at_end = True
+                return raw
+            if self._phase == _WAITING:
+                self._begin(raw)
+            self._incoming.write(raw)
+            drained = len(raw) < RECORD_BYTES
+            try:
+                self._object.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._send_handshake()
+                if drained:
+                    raise BlockingIOError(errno.EAGAIN, "the handshake goes on") from None
+            except ssl.SSLError as error:
+                self._say_last()
+                text = f"the TLS handshake failed: {in_words(error)}"
+                raise LayerError("tls.handshake", text) from None
+        self._phase = _OPEN
+        self.ready = True
+        try:
+            return self._gather(size, b"", drained)
+        except BlockingIOError:
+            self._send_handshake()  # the tickets; else they leave with the first response
+            raise
+
+    def _begin(self, raw: bytes) -> None:
+        """Set up TLS for a client that begins to speak it."""
+        if raw[0] != HANDSHAKE:
+            if raw[:1].isalpha() or raw[0] in b"\r\n":
+                self._phase = _PLAIN
+                raise LayerError("tls.plain_http", "plain http on a port for https", PLAIN_HTTP)
+            self._phase = _OVER
+            raise LayerError("tls.handshake", "what came is neither TLS nor HTTP")
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = self._tls.wrap(self._incoming, self._outgoing, server_side=True)
+        assert isinstance(session, Session)
+        self._object = session
+        self._phase = _SHAKING
+
+    def _send_handshake(self) -> None:
+        """Send what the handshake has to say: less than any socket takes at its beginning."""
+        data = self._outgoing.read()
+        if data and self._lower_send(data) < len(data):
+            raise LayerError("tls.handshake", "the client takes no handshake")
+
+    def _say_last(self) -> None:
+        """Send an alert, if there is room for it; nothing else is sent after it."""
+        self._phase, self._left = _OVER, True
+        if self._tail is None:
+            try:
+                self._lower_send(self._outgoing.read())
+            except OSError:
+                pass
+
+    # --- sending -------------------------------------------------------------------------------
+
+    def send(self, data: bytes | memoryview, flags: int = 0, /) -> int:
+        """Send; return how many bytes were taken.
+
+        Raises:
+            BlockingIOError: none, and the next call must begin with the same bytes.
+            OSError: as for a socket.
+        """
+        with self._lock:
+            if self._phase != _OPEN:
+                return self._send_plain(data, flags)
+            if self._tail is not None:
+                self._send_tail(flags)
+            size = len(data)
+            if self._owed:
+                return self._repay(size)
+            if size > RECORD_BYTES:
+                return self._send_records((data,), flags)
+            self._object.write(data)
+            cipher = self._outgoing.read()
+            try:
+                sent = self._lower_send(cipher, flags)
+            except BlockingIOError:
+                sent = 0
+            if sent != len(cipher):
+                self._keep(cipher, sent, size)
+            return size
+
+    def sendmsg(self, pieces: Iterable[bytes], ancillary: tuple[()] = (), flags: int = 0, /) -> int:
+        """Send pieces in one go; return how many bytes were taken, as `send` does."""
+        pieces = tuple(pieces)
+        if sum(map(len, pieces)) <= RECORD_BYTES or self._phase != _OPEN:
+            return self.send(b"".join(pieces), flags)
+        with self._lock:
+            if self._tail is not None:
+                self._send_tail(flags)
+            if self._owed:
+                return self._repay(sum(map(len, pieces)))
+            return self._send_records(pieces, flags)
+
+    def send_file(self, descriptor: int, offset: int, count: int, /) -> int:
+        """Send a part of a file, as `os.sendfile` does; 0 if the file ends there."""
+        with self._lock:
+            if self._phase != _OPEN:
+                return os.sendfile(self._lower.fileno(), descriptor, offset, count)
+            if self._tail is not None:
+                self._send_tail(0)
+            if self._owed:
+                return self._repay(count)
+            data = os.pread(descriptor, min(count, BATCH_RECORDS * RECORD_BYTES), offset)
+            return self._send_records((data,), 0) if data else 0
+
+    def _send_plain(self, data: bytes | memoryview, flags: int) -> int:
+        if self._phase != _PLAIN:
+            raise BrokenPipeError(errno.EPIPE, "there is no TLS to send through")
+        return self._lower_send(data, flags)
+
+    def _send_records(self, pieces: Iterable[bytes | memoryview], flags: int) -> int:
+        """Send more than a record, a batch of them at a time; return how much was taken."""
+        taken = owed = 0
+        batch: list[bytes] = []
+        for piece in pieces:
+            view = memoryview(piece)
+            for at in range(0, len(view), RECORD_BYTES):
+                if len(batch) == BATCH_RECORDS:
+                    if not self._send_batch(batch, owed, flags | MSG_MORE, not taken):
+                        return taken
+                    taken += owed
+                    batch, owed = [], 0
+                record = view[at : at + RECORD_BYTES]
+                self._object.write(record)
+                batch.append(self._outgoing.read())
+                owed += len(record)
+        return taken + owed if self._send_batch(batch, owed, flags, not taken) else taken
+
+    def _send_batch(self, batch: list[bytes], owed: int, flags: int, first: bool) -> bool:
+        """Send records in one go; False if the socket does not take all, `first` or else raise."""
+        try:
+            sent = self._lower.sendmsg(batch, (), flags)
+        except BlockingIOError:
+            sent = 0
+        if sent == sum(map(len, batch)):
+            return True
+        try:
+            self._keep(b"".join(batch), sent, owed)
+        except BlockingIOError:
+            if first:
+                raise
+        return False
+
+    def _keep(self, cipher: bytes, sent: int, owed: int) -> None:
+        """Keep what the socket has not taken; raise `BlockingIOError`."""
+        self._tail = memoryview(cipher)[sent:]
+        self._owed = owed
+        raise BlockingIOError(errno.EAGAIN, "the socket takes no more")
+
+    def _send_tail(self, flags: int) -> None:
+        tail = self._tail
+        assert tail is not None
+        sent = self._lower_send(tail, flags)
+        if sent < len(tail):
+            self._tail = tail[sent:]
+            raise BlockingIOError(errno.EAGAIN, "the socket takes no more")
+        self._tail = None
+
+    def _repay(self, size: int) -> int:
+        """Tell the connection of what was encrypted before, and is sent by now."""
+        taken = min(self._owed, size)
+        self._owed -= taken
+        return taken
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def shutdown(self, how: int, /) -> None:
+        """End the sending side: say so to the client, and have the socket say so."""
+        with self._lock:
+            self._say_goodbye()
+        self._lower.shutdown(how)
+
+    def close(self) -> None:
+        """Close the socket; a client that is still there is told so."""
+        with self._lock:
+            if not (self._at_end or self._broken):
+                self._say_goodbye()
+            self._phase, self._left = _OVER, True
+        self._lower.close()
+
+    def _say_goodbye(self) -> None:
+        """Send close_notify (RFC 8446 section 6.1); what comes after it is not decrypted."""
+        if self._phase == _OPEN:
+            try:
+                self._object.unwrap()
+            except ssl.SSLError:  # the client has not said it yet
+                pass
+            self._say_last()
