@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import re
 import time
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -13,3 +15,50 @@ def http_date(timestamp: float) -> bytes:
     year, month, day, hour, minute, second, weekday, *_ = time.gmtime(timestamp)
     text = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} GMT"
     return text.encode("ascii")
+
+
+_HTTP_DATE = re.compile(
+    r"""
+      (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),[ ]                         # IMF-fixdate
+        (?P<day>\d\d)[ ](?P<month>[A-Z][a-z]{2})[ ](?P<year>\d{4})[ ](?P<time>[\d:]{8})[ ]GMT
+    | (?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,[ ]              # RFC 850
+        (?P<day2>\d\d)-(?P<month2>[A-Z][a-z]{2})-(?P<year2>\d\d)[ ](?P<time2>[\d:]{8})[ ]GMT
+    | (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[ ]                          # asctime
+        (?P<month3>[A-Z][a-z]{2})[ ](?P<day3>[ \d]\d)[ ](?P<time3>[\d:]{8})[ ](?P<year3>\d{4})
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)", re.ASCII)
+
+_FUTURE_YEARS = 50
+"""RFC 9110 section 5.6.7: a year of two digits lies no further in the future than this."""
+
+
+def parse_http_date(text: str) -> int | None:
+    """Read an HTTP-date in any of its three forms; return seconds since the epoch.
+
+    None stands for what is no date. The day of the week is not compared with the date.
+    """
+    match = _HTTP_DATE.fullmatch(text)
+    if match is None:
+        return None
+    day, month, year, clock = (
+        match[name] or match[f"{name}2"] or match[f"{name}3"]
+        for name in ("day", "month", "year", "time")
+    )
+    parts = _CLOCK.fullmatch(clock)
+    if parts is None or month not in _MONTHS:
+        return None
+    full_year = int(year) if len(year) > 2 else _full_year(int(year))
+    number = _MONTHS.index(month) + 1
+    if full_year < 1 or not 1 <= int(day) <= calendar.monthrange(full_year, number)[1]:
+        return None
+    hour, minute, second = map(int, parts.groups())
+    return calendar.timegm((full_year, number, int(day), hour, minute, second))
+
+
+def _full_year(year: int) -> int:
+    """Complete a year of two digits (RFC 9110 section 5.6.7)."""
+    this_year = time.gmtime().tm_year
+    full = this_year - this_year % 100 + year
+    return full - 100 if full > this_year + _FUTURE_YEARS else full

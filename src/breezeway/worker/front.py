@@ -63,19 +63,26 @@ class Front:
         return None
 
 
-def front_of(settings: Settings) -> Front | None:
-    """Return the front for the settings in force; None if it would have nothing to do."""
-    handlers, admission = _handlers(settings), _admission(settings)
+def front_of(settings: Settings, note: Callable[..., None]) -> Front | None:
+    """Return the front for the settings in force; None if it would have nothing to do.
+
+    `note` is `Reactor.note`.
+    """
+    handlers, admission = _handlers(settings, note), _admission(settings)
     return Front(handlers, admission) if handlers or admission else None
 
 
-def _handlers(settings: Settings) -> list[Handler]:
+def _handlers(settings: Settings, note: Callable[..., None]) -> list[Handler]:
     """List who may answer in place of the application, the first to be asked first."""
     handlers: list[Handler] = []
     # Before the hosts: health, which a load balancer asks for by address.
     if settings.allowed_hosts:
         handlers.append(_hosts(settings))
-    # After the hosts: redirect, static files.
+    # After the hosts: redirect.
+    if settings.static:
+        from breezeway.worker.static_files import StaticFiles  # as above
+
+        handlers.append(StaticFiles(settings, note).local)
     return handlers
 
 
