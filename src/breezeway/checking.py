@@ -1,8 +1,8 @@
 """`breezeway check`: whether a start would succeed, without one.
 
 The settings were read and checked when this is called. What is left is what a start does with them:
-the application and the hooks are imported, not called, the user and the group are looked up, and
-certificates and keys are read. No address is bound, no file is written.
+the application and the hooks are imported, not called, the user, the group and the directories of files
+are looked up, and certificates and keys are read. No address is bound, no file is written.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections import Counter
 
 from breezeway import importer
+from breezeway.config.directories import check_directories
 from breezeway.config.sources import DEFAULT, Resolved
 from breezeway.worker import credentials
 
@@ -26,6 +27,7 @@ def check(application: str, resolved: Resolved) -> str:
     for hook in (settings.before_fork, settings.after_fork):
         if hook is not None:
             importer.find_hook(hook, settings.app_dir)
+    check_directories(settings)
     if os.geteuid() == 0:  # nobody else can change the user, but may well check for one who can
         from breezeway.supervisor import privileges
 

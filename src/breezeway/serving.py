@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from breezeway import terminal
+from breezeway.config.directories import check_directories
 from breezeway.config.settings import Settings
 from breezeway.config.sources import Resolved
 from breezeway.errors import UsageError, UserError
@@ -24,9 +25,10 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
     `name` is what the line at start calls the application. Logging that is set up already stays.
 
     Raises:
-        UserError: an address cannot be listened on.
+        UserError: an address cannot be listened on, or a directory is not there.
     """
     credentials.prepare(settings)
+    check_directories(settings)
     listeners = listener.bind_all(settings)
     try:
         if not logging.getLogger(logs.ROOT).hasHandlers():

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from breezeway.config.directories import check_directories
 from breezeway.config.settings import Settings
 from breezeway.errors import UsageError, UserError
 from breezeway.observe import log_file, logs
@@ -75,6 +76,7 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         settings = deployment.settings
         if (settings.workers or 1) > MOST_WORKERS:
             raise UsageError(f"there can be {MOST_WORKERS} workers, not {settings.workers}.")
+        check_directories(settings, deployment.directory)
         if activated and settings.bind == Settings().bind:
             return replace(deployment, settings=replace(settings, bind=tuple(activated)))
         return deployment

@@ -129,6 +129,10 @@ class Reactor:
         self.exchange: Callable[..., Exchange] = Exchange
         self.request_timeouts = tuple(
             (as_bytes(prefix), seconds) for prefix, seconds in settings.request_timeouts
+        if settings.sendfile_root is not None:
+            from breezeway.gateway.x_sendfile import XSendfile
+
+            self.application = XSendfile(application, root=settings.sendfile_root)
         )
         if self.request_timeouts:  # who has none goes without ctypes
             from breezeway.worker.request_timeout import TimedConnection, TimedExchange

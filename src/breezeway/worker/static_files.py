@@ -23,7 +23,6 @@ from typing import Final, NamedTuple
 
 from breezeway.config.checks import statics
 from breezeway.config.settings import Settings
-from breezeway.errors import UsageError
 from breezeway.gateway.beneath import OutsideError, open_beneath
 from breezeway.gateway.file_answer import (
     BUSY,
@@ -79,28 +78,6 @@ OPTIONS: Final = Refusal("204 No Content", [("Allow", ALLOW)], b"")
 
 Note = Callable[..., None]
 Identity = tuple[int, int, int, int, int]
-
-
-def check_directories(settings: Settings, directory: str = "") -> None:
-    """Want the directories of --static and --sendfile-root to be there.
-
-    `directory` is where relative paths start.
-
-    Raises:
-        UsageError: one is not.
-    """
-    wanted = [(f"--static {prefix}={path}", path) for prefix, path in statics(settings.static)]
-    if settings.sendfile_root is not None:
-        wanted.append((f"--sendfile-root {settings.sendfile_root}", settings.sendfile_root))
-    for what, path in wanted:
-        place = os.path.join(directory, path)
-        if os.path.isdir(place):
-            continue
-        problem = "is not a directory" if os.path.exists(place) else "does not exist"
-        hint = "" if os.path.isabs(path) else f"A relative path starts in {os.path.abspath(place)}."
-        if not hint:
-            hint = "Make it before the server starts, or correct the setting."
-        raise UsageError(f"{what}: the directory {problem}.", hint)
 
 
 class Sibling(NamedTuple):

@@ -1,0 +1,31 @@
+"""The directories of files that settings name: they have to be there before the server starts."""
+
+from __future__ import annotations
+
+import os
+
+from breezeway.config.checks import statics
+from breezeway.config.settings import Settings
+from breezeway.errors import UsageError
+
+
+def check_directories(settings: Settings, directory: str = "") -> None:
+    """Want the directories of --static and --sendfile-root to be there.
+
+    `directory` is where relative paths start.
+
+    Raises:
+        UsageError: one is not.
+    """
+    wanted = [(f"--static {prefix}={path}", path) for prefix, path in statics(settings.static)]
+    if settings.sendfile_root is not None:
+        wanted.append((f"--sendfile-root {settings.sendfile_root}", settings.sendfile_root))
+    for what, path in wanted:
+        place = os.path.join(directory, path)
+        if os.path.isdir(place):
+            continue
+        problem = "is not a directory" if os.path.exists(place) else "does not exist"
+        hint = "Make it before the server starts, or correct the setting."
+        if not os.path.isabs(path):
+            hint = f"In full that is {os.path.abspath(place)}."
+        raise UsageError(f"{what}: the directory {problem}.", hint)
