@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from breezeway.gateway.types import Environ
+from breezeway.worker import redirect
 from breezeway.worker.admission import Admission
 from breezeway.worker.connection import Connection
 from breezeway.worker.layer import layer_over
@@ -108,7 +109,16 @@ class Acceptors:
         self.reactor = reactor
         self.admission = Admission(reactor)
         self.each = [
-            Acceptor(self, listener, reactor.base_environ(listener, multiprocess=multiprocess))
+            Acceptor(
+                self,
+                listener,
+                redirect.mark(
+                    reactor.base_environ(listener, multiprocess=multiprocess),
+                    listener,
+                    listeners,
+                    reactor.settings,
+                ),
+            )
             for listener in listeners
         ]
         self._row = row

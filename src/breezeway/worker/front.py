@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from breezeway.config.settings import Settings
 from breezeway.gateway.types import Application, Environ
 from breezeway.http1.errors import ProtocolError
+from breezeway.worker import redirect
 
 PEER_KEY = "breezeway.peer"
 """Where the environ has the address of the other end of the connection, `unix` for a unix socket."""
@@ -78,11 +79,13 @@ def _handlers(settings: Settings, note: Callable[..., None]) -> list[Handler]:
     # Before the hosts: health, which a load balancer asks for by address.
     if settings.allowed_hosts:
         handlers.append(_hosts(settings))
-    # After the hosts: redirect.
+    redirects = redirect.handlers(settings) if settings.redirect_bind else ()
+    handlers += redirects[:1]
     if settings.static:
         from breezeway.worker.static_files import StaticFiles  # as above
 
         handlers.append(StaticFiles(settings, note).local)
+    handlers += redirects[1:]
     return handlers
 
 
