@@ -78,7 +78,7 @@ class _Command(click.Command):
         _write_options(ctx, formatter, self.get_params(ctx))
 
 
-ELSEWHERE = {"ctl": "breezeway.ctl"}
+ELSEWHERE = {"ctl": "breezeway.ctl", "dev-cert": "breezeway.dev_cert"}
 """Commands that a module of their own has, under their name; it is imported when it is asked for."""
 
 
@@ -94,7 +94,8 @@ class _Group(click.Group):
         if cmd_name in ELSEWHERE:
             from importlib import import_module
 
-            command: click.Command = getattr(import_module(ELSEWHERE[cmd_name]), cmd_name)
+            module, name = import_module(ELSEWHERE[cmd_name]), cmd_name.replace("-", "_")
+            command: click.Command = getattr(module, name)
             return command
         return super().get_command(ctx, cmd_name)
 
