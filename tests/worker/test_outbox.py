@@ -12,6 +12,7 @@ import pytest
 
 from breezeway.gateway.file_wrapper import FileRange
 from breezeway.worker.outbox import Outbox
+from breezeway.worker.slow_readers import Pace
 
 from ..live import eventually
 
@@ -48,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_order(pair: Pair, path: Path) -> None:
     """Bytes and files go out in the order in which they were added, whole."""
-    outbox = Outbox()
+    outbox = Outbox(Pace(pair[1], 0.0))
     blocks = [bytes([number]) * 300_000 for number in range(5)]
     for block in blocks:
         outbox.add(memoryview(block))
@@ -65,7 +66,7 @@ def test_order(pair: Pair, path: Path) -> None:
 def test_progress(pair: Pair) -> None:
     """A flush tells whether the socket took anything."""
     _, server = pair
-    outbox = Outbox()
+    outbox = Outbox(Pace(pair[1], 0.0))
     outbox.add(memoryview(bytes(10_000_000)))
     assert outbox.flush(server)
     assert not outbox.flush(server)
@@ -75,7 +76,7 @@ def test_progress(pair: Pair) -> None:
 def test_file_that_became_shorter(pair: Pair, path: Path) -> None:
     """A file that ends too early is an error: the response is not whole."""
     _, server = pair
-    outbox = Outbox()
+    outbox = Outbox(Pace(pair[1], 0.0))
     with path.open("r+b") as file:
         outbox.add(FileRange(file.fileno(), 0, 3_000_000))
         file.truncate(10)
@@ -84,10 +85,10 @@ def test_file_that_became_shorter(pair: Pair, path: Path) -> None:
     outbox.clear()
 
 
-def test_cleared_files_are_closed(path: Path) -> None:
+def test_cleared_files_are_closed(pair: Pair, path: Path) -> None:
     """No descriptor stays open when the rest is thrown away."""
     before = len(os.listdir("/proc/self/fd"))
-    outbox = Outbox()
+    outbox = Outbox(Pace(pair[1], 0.0))
     with path.open("rb") as file:
         for _ in range(10):
             outbox.add(FileRange(file.fileno(), 0, 100))
@@ -101,7 +102,7 @@ def test_cleared_files_are_closed(path: Path) -> None:
 def test_parts_share_a_descriptor(pair: Pair, path: Path) -> None:
     """Many ranges of one file cost one descriptor, until the last of them is out."""
     before = len(os.listdir("/proc/self/fd"))
-    outbox = Outbox()
+    outbox = Outbox(Pace(pair[1], 0.0))
     with path.open("rb") as file:
         ranges = [FileRange(file.fileno(), 1000 * each, 5) for each in range(20)]
         outbox.add(memoryview(b"head"), *ranges, memoryview(b"end"))
@@ -112,9 +113,9 @@ def test_parts_share_a_descriptor(pair: Pair, path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_producer_waits_for_room() -> None:
+def test_producer_waits_for_room(pair: Pair) -> None:
     """`wait_for_room` returns True when room is made, and the lock is free meanwhile."""
-    outbox = Outbox()
+    outbox = Outbox(Pace(pair[1], 0.0))
     results: list[bool] = []
 
     def produce() -> None:
@@ -132,9 +133,9 @@ def test_producer_waits_for_room() -> None:
     assert outbox.room is None
 
 
-def test_producer_does_not_wait_for_ever() -> None:
+def test_producer_does_not_wait_for_ever(pair: Pair) -> None:
     """`wait_for_room` returns False after its time."""
-    outbox = Outbox()
+    outbox = Outbox(Pace(pair[1], 0.0))
     with outbox.lock:
         assert not outbox.wait_for_room(0.001)
     assert outbox.room is None

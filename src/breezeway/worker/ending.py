@@ -171,7 +171,7 @@ class Ending(Sender):
         outbox = self.outbox
         if outbox is not None:
             with outbox.lock:  # the event loop may be sending from it
-                outbox.clear()
+                self.empty(outbox)
         self.forget_request()
         self.socket.close()
         if reactor.stopping:

@@ -14,6 +14,7 @@ from typing import Final
 
 from breezeway.gateway.file_wrapper import FileRange
 from breezeway.worker.layer import Channel
+from breezeway.worker.slow_readers import Pace
 
 SENDFILE_BYTES: Final = 1024 * 1024
 """What one sendfile(2) is asked for, so that no connection keeps the event loop from the others."""
@@ -84,15 +85,32 @@ class FilePart:
         self._file.release()
 
 
+def rest_of(piece: bytes | memoryview, sent: int) -> memoryview:
+    """Return what is left of a piece, in memory of at most twice its size.
+
+    A view keeps all of the object that it shows a part of. So when half of a body has gone, the
+    other half is copied, and the application's object is free.
+    """
+    rest = memoryview(piece)[sent:]
+    whole = rest.obj
+    if isinstance(whole, bytes) and 2 * rest.nbytes < len(whole):
+        return memoryview(bytes(rest))
+    return rest
+
+
 class Outbox:
     """The bytes and file parts that wait for one client."""
 
-    __slots__ = ("_pieces", "lock", "room", "size")
+    __slots__ = ("_pieces", "counted", "lock", "pace", "room", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace) -> None:
+        """`pace` is told what goes out."""
+        self.pace = pace
         self._pieces: deque[memoryview | FilePart] = deque()
         self.size = 0
         """Bytes in memory; those in files do not count."""
+        self.counted = 0
+        """Bytes for which `Unsent` has made room."""
         self.lock = threading.Lock()
         self.room: threading.Lock | None = None
         """Held while a producer waits; see `wait_for_room`."""
@@ -137,7 +155,7 @@ class Outbox:
     def _send_first(self, connection: Channel) -> None:
         piece = self._pieces[0]
         if isinstance(piece, FilePart):
-            piece.send(connection)
+            self.pace.sent += piece.send(connection)
             if piece.done:
                 piece.close()
                 self._pieces.popleft()
@@ -145,10 +163,11 @@ class Outbox:
         # The head of a file leaves together with the file's first bytes.
         sent = connection.send(piece, MSG_MORE if len(self._pieces) > 1 else 0)
         self.size -= sent
+        self.pace.sent += sent
         if sent == piece.nbytes:
             self._pieces.popleft()
         else:
-            self._pieces[0] = piece[sent:]
+            self._pieces[0] = rest_of(piece, sent)
 
     def wait_for_room(self, timeout: float) -> bool:
         """Wait until `make_room` is called; return whether it was, within `timeout` seconds.

@@ -41,6 +41,7 @@ from breezeway.worker.scoreboard import (
     Row,
 )
 from breezeway.worker.sender import Sender
+from breezeway.worker.slow_readers import Unsent
 
 logger = logging.getLogger("breezeway.worker")
 
@@ -111,6 +112,7 @@ class Reactor:
         """Connections whose response is complete and waits in the kernel for those of others."""
         self.mutex = threading.Lock()
         """Held to change the state of a connection that a thread answers apart."""
+        self.unsent = Unsent(settings.limit_unsent)
         self.awaited_bodies = 0
         """Requests under way whose client sends the body after `100 Continue`."""
         self.counters: Counter[str] = Counter()
@@ -127,12 +129,12 @@ class Reactor:
         """Why this worker should be replaced, in plain words."""
         self.connection: type[Connection] = Connection
         self.exchange: Callable[..., Exchange] = Exchange
-        self.request_timeouts = tuple(
-            (as_bytes(prefix), seconds) for prefix, seconds in settings.request_timeouts
         if settings.sendfile_root is not None:
             from breezeway.gateway.x_sendfile import XSendfile
 
             self.application = XSendfile(application, root=settings.sendfile_root)
+        self.request_timeouts = tuple(
+            (as_bytes(prefix), seconds) for prefix, seconds in settings.request_timeouts
         )
         if self.request_timeouts:  # who has none goes without ctypes
             from breezeway.worker.request_timeout import TimedConnection, TimedExchange

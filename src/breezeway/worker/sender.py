@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.file_wrapper import FileRange
 from breezeway.worker.layer import Channel, Layer
-from breezeway.worker.outbox import Outbox
+from breezeway.worker.outbox import Outbox, rest_of
+from breezeway.worker.slow_readers import Pace, look_seconds
 
 if TYPE_CHECKING:
     from breezeway.gateway.exchange import Exchange
@@ -71,7 +72,7 @@ class Sender:
         if outbox is None:
             kept = self._try_to_send(pieces)
             if kept:
-                self._keep(Outbox(), kept)
+                self._keep(None, kept)
         else:
             self._keep(outbox, [memoryview(piece) for piece in pieces])
 
@@ -92,7 +93,7 @@ class Sender:
         elif self.watched:
             kept = self._try_to_send(pieces, MSG_MORE)
             if kept:
-                self._keep(Outbox(), kept)
+                self._keep(None, kept)
             if not self.watched:
                 self.uncork()
             return
@@ -122,7 +123,7 @@ class Sender:
             self.send(data)  # it tells what is wrong
         else:
             if sent < len(data):
-                self._keep(Outbox(), [memoryview(data)[sent:]])
+                self._keep(None, [rest_of(data, sent)])
         corked = reactor.corked
         corked.append(self)
         try:
@@ -155,7 +156,23 @@ class Sender:
             OSError: there is no descriptor left; nothing was sent.
         """
         views = [memoryview(each) if isinstance(each, bytes) else each for each in pieces]
-        self._keep(self.outbox or Outbox(), [memoryview(head), *views])
+        outbox = self.outbox
+        if outbox is not None:
+            self._keep(outbox, [memoryview(head), *views])
+            return
+        if self.gone:
+            raise ClientGone("the client has left")
+        outbox = self._new_outbox()
+        outbox.add(memoryview(head), *views)
+        try:
+            outbox.flush(self.socket)  # all of it as a rule: then nobody has to hear of it
+        except (OSError, EOFError) as error:
+            self.gone = True
+            outbox.clear()
+            raise ClientGone("the client has left, or the file has become shorter") from error
+        if outbox:
+            self._reserve(outbox, outbox.size)
+            self._wait_for_reader(outbox)
 
     def _try_to_send(self, pieces: tuple[bytes, ...], flags: int = 0) -> list[memoryview]:
         """Send at once what the socket takes; return the rest."""
@@ -176,37 +193,77 @@ class Sender:
         rest = []
         for piece in pieces:
             if sent < len(piece):
-                rest.append(memoryview(piece)[sent:])
+                rest.append(rest_of(piece, sent))
             sent = max(0, sent - len(piece))
         return rest
 
-    def _keep(self, outbox: Outbox, pieces: Iterable[memoryview | FileRange]) -> None:
+    def _keep(self, outbox: Outbox | None, pieces: Sequence[memoryview | FileRange]) -> None:
         """Put pieces into the outbox; send what the socket takes if nothing waits before them."""
-        reactor = self.reactor
+        if outbox is None:
+            outbox = self._new_outbox()
+        size = sum(each.nbytes for each in pieces if isinstance(each, memoryview))
+        self._reserve(outbox, size)
         with outbox.lock:
             if self.gone:
+                self.reactor.unsent.give(outbox, size)
                 raise ClientGone("the client has left")
             waiting = bool(outbox)
-            outbox.add(*pieces)
-            if waiting:
-                return
+            try:
+                outbox.add(*pieces)
+            except OSError:
+                self.reactor.unsent.give(outbox, size)
+                raise
+        if not waiting:
+            self._wait_for_reader(outbox)
+
+    def _new_outbox(self) -> Outbox:
+        return Outbox(Pace(self.socket, time.monotonic()))
+
+    def _reserve(self, outbox: Outbox, size: int) -> None:
+        """Make room for bytes in the memory that there is for slow readers.
+
+        Raises:
+            ClientGone: there is none, and this client is dropped.
+        """
+        if not self.reactor.unsent.take(self, outbox, size):
+            if outbox is self.outbox:
+                self.drop_slow(outbox)
+            else:
+                outbox.clear()
+                self._note_drop()
+            self.gone = True
+            raise ClientGone("too much waits for clients that read slowly")
+
+    def _wait_for_reader(self, outbox: Outbox) -> None:
+        """Have the event loop send what is in the outbox."""
+        reactor = self.reactor
+        now = time.monotonic()
+        with outbox.lock:
             # Only now can the event loop see it: an event before this would have been lost, so
             # that the socket has to refuse once more.
-            self.last_active = time.monotonic()
+            self.last_active = now
             self.outbox = outbox
-            self.flush(outbox)
+            if outbox:
+                outbox.pace.wait(now)
+                self.flush(outbox)
             if outbox:
                 reactor.poller.want_write(self.fd, True)
-        reactor.deadlines.schedule(self, time.monotonic() + reactor.settings.send_timeout)
+        reactor.deadlines.schedule(self, now + look_seconds(reactor.settings))
         if self.gone:
             raise ClientGone("the client has left")
 
     def flush(self, outbox: Outbox) -> None:
         """Send what the socket takes; the caller holds the outbox's lock."""
+        before = outbox.size
         try:
             if outbox.flush(self.socket):
                 self.last_active = time.monotonic()
+                if not outbox:
+                    outbox.pace.rest(self.last_active)
         except (OSError, EOFError):
+            self.gone = True
+        self.reactor.unsent.give(outbox, before - outbox.size)
+        if self.gone:
             self._give_up(outbox)
         if outbox.size <= self.reactor.settings.high_watermark // 2:
             outbox.make_room()
@@ -214,8 +271,14 @@ class Sender:
     def _give_up(self, outbox: Outbox) -> None:
         """Throw the rest of the response away; the caller holds the outbox's lock."""
         self.gone = True
-        outbox.clear()
+        self.empty(outbox)
         outbox.make_room()
+
+    def empty(self, outbox: Outbox) -> None:
+        """Throw away what waits; the caller holds the outbox's lock."""
+        size = outbox.size
+        outbox.clear()
+        self.reactor.unsent.give(outbox, size)
 
     def _wait_for_room(self, outbox: Outbox) -> None:
         """Wait for a client that is further behind than the high watermark."""
@@ -227,17 +290,38 @@ class Sender:
         with outbox.lock:
             while outbox.size > reactor.settings.high_watermark // 2 and not self.gone:
                 waited = outbox.wait_for_room(timeout)
-                if not waited and time.monotonic() - self.last_active >= timeout:
-                    self.stall(outbox)
+                if not waited:
+                    self.judge(outbox, time.monotonic())
         if self.gone:
             raise ClientGone("the client has left, or takes nothing")
 
-    def stall(self, outbox: Outbox) -> None:
-        """Give up a client that takes nothing; the caller holds the outbox's lock."""
-        reactor = self.reactor
-        message = "%s dropped: took nothing for %g s"
-        reactor.note("timeout.send", message, self.peer, reactor.settings.send_timeout)
-        self._give_up(outbox)
+    def judge(self, outbox: Outbox, now: float) -> None:
+        """Drop a client that takes nothing, or too little; the caller holds the outbox's lock."""
+        if not outbox:
+            return
+        settings, pace = self.reactor.settings, outbox.pace
+        if pace.look(self.socket):
+            self.last_active = now
+        if now - self.last_active >= settings.send_timeout:
+            message = "%s dropped: took nothing for %g s"
+            self.reactor.note("timeout.send", message, self.peer, settings.send_timeout)
+            self._give_up(outbox)
+        elif pace.is_too_slow(settings.min_rate, settings.min_rate_after, now):
+            message = "%s dropped: takes less than %d bytes a second"
+            self.reactor.note("timeout.send_rate", message, self.peer, settings.min_rate)
+            self._give_up(outbox)
+
+    def drop_slow(self, outbox: Outbox) -> None:
+        """Drop a client for which too much waits, from any thread, without waiting for its own."""
+        with outbox.lock:
+            if outbox:
+                self._note_drop()
+                self._give_up(outbox)
+        self.reactor.deadlines.schedule(self, time.monotonic())
+
+    def _note_drop(self) -> None:
+        message = "%s dropped: too much waits for clients that read slowly (--limit-unsent)"
+        self.reactor.note("limit.unsent", message, self.peer)
 
     def resume(self) -> bool:
         """Go on with input that needs no event; False when this thread has lost the baton."""

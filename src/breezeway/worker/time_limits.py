@@ -19,15 +19,21 @@ from breezeway.worker.ending import (
     LINGER,
     LINGER_SECONDS,
 )
+from breezeway.worker.slow_readers import LOOK_SECONDS, look_seconds
 
 if TYPE_CHECKING:
+    from breezeway.worker.bodies import Bodies
     from breezeway.worker.connection import Connection
 
 MEMO_SECONDS: Final = 5.0
 """After so long at rest a connection forgets its last head, so that idle ones need little memory."""
 
-BUSY_LOOK_SECONDS: Final = 5.0
-"""How often a connection is looked at whose response is being made."""
+LATE: Final = {
+    "head": "the request head did not come in time",
+    "body": "the request body did not come in time",
+    "body_rate": "the request body came too slowly",
+}
+"""What a client is told, by the name of the counter."""
 
 
 def first(keep_alive: float) -> float:
@@ -43,13 +49,17 @@ def look(connection: Connection, now: float) -> float:
         return _rest(connection, now, settings.keep_alive_timeout)
     if state == HEAD:
         started = connection.intake.note_start() if connection.intake is not None else now
-        return _expect(connection, started + settings.head_timeout, now, "head")
+        due = started + settings.head_timeout
+        if now >= due and connection.only_blank:
+            connection.close()
+            return 0
+        return _expect(connection, due, now, "head")
     if state in (BODY, AWAITED):
-        return _expect(connection, connection.last_active + settings.body_timeout, now, "body")
+        return _expect_body(connection, now)
     if state in (LINGER, CLOSED):
         connection.close()
         return 0
-    return _send(connection, now, settings.send_timeout)
+    return _send(connection, now)
 
 
 def _rest(connection: Connection, now: float, keep_alive: float) -> float:
@@ -72,24 +82,40 @@ def _rest(connection: Connection, now: float, keep_alive: float) -> float:
     return rests_since + keep_alive
 
 
+def body_due(connection: Bodies) -> float:
+    """Return when a body that is waited for is late, if nothing more of it comes."""
+    settings = connection.reactor.settings
+    still = connection.last_active + settings.body_timeout
+    if connection.intake is None:
+        return still
+    slow = connection.intake.too_slow_at(settings.min_rate, settings.min_rate_after)
+    return min(still, slow)
+
+
+def _expect_body(connection: Connection, now: float) -> float:
+    due = body_due(connection)
+    if due <= now < connection.last_active + connection.reactor.settings.body_timeout:
+        return _expect(connection, due, now, "body_rate")
+    return _expect(connection, due, now, "body")
+
+
 def _expect(connection: Connection, due: float, now: float, what: str) -> float:
     if now < due:
         return due
     connection.reactor.counters[f"timeout.{what}"] += 1
-    connection.refuse(ProtocolError(408, f"the request {what} did not come in time"))
+    connection.refuse(ProtocolError(408, LATE[what]))
     if connection.state == LINGER:
         return now + LINGER_SECONDS
-    return now + BUSY_LOOK_SECONDS if connection.state != CLOSED else 0
+    return now + LOOK_SECONDS if connection.state != CLOSED else 0
 
 
-def _send(connection: Connection, now: float, timeout: float) -> float:
+def _send(connection: Connection, now: float) -> float:
     """Look at a response that is being made or drained."""
     outbox = connection.outbox
     if outbox:
         with outbox.lock:
-            if now - connection.last_active >= timeout:
-                connection.stall(outbox)
+            connection.judge(outbox, now)
     if connection.gone and connection.state in (DRAIN, DRAIN_CLOSE):
         connection.abort()
         return 0
-    return now + min(BUSY_LOOK_SECONDS, timeout)
+    return now + look_seconds(connection.reactor.settings)
