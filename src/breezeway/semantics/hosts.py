@@ -43,7 +43,7 @@ def parse_host(text: str) -> Host:
     if address is not None:
         name = f"[{ipaddress.IPv6Address(address)}]"
     name = name.lower().removesuffix(".")
-    if not 0 < len(name) <= LONGEST_NAME:
+    if "" in name.split(".") or len(name) > LONGEST_NAME:
         raise ValueError(f"{text!r} is not a host")
     return Host(name, parse_port(port) if port else "")
 
@@ -80,8 +80,6 @@ class Hosts:
                 raise ValueError(
                     f"{pattern!r} is not a host, such as example.org, *.example.org or [::1]"
                 ) from None
-            if "" in host.name.split("."):
-                raise ValueError(f"{pattern!r} has an empty label")
             (self._exact if name == pattern else self._below).add(host)
 
     def __contains__(self, text: str) -> bool:
@@ -95,8 +93,6 @@ class Hosts:
         if not self._below or name.startswith("["):
             return False
         labels = name.split(".")
-        if "" in labels:
-            return False
         return any(
             self._has(self._below, ".".join(labels[start:]), port)
             for start in range(1, len(labels))
