@@ -16,6 +16,7 @@ from breezeway.config.settings import Settings
 from breezeway.gateway.types import Application, Environ
 from breezeway.http1.errors import ProtocolError
 from breezeway.worker import redirect
+from breezeway.worker.health import Health
 
 PEER_KEY = "breezeway.peer"
 """Where the environ has the address of the other end of the connection, `unix` for a unix socket."""
@@ -64,19 +65,22 @@ class Front:
         return None
 
 
-def front_of(settings: Settings, note: Callable[..., None]) -> Front | None:
+def front_of(
+    settings: Settings, note: Callable[..., None], is_serving: Callable[[], bool]
+) -> Front | None:
     """Return the front for the settings in force; None if it would have nothing to do.
 
-    `note` is `Reactor.note`.
+    `note` is `Reactor.note`; `is_serving` tells whether the worker is not on its way out.
     """
     handlers, admission = _handlers(settings, note), _admission(settings)
+    if settings.health_path is not None:  # before the hosts: it is asked for by address
+        handlers.insert(0, Health(settings.health_path, is_serving).local)
     return Front(handlers, admission) if handlers or admission else None
 
 
 def _handlers(settings: Settings, note: Callable[..., None]) -> list[Handler]:
     """List who may answer in place of the application, the first to be asked first."""
     handlers: list[Handler] = []
-    # Before the hosts: health, which a load balancer asks for by address.
     if settings.allowed_hosts:
         handlers.append(_hosts(settings))
     redirects = redirect.handlers(settings) if settings.redirect_bind else ()

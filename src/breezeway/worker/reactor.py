@@ -97,7 +97,7 @@ class Reactor:
         self._root_path = as_bytes(settings.root_path)
         self.parser = Parser(settings.limits, self._root_path, believed_fields(settings))
         self.encoder = Encoder()
-        self.front = front_of(settings, self.note)
+        self.front = front_of(settings, self.note, lambda: not self.stopping)
         self.access_log = (
             AccessLog(file=settings.access_log_file)
             if settings.access_log or settings.access_log_file is not None
