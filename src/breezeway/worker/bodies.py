@@ -1,25 +1,45 @@
-"""Bodies that a client holds back until it is told `100 Continue` (RFC 9110 section 10.1.1)."""
+"""Bodies that come after the application was called.
+
+- A client may hold its body back until it is told `100 Continue` (RFC 9110 section 10.1.1): that is
+  sent when the application reads, so that it can refuse a body unsent.
+- Below a path of `--stream-body` the application reads the body as it comes. The event loop receives
+  only while a thread waits for it, and no more than `--body-memory`: what the application does not
+  read stays with the system, and then with the client.
+
+In both cases the thread that waits is parked: another one may start in its place, so that a slow
+client never keeps a thread from anybody else.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.input import AwaitedInput
+from breezeway.gateway.streamed_input import StreamedInput
 from breezeway.gateway.types import Environ
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, CLOSE, Head
 from breezeway.http1.response import CONTINUE
-from breezeway.worker.body_fetch import BodyFetch
-from breezeway.worker.ending import AWAITED, BUSY, Ending
+from breezeway.worker import temp_dir, time_limits
+from breezeway.worker.body_fetch import BodyFetch, BodyStream
+from breezeway.worker.ending import AWAITED, BODY_RECEIVE_BYTES, BUSY, Ending
 from breezeway.worker.intake import Intake
 from breezeway.worker.layer import Channel
 
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
+
+BODY_READ_TURNS: Final = 4
+"""After so many recv in the middle of a body the other connections have their turn: 256 KiB, which cost
+up to 18 ms when they are the worst of chunks (`http1.body`)."""
+
+LEAST_PIECE_BYTES: Final = 8 * 1024
+"""As much of a streamed body is received at a time however small `--body-memory` is: each piece costs
+two hand-offs between threads, some 100 us."""
 
 
 class Bodies(Ending):
@@ -32,30 +52,62 @@ class Bodies(Ending):
         super().__init__(reactor, client, peer)
         self.intake: Intake | None = None  # of a request that did not come at one go
         self._body: IO[bytes] | None = None  # of the current request, if it is to be closed
-        self.fetch: BodyFetch | None = None  # of a body that the client holds back
+        self.fetch: BodyFetch | BodyStream | None = None  # of a body that is still to come
+
+    @property
+    def only_blank(self) -> bool:
+        """Whether nothing came after the last request but the CRLF that some send after a body."""
+        return self.exchange is not None and self.intake is not None and self.intake.blank
 
     def _answer_before_body(self, head: Head, intake: Intake) -> bool:
-        """Answer a request whose body is still with the client, who waits for `100 Continue`.
+        """Answer a request whose body is still to come.
 
         As many threads as there are may wait for such bodies, in addition to the others. Past that
-        the body is received first: a slow client never keeps a thread from anybody else. So is it
-        when one thread has to be the only one, and when the body comes in chunks: its
-        CONTENT_LENGTH could not be told, and many applications go by that.
+        the body is received first. So is it when one thread has to be the only one, and when a
+        withheld body comes in chunks: its CONTENT_LENGTH could not be told, and many applications
+        go by that, unless they are made for streams.
         """
         reactor = self.reactor
-        intake.expect_body(head)
+        withheld = not intake.in_body
+        if withheld:
+            intake.expect_body(head)
         threads = reactor.settings.threads
-        if threads == 1 or head.length == CHUNKED or reactor.awaited_bodies >= threads:
-            self._wait_for_more(intake)
-            with contextlib.suppress(ClientGone):
-                self.send(CONTINUE)
-            return self._read_on()
+        by_length = head.length == CHUNKED and not intake.streamed
+        if threads == 1 or by_length or reactor.awaited_bodies >= threads:
+            return self._collect(intake, withheld=withheld)
         with reactor.mutex:
             reactor.awaited_bodies += 1
-        self.fetch = BodyFetch()
         environ = head.environ.copy()
-        environ["wsgi.input"] = AwaitedInput(partial(self._fetch_body, head.flags))
+        if intake.streamed:
+            self.fetch = stream = BodyStream(withheld=withheld)
+            read = partial(self._fetch_piece, head.flags, stream)
+            environ["wsgi.input"] = StreamedInput(read, intake.ahead())
+            if head.length == CHUNKED:
+                environ["breezeway.trailers"] = stream.trailers
+        else:
+            self.fetch = BodyFetch()
+            environ["wsgi.input"] = AwaitedInput(partial(self._fetch_body, head.flags))
         return self._answer(environ, head.flags | CLOSE)
+
+    def _collect(self, intake: Intake, *, withheld: bool) -> bool:
+        """Receive the body before the application is called, after all."""
+        try:
+            intake.collect()
+        except OSError as error:
+            self._refuse_unkept(error)
+            return True
+        self._wait_for_more(intake)
+        if withheld:
+            with contextlib.suppress(ClientGone):
+                self.send(CONTINUE)
+        return self._read_on()
+
+    def _refuse_unkept(self, error: OSError) -> None:
+        """Refuse a request whose body the system does not keep."""
+        why = f"cannot keep the request body: {error.strerror or error}"
+        self.refuse(temp_dir.refusal(error), why)
+
+    # --- for the thread that reads ---------------------------------------------------------------
 
     def _fetch_body(self, flags: int) -> IO[bytes]:
         """Ask the client for its body and wait until the event loop has received it.
@@ -63,48 +115,145 @@ class Bodies(Ending):
         Raises:
             ClientGone: it does not come.
         """
-        reactor, exchange, fetch = self.reactor, self.exchange, self.fetch
-        if exchange is None or fetch is None or exchange.started:
+        exchange, fetch = self.exchange, self.fetch
+        if exchange is None or not isinstance(fetch, BodyFetch) or exchange.started:
             raise ClientGone("the response has begun, and the client keeps its body")
         if fetch.asked:
             raise ClientGone("the request body did not come when it was asked for")
-        reactor.baton.step_aside(exchange)
-        self.send(CONTINUE)
-        self.last_active = time.monotonic()
+        fetch.asked = True
+        self._await(fetch)
+        with self.reactor.baton.parking():
+            body: IO[bytes] = fetch.wait()
+        if not flags & CLOSE:
+            exchange.flags &= ~CLOSE
+        return body
+
+    def _fetch_piece(self, flags: int, stream: BodyStream) -> bytes:
+        """Wait for the next piece of a streamed body; nothing is its end.
+
+        Raises:
+            ClientGone: it does not come.
+        """
+        if stream.ended:
+            return b""
+        exchange = self.exchange
+        if exchange is None or stream is not self.fetch:
+            raise ClientGone("the request is over")
+        if stream.failed:
+            raise ClientGone("the request body did not come")
+        if stream.withheld and exchange.started:
+            raise ClientGone("the response has begun, and the client keeps its body")
+        self._await(stream)
+        with self.reactor.baton.parking():
+            piece: bytes = stream.wait()
+        if stream.ended and not exchange.started and not flags & CLOSE:
+            exchange.flags &= ~CLOSE
+        return piece
+
+    def _await(self, fetch: BodyFetch | BodyStream) -> None:
+        """Have the event loop receive what the thread is going to wait for.
+
+        Raises:
+            ClientGone: the client has left.
+        """
+        reactor, intake = self.reactor, self.intake
+        assert intake is not None
+        reactor.baton.step_aside(self.exchange)
+        if fetch.withheld:
+            fetch.withheld = False
+            self.send(CONTINUE)
+        self.last_active = now = time.monotonic()
+        intake.want(now)
         with reactor.mutex:
+            fetch.waited_for = True
             self.state = AWAITED
         reactor.enqueue(self)
-        reactor.deadlines.schedule(self, time.monotonic() + reactor.settings.body_timeout)
-        with reactor.baton.parking():
-            body = fetch.wait()
-        exchange.flags = flags
-        return body
+        reactor.deadlines.schedule(self, time_limits.body_due(self))
+
+    # --- for the holder of the baton ---------------------------------------------------------------
+
+    def _receive_piece(self, stream: BodyStream) -> None:
+        """Receive what is there of a streamed body, and give it to the thread that waits for it."""
+        intake = self.intake
+        assert intake is not None
+        room = max(self.reactor.settings.body_memory, LEAST_PIECE_BYTES)
+        pieces: list[bytes] = []
+        trailers = None
+        while room and trailers is None:
+            size = min(room, BODY_RECEIVE_BYTES)
+            try:
+                data = self._receive(size)
+            except (BlockingIOError, InterruptedError):
+                self.unread = self.half_closed
+                break
+            except OSError as error:
+                self._on_receive_error(error)
+                return
+            if not data:
+                self._on_eof()
+                return
+            self.last_active = self.reactor.now
+            room -= len(data)
+            self.unread = self.half_closed or len(data) == size
+            try:
+                content, trailers = intake.take_piece(data)
+            except ProtocolError as error:
+                self.refuse(error)
+                return
+            pieces.append(content)
+        self._pass_piece(stream, b"".join(pieces), trailers)
+
+    def _pass_piece(
+        self, stream: BodyStream, piece: bytes, trailers: list[tuple[str, str]] | None
+    ) -> None:
+        """Give a piece to the thread, unless it is empty and not the end."""
+        intake = self.intake
+        assert intake is not None
+        if trailers is not None:
+            stream.trailers.extend(trailers)
+            stream.ended = True
+            self.unread = self.unread or bool(intake)
+            self._uncount(stream)
+        elif not piece:
+            return
+        intake.pause(self.reactor.now)
+        self.deliver(piece, None)
 
     def deliver(
         self,
-        body: IO[bytes] | None,
+        body: IO[bytes] | bytes | None,
         error: ClientGone | None,
         refusal: ProtocolError | None = None,
     ) -> None:
-        """Give the body, or the reason why there is none, to the thread that waits for it."""
-        self._body = body
-        self.gone = error is not None and refusal is None
+        """Give the body, or a piece, or the reason why there is none, to the thread that waits."""
+        if not isinstance(body, bytes):
+            self._body = body
+        self.gone = self.gone or (error is not None and refusal is None)
         self.state = BUSY
         if self.fetch is not None:
             self.fetch.finish(body, error, refusal)
 
     def _end_body(self) -> ProtocolError | None:
-        """Close the request's body; return why it was refused, if the client had held it back."""
+        """Close the request's body; return why it was refused, if it was while it came."""
         if self._body is not None:  # a temporary file must not wait for the garbage collector
             self._body.close()
             self._body = None
         fetch, self.fetch = self.fetch, None
         if fetch is None:
             return None
-        self.unread = self.unread or not fetch.asked
-        with self.reactor.mutex:
-            self.reactor.awaited_bodies -= 1
+        if isinstance(fetch, BodyFetch):
+            self.unread = self.unread or not fetch.asked
+        elif not fetch.ended:
+            self.unread = True
+        self._uncount(fetch)
+        if fetch.waited_for:  # by a thread of the application's own
+            fetch.finish(None, ClientGone("the request is over"), None)
         return fetch.refusal
+
+    def _uncount(self, fetch: BodyFetch | BodyStream) -> None:
+        with self.reactor.mutex:
+            self.reactor.awaited_bodies -= fetch.counted
+            fetch.counted = False
 
     def _answer(self, environ: Environ, flags: int) -> bool:
         """Run the application; False when this thread has lost the baton over it."""
@@ -116,4 +265,16 @@ class Bodies(Ending):
 
     def _wait_for_more(self, intake: Intake) -> None:
         """Wait for the rest of a request."""
+        raise NotImplementedError
+
+    def _on_receive_error(self, error: OSError) -> bool:
+        """Act on an error of the socket."""
+        raise NotImplementedError
+
+    def _on_eof(self) -> bool:
+        """Act on the client's end of input."""
+        raise NotImplementedError
+
+    def refuse(self, error: ProtocolError, why: str = "") -> None:
+        """Answer a request that cannot be served as it stands, and close."""
         raise NotImplementedError

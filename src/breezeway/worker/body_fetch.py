@@ -3,43 +3,76 @@
 from __future__ import annotations
 
 import threading
-from typing import IO
+from typing import Any
 
 from breezeway.gateway.failure import ClientGone
 from breezeway.http1.errors import ProtocolError
 
 
-class BodyFetch:
-    """One body that a client sends after `100 Continue`."""
+class Fetch:
+    """What a thread waits for, and the event loop brings, within the time limits of bodies."""
 
-    __slots__ = ("_body", "_done", "_error", "asked", "refusal")
+    __slots__ = ("_done", "_error", "_found", "counted", "refusal", "waited_for", "withheld")
 
-    def __init__(self) -> None:
+    def __init__(self, *, withheld: bool) -> None:
+        """`withheld`: the client sends nothing before `100 Continue`."""
         self._done = threading.Lock()
         self._done.acquire()
-        self._body: IO[bytes] | None = None
+        self._found: Any = None
         self._error: ClientGone | None = None
         self.refusal: ProtocolError | None = None
         """Why the body is refused: what the client gets unless the application has answered."""
-        self.asked = False
-        """The application has asked for the body."""
+        self.withheld = withheld
+        self.waited_for = False
+        """A thread waits, or is about to."""
+        self.counted = True
+        """It is one of `Reactor.awaited_bodies`."""
 
-    def wait(self) -> IO[bytes]:
-        """Wait for `finish`, which the event loop calls within the time limits of bodies.
+    @property
+    def failed(self) -> bool:
+        """Whether nothing more will come."""
+        return self._error is not None
+
+    def wait(self) -> Any:
+        """Wait for `finish`, after `waited_for` was set.
 
         Raises:
             ClientGone: it does not come.
         """
-        self.asked = True
         self._done.acquire()
-        if self._body is None:
+        found, self._found = self._found, None
+        if found is None:
             # A new one each time: its traceback leads here, and a reference circle would come of it.
             raise ClientGone(self._error or "the request body did not come")
-        return self._body
+        return found
 
     def finish(
-        self, body: IO[bytes] | None, error: ClientGone | None, refusal: ProtocolError | None
+        self, found: object, error: ClientGone | None, refusal: ProtocolError | None
     ) -> None:
-        """Give the body, or the reason why there is none."""
-        self._body, self._error, self.refusal = body, error, refusal
+        """Give the thread what it waits for, or None and the reason why it does not come."""
+        self._found, self._error, self.refusal = found, error, refusal
+        self.waited_for = False
         self._done.release()
+
+
+class BodyFetch(Fetch):
+    """One whole body that a client sends after `100 Continue`."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        super().__init__(withheld=True)
+        self.asked = False
+        """The application has asked for the body."""
+
+
+class BodyStream(Fetch):
+    """A body that comes piece by piece."""
+
+    __slots__ = ("ended", "trailers")
+
+    def __init__(self, *, withheld: bool) -> None:
+        super().__init__(withheld=withheld)
+        self.ended = False
+        """All of it has come."""
+        self.trailers: list[tuple[str, str]] = []

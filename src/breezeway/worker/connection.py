@@ -4,7 +4,8 @@ States, and who owns the connection in each:
 
     IDLE, HEAD, BODY  the event loop waits for a request's first byte, rest of the head, body
     BUSY              a thread runs the application; it alone may change the state
-    AWAITED           as BUSY, but the thread sleeps until the event loop has received the body
+    AWAITED           as BUSY, but the thread sleeps until the event loop has received the body, or
+                      some more of it (`bodies`)
 
 and those after a response, which `ending` tells.
 
@@ -32,7 +33,8 @@ from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, LOCAL, METHOD_HEAD, Hea
 from breezeway.http1.response import says_close
 from breezeway.worker import time_limits
 from breezeway.worker.baton import Job
-from breezeway.worker.bodies import Bodies
+from breezeway.worker.bodies import BODY_READ_TURNS, Bodies
+from breezeway.worker.body_fetch import BodyStream
 from breezeway.worker.ending import (
     AWAITED,
     BODY,
@@ -45,6 +47,7 @@ from breezeway.worker.ending import (
     LINGER,
     READ_TURNS,
 )
+from breezeway.worker.health import UNLOGGED
 from breezeway.worker.intake import Intake, Request, fill_environ
 from breezeway.worker.layer import Channel, LayerError
 from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
@@ -193,15 +196,17 @@ class Connection(Bodies):
                 if self.half_closed or len(data) >= RECEIVE_BYTES:
                     self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
-            self.intake = Intake(self.reactor.parser, self.reactor.settings.body_memory)
+            settings = self.reactor.settings
+            self.intake = Intake(
+                self.reactor.parser, settings.body_memory, settings.temp_dir, settings.stream_body
+            )
         try:
             request = self.intake.take(data, self._environ)
         except ProtocolError as error:
             self.refuse(error)
             return True
         except OSError as error:
-            logger.error("cannot keep a request body: %s", error)
-            self.refuse(ProtocolError(507, "the server has no room for the request body"))
+            self._refuse_unkept(error)
             return True
         if request is None:
             self._wait_for_more(self.intake)
@@ -240,7 +245,7 @@ class Connection(Bodies):
             return
         if intake.in_body:
             self.state = BODY
-            reactor.deadlines.schedule(self, reactor.now + reactor.settings.body_timeout)
+            reactor.deadlines.schedule(self, time_limits.body_due(self))
         else:
             self.state = HEAD
             due = intake.note_start() + reactor.settings.head_timeout
@@ -299,8 +304,9 @@ class Connection(Bodies):
 
     def _read_on(self) -> bool:
         """Receive until there is a complete request or the system has no more."""
-        size = BODY_RECEIVE_BYTES if self.state in (BODY, AWAITED) else RECEIVE_BYTES
-        for _ in range(READ_TURNS):
+        in_body = self.state in (BODY, AWAITED)
+        size = BODY_RECEIVE_BYTES if in_body else RECEIVE_BYTES
+        for _ in range(BODY_READ_TURNS if in_body else READ_TURNS):
             try:
                 data = self._receive(size)
             except OSError as error:
@@ -320,6 +326,9 @@ class Connection(Bodies):
         self.reactor.poller.unmute(self.fd)
         if self.state == LINGER:
             self._discard()
+            return True
+        if self.state == AWAITED and isinstance(self.fetch, BodyStream):
+            self._receive_piece(self.fetch)
             return True
         if self.intake:
             answered = self._take_in(b"")
@@ -347,14 +356,18 @@ class Connection(Bodies):
             if error.answer is not None:
                 self.refuse(error.answer)
             else:
-                self.close()
+                self._lose()
         elif not isinstance(error, BlockingIOError | InterruptedError):
             self._lose()
         return True
 
     def _on_eof(self) -> bool:
         """Act on the client's end of input."""
-        if self.state in (HEAD, BODY):
+        begun = self.state in (HEAD, BODY) and not self.only_blank
+        exchange = self.exchange
+        if self.state == AWAITED and exchange is not None:
+            begun = not exchange.started
+        if begun:
             self.refuse(ProtocolError(400, "the request was cut short"))
         else:
             self._lose()
@@ -407,7 +420,7 @@ class Connection(Bodies):
         exchange = self.exchange
         assert exchange is not None
         self.chores = reactor.access_log is not None
-        if reactor.access_log is not None:
+        if reactor.access_log is not None and UNLOGGED not in environ:
             size = exchange.body_size(response)
             duration = time.monotonic() - self.began
             reactor.access_log.record(self.origin, environ, exchange.status, size, duration)
@@ -430,11 +443,11 @@ class Connection(Bodies):
             close = not reactor.retired_at or says_close(response)
         self._settle(close=close)
 
-    def refuse(self, error: ProtocolError) -> None:
-        """Answer a request that cannot be served as it stands, and close."""
-        reactor = self.reactor
+    def refuse(self, error: ProtocolError, why: str = "") -> None:
+        """Answer a request that cannot be served as it stands, and close; `why` is for the log."""
+        reactor, reason = self.reactor, why or error.reason
         kind = f"refused.{error.status}"
-        reactor.note(kind, "%s refused with %d: %s", self.peer, error.status, error.reason)
+        reactor.note(kind, "%s refused with %d: %s", self.peer, error.status, reason)
         if self.state == AWAITED:
             self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:

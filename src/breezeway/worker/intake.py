@@ -7,6 +7,7 @@ head that is all there. It makes no difference in which pieces the bytes come.
 from __future__ import annotations
 
 import io
+import math
 import time
 from typing import IO, NamedTuple
 
@@ -17,7 +18,11 @@ from breezeway.http1.head import CHUNKED, EXPECT_CONTINUE, Head, Parser, leading
 
 
 class Request(NamedTuple):
-    """A complete request; `body` is None when the client waits for `100 Continue` to send it."""
+    """A complete request.
+
+    `body` is None when the application is called before it has come: because the client waits
+    for `100 Continue` to send it, or because the application reads it as it comes.
+    """
 
     head: Head
     body: IO[bytes] | None
@@ -28,26 +33,49 @@ class Intake:
     """The input of one connection."""
 
     __slots__ = (
+        "_ahead",
         "_body",
         "_buffer",
+        "_directory",
         "_head",
         "_memory",
         "_parser",
+        "_received",
         "_scanned",
         "_spool",
+        "_streams",
+        "_waited",
+        "_waits_since",
         "method_head",
         "started",
+        "streamed",
     )
 
-    def __init__(self, parser: Parser, body_memory: int) -> None:
-        """`body_memory`: how much of a body is kept in memory, in bytes."""
+    def __init__(
+        self,
+        parser: Parser,
+        body_memory: int,
+        directory: str | None = None,
+        streams: tuple[str, ...] = (),
+    ) -> None:
+        """`body_memory`: how much of a body is kept in memory, in bytes; the rest in `directory`.
+
+        `streams` are the beginnings of the paths where applications read bodies as they come.
+        """
         self._parser = parser
         self._memory = body_memory
+        self._directory = directory
+        self._streams = streams
         self._buffer = bytearray()  # of a head that is not complete, or sent ahead
         self._scanned = 0
         self._head: Head | None = None  # whose body is being collected
         self._body: Body | None = None
         self._spool: Spool | None = None
+        self.streamed = False
+        """The body goes to the application as it comes."""
+        self._ahead = b""  # of such a body, what has come with its head
+        self._received = 0  # bytes of the body on the wire
+        self._waits_since = self._waited = 0.0
         self.method_head = False
         """The current request is a HEAD: what answers it has no body."""
         self.started = 0.0
@@ -61,6 +89,11 @@ class Intake:
     def in_body(self) -> bool:
         """Whether the head is complete and the body is not."""
         return self._body is not None
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing is there of the next request but an empty line, or half of one."""
+        return self._body is None and bytes(self._buffer) in (b"\r", b"\r\n")
 
     def take(self, data: bytes, base: Environ) -> Request | None:
         """Add what was received; return the next request if it is complete.
@@ -85,6 +118,8 @@ class Intake:
             self.expect_body(head)
             data = bytes(self._buffer)
             self._buffer.clear()
+            if self.streamed:
+                return self._take_beginning(head, data)
         return self._take_body(data)
 
     def _parse(self, end: int, base: Environ) -> Head:
@@ -97,23 +132,103 @@ class Intake:
     def expect_body(self, head: Head) -> None:
         """Take what follows as the body of `head`."""
         self._head = head
-        self._spool = Spool(self._memory)
+        self._spool = Spool(self._memory, self._directory)
         limit = self._parser.limits.body
         self._body = ChunkedBody(limit) if head.length == CHUNKED else CountedBody(head.length)
+        self._received = 0
+        self._waited = 0.0
+        self._waits_since = time.monotonic()
+        environ = head.environ
+        path = environ["SCRIPT_NAME"] + environ["PATH_INFO"] if self._streams else ""
+        self.streamed = path.startswith(self._streams)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Return the content in what was received; keep what comes after the body."""
+        body = self._body
+        assert body is not None
+        content = body.feed(data)
+        self._received += len(data)
+        if body.done:
+            self._received -= len(body.rest)
+            self._buffer += body.rest
+        return content
 
     def _take_body(self, data: bytes) -> Request | None:
         assert self._body is not None
         assert self._spool is not None
         assert self._head is not None
-        content = self._body.feed(data)
+        content = self._feed(data)
         if content:
             self._spool.write(content)
         if not self._body.done:
             return None
         request = Request(self._head, self._spool.finish(), self._body.trailers)
-        self._buffer += self._body.rest
         self._body = self._spool = self._head = None
         return request
+
+    # --- a body that the application reads as it comes -------------------------------------------
+
+    def _take_beginning(self, head: Head, data: bytes) -> Request:
+        assert self._body is not None
+        self._ahead = self._feed(data)
+        if not self._body.done:
+            return Request(head, None, [])
+        request = Request(head, io.BytesIO(self._ahead), self._body.trailers)
+        self._end_stream()
+        return request
+
+    def ahead(self) -> bytes:
+        """Return the content that has come with the head, once."""
+        content, self._ahead = self._ahead, b""
+        return content
+
+    def take_piece(self, data: bytes) -> tuple[bytes, list[tuple[str, str]] | None]:
+        """Return the content in what was received, and the trailers if that is the end.
+
+        Raises:
+            ProtocolError: the request is refused.
+        """
+        body = self._body
+        assert body is not None
+        content = self._feed(data)
+        if not body.done:
+            return content, None
+        self._end_stream()
+        return content, body.trailers
+
+    def _end_stream(self) -> None:
+        self._body = self._spool = self._head = None
+        self._ahead = b""
+        self.streamed = False
+
+    def collect(self) -> None:
+        """Keep the body until it is complete, after all.
+
+        Raises:
+            OSError: there is no room on the disk.
+        """
+        self.streamed = False
+        if self._spool is not None:
+            self._spool.write(self.ahead())
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def want(self, now: float) -> None:
+        """Note that from now on, in monotonic seconds, the client is to send."""
+        self._waits_since = now
+
+    def pause(self, now: float) -> None:
+        """Note that the client need not send for the time being."""
+        self._waited += now - self._waits_since
+
+    def too_slow_at(self, rate: int, after: float) -> float:
+        """Return when the body will have been too slow, if nothing more of it comes.
+
+        That is, below `rate` bytes a second on average, of the time in which it was waited for;
+        the first `after` seconds do not count. Both times are monotonic seconds.
+        """
+        due = max(after, self._received / rate) if rate else math.inf
+        return self._waits_since - self._waited + due
 
     def note_start(self) -> float:
         """Note when a head has begun; return it, in monotonic seconds."""

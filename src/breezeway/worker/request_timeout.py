@@ -36,6 +36,7 @@ from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, Star
 from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import Encoder, ResponseHead, plain_answer
 from breezeway.worker.baton import Job
+from breezeway.worker.body_fetch import BodyFetch, BodyStream
 from breezeway.worker.connection import Connection
 from breezeway.worker.ending import BUSY, CLOSED, LINGER_SECONDS
 from breezeway.worker.interruption import Interruption
@@ -326,13 +327,14 @@ class TimedExchange(Exchange):
 class TimedConnection(Connection):
     """A connection whose requests have deadlines."""
 
-    __slots__ = ("_due", "_limit", "_ousted", "_queued")
+    __slots__ = ("_due", "_limit", "_ousted", "_queued", "_waits_since")
 
     def __init__(
         self, reactor: Reactor, client: socket.socket, address: Any, environ: Environ
     ) -> None:
         """Take the arguments of `Connection`."""
         self._limit = self._due = math.inf
+        self._waits_since = 0.0  # for a piece of the request's body
         self._queued: tuple[Job, int] | None = None  # until a thread takes it; with the flags
         self._ousted = False  # the last request on it was
         super().__init__(reactor, client, address, environ)
@@ -343,7 +345,10 @@ class TimedConnection(Connection):
         return super()._answer(environ, flags)
 
     def _start_clock(self, now: float) -> None:
-        self._due = now + self._limit
+        self._set_due(now + self._limit)
+
+    def _set_due(self, due: float) -> None:
+        self._due = due
         if self._due < math.inf:
             self.reactor.deadlines.schedule(self, self._due)
 
@@ -361,14 +366,31 @@ class TimedConnection(Connection):
             raise ClientGone(OVER)
         return exchange.fetch(partial(super()._fetch_body, flags))
 
+    def _fetch_piece(self, flags: int, stream: BodyStream) -> bytes:
+        exchange = self.exchange
+        if not isinstance(exchange, TimedExchange):
+            raise ClientGone(OVER)
+        return exchange.fetch(partial(super()._fetch_piece, flags, stream))
+
+    def _await(self, fetch: BodyFetch | BodyStream) -> None:
+        self._waits_since = self.reactor.now
+        super()._await(fetch)
+
     def deliver(
         self,
-        body: IO[bytes] | None,
+        body: IO[bytes] | bytes | None,
         error: ClientGone | None,
         refusal: ProtocolError | None = None,
     ) -> None:
-        """Do what `Connection.deliver` says; the clock starts anew."""
-        self._start_clock(self.reactor.now)
+        """Do what `Connection.deliver` says.
+
+        The clock starts anew, or has stood still while a piece of a body was waited for.
+        """
+        now = self.reactor.now
+        if isinstance(self.fetch, BodyStream):
+            self._set_due(self._due + now - self._waits_since)
+        else:
+            self._start_clock(now)
         super().deliver(body, error, refusal)
 
     def early_hints(self, headers: Headers) -> None:
