@@ -314,7 +314,7 @@ def deploy(path: Path, source: str) -> None:
 
 def address_of(url: str) -> tuple[str, int]:
     """Return host and port of a URL."""
-    host, _, port = url.removeprefix("http://").rpartition(":")
+    host, _, port = url.partition("://")[2].rpartition(":")
     return host, int(port)
 
 
