@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 from breezeway.gateway.beneath import OutsideError, open_beneath
@@ -136,11 +136,9 @@ def _ignore(data: bytes) -> None:
 
 def _begun(result: Iterable[bytes]) -> Iterable[bytes]:
     """Return an iterable of the same blocks whose first one was asked for already."""
-    iterator = iter(result)
     try:
-        first = [next(iterator)]
-    except StopIteration:
-        first = []
+        iterator = iter(result)
+        first = list(islice(iterator, 1))
     except BaseException:
         close = getattr(result, "close", None)
         if close is not None:

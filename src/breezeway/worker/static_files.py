@@ -242,7 +242,8 @@ class _Request:
         content = files.content(full, identity_of(status))
         if content is not None:
             planned = plan_for(environ, status, fields, variant.coding)
-            result: Iterable[bytes] = [content_within(content, planned.pieces)]
+            silent = environ["REQUEST_METHOD"] == "HEAD"
+            result: Iterable[bytes] = [b"" if silent else content_within(content, planned.pieces)]
         else:
             file = open_beneath(self._root, variant.path, anywhere=files.anywhere)
             try:
