@@ -24,8 +24,8 @@ def check_directories(settings: Settings, directory: str = "") -> None:
         place = os.path.join(directory, path)
         if os.path.isdir(place):
             continue
-        problem = "is not a directory" if os.path.exists(place) else "does not exist"
+        problem = "that is no directory" if os.path.exists(place) else "there is no such directory"
         hint = "Make it before the server starts, or correct the setting."
         if not os.path.isabs(path):
             hint = f"In full that is {os.path.abspath(place)}."
-        raise UsageError(f"{what}: the directory {problem}.", hint)
+        raise UsageError(f"{what}: {problem}.", hint)
