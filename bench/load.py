@@ -35,7 +35,9 @@ class LoadError(Exception):
     """The load generator failed."""
 
 
-def run(port: int, request: bytes, connections: int, seconds: int) -> Load:
+def run(
+    port: int, request: bytes, connections: int, seconds: int, *, scheme: str = "http"
+) -> Load:
     """Run wrk once; `LoadError` with its words when it fails."""
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "request.lua"
@@ -43,7 +45,7 @@ def run(port: int, request: bytes, connections: int, seconds: int) -> Load:
         script.write_text(f"wrk.format = function() return {_lua_string(request)} end\n")
         command = ["wrk", "--threads", "1", "--connections", str(connections)]
         command += ["--duration", f"{seconds}s", "--timeout", f"{WRK_TIMEOUT}s", "--latency"]
-        command += ["--script", str(script), f"http://{HOST}:{port}/"]
+        command += ["--script", str(script), f"{scheme}://{HOST}:{port}/"]
         before = _own_time()
         try:
             done = subprocess.run(
