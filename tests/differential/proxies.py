@@ -18,12 +18,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGES = ("nginx", "haproxy")
 READY_SECONDS = 10.0
 END_SECONDS = 15.0
 POLL_SECONDS = 0.02
@@ -183,7 +182,7 @@ class Nginx(Proxy):
         """
 
     def _command(self) -> list[str]:
-        return [_program(self.program), "-c", str(self._configuration), "-e", "stderr"]
+        return [program(self.program), "-c", str(self._configuration), "-e", "stderr"]
 
     def _entry(self, line: dict[str, str]) -> Forwarded:
         status = int(line["status"]) if line["status"].isdigit() else 0
@@ -249,7 +248,7 @@ class HAProxy(Proxy):
         """
 
     def _command(self) -> list[str]:
-        return [_program(self.program), "-db", "-f", str(self._configuration)]
+        return [program(self.program), "-db", "-f", str(self._configuration)]
 
     def _entry(self, line: dict[str, str]) -> Forwarded:
         forwarded = not line["server"].startswith("<")
@@ -269,26 +268,27 @@ class HAProxyStreaming(HAProxy):
 PROXIES: list[type[Proxy]] = [Nginx, NginxStreaming, HAProxy, HAProxyStreaming]
 
 
-def install() -> str:
+def install(kinds: Iterable[type[Proxy]] = PROXIES) -> str:
     """Install what is missing if we may; return a sentence about what stays missing."""
-    missing = _missing()
+    missing = missing_packages(kinds)
     command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"Installing {' '.join(missing)}", flush=True)
         subprocess.run(["apt-get", "update", "-qq"], check=False, stdout=subprocess.DEVNULL)
         subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-        missing = _missing()
+        missing = missing_packages(kinds)
     if not missing:
         return ""
     return f"Not compared with {' and '.join(missing)}. As root on Debian: {' '.join(command)}"
 
 
-def _missing() -> list[str]:
-    there = {kind.program for kind in PROXIES if kind.version()}
-    return [name for name in PACKAGES if name not in there]
+def missing_packages(kinds: Iterable[type[Proxy]]) -> list[str]:
+    """Name the packages of Debian that are not installed; each is called like its program."""
+    return sorted({kind.program for kind in kinds if not kind.version()})
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Return the path of a program."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin") or name
 
 

@@ -1,0 +1,1 @@
+"""Real proxies in front of a server, configured as docs/proxies.md says."""
