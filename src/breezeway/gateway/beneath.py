@@ -6,8 +6,7 @@ which a directory could be replaced by a link. A link is read and followed by ha
 is walked in the same way; `..` in it goes back to a directory that is open already, and no further
 than the root. It is what `openat2` with RESOLVE_BENEATH does, which Python has not got.
 
-The last step does not wait for a pipe and does not touch a device: it is looked at first (O_PATH,
-where the system has that).
+The last segment is looked at before it is opened, which neither waits for a pipe nor wakes a device.
 """
 
 from __future__ import annotations
@@ -21,8 +20,10 @@ MOST_LINKS: Final = 40
 """Symbolic links followed for one path: what Linux allows (path_resolution(7))."""
 
 _FOLLOW_NONE: Final = os.O_NOFOLLOW | os.O_CLOEXEC
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | _FOLLOW_NONE
-_ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_ROOT: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+"""With O_PATH (Linux) a directory need not be readable, as it need not be for any path."""
+
+_DIRECTORY: Final = _ROOT | _FOLLOW_NONE
 _FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _FOLLOW_NONE
 
 
