@@ -11,7 +11,9 @@ from ..http1.outcome import outcome
 
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
-_NOT_PASSED_ON = {"proxy", "transfer-encoding", "content-length", "host"}
+_NOT_PASSED_ON = re.compile(
+    r"proxy|transfer-encoding|content-length|host|forwarded|x-forwarded-.*|x-real-ip|.*_.*"
+)
 """Fields that an application does not see as they came: dropped, of the framing, or told apart."""
 
 
@@ -61,7 +63,7 @@ def request_of(
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip(" \t")
         if name == "host":
             host = value
-        if name in _NOT_PASSED_ON or "_" in name or (name == "content-type" and not value):
+        if _NOT_PASSED_ON.fullmatch(name) or (name == "content-type" and not value):
             continue
         key = "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
         comma = "; " if name == "cookie" else ", "
