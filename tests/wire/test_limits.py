@@ -199,3 +199,24 @@ def test_refused_connection_that_stays() -> None:
             eventually(lambda: not server.reactor.admission.refused, "it is closed")
         gate.open()
         assert busy.response().status == 200
+
+
+def test_client_behind_a_proxy_protocol() -> None:
+    """The limit is that of the client whom the header names, and not of the proxy."""
+    gate = Gate()
+    settings = {"proxy_protocol": ("127.0.0.0/8",), "limit_connections_per_client": 1}
+    with serving(threads=2, **settings) as live, ExitStack() as stack:
+        live.play(gate)
+
+        def come(address: str, path: str) -> Client:
+            client = stack.enter_context(live.connect())
+            client.send(f"PROXY TCP4 {address} 192.0.2.9 1 80\r\n".encode())
+            client.send(request("GET", path))
+            return client
+
+        first = come("192.0.2.1", "/wait")
+        assert gate.entered()
+        refused(come("192.0.2.1", "/"))
+        assert come("192.0.2.2", "/").response().status == 200
+        gate.open()
+        assert first.response().status == 200

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from breezeway.config.settings import Settings
+from breezeway.http1.errors import ProtocolError
 from breezeway.worker.admission import (
     PAID_PART,
     REFUSED_KEPT,
@@ -177,13 +178,14 @@ def test_counts_end_with_the_connections(door: Door) -> None:
 def test_client_that_a_proxy_names(door: Door) -> None:
     """A connection counts for the client whom the PROXY header names, once that is known."""
     first, second, third = (door.must_come("10.0.0.1") for _ in range(3))
-    assert door.admission.move(first, "192.0.2.1")
-    assert door.admission.move(second, "192.0.2.1")
+    door.admission.move(first, "192.0.2.1")
+    door.admission.move(second, "192.0.2.1")
     for client in door.clients[:2]:
         client.sendall(b"x")
-    assert not door.admission.move(third, "192.0.2.1")
+    with pytest.raises(ProtocolError):
+        door.admission.move(third, "192.0.2.1")
     assert door.count("limit.client") == 1
-    assert door.admission.move(third, "192.0.2.2")
+    door.admission.move(third, "192.0.2.2")
     for each in (first, second, third):
         each.close()
     assert door.admission._counts == {}

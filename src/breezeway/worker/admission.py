@@ -20,11 +20,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from breezeway.http1.errors import ProtocolError
 from breezeway.http1.response import plain_answer
 from breezeway.semantics.networks import Networks
 from breezeway.worker import descriptors
 from breezeway.worker.connection import Connection
-from breezeway.worker.ending import IDLE
+from breezeway.worker.ending import IDLE, RETRY_AFTER
 
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
@@ -56,7 +57,6 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291 section 2.5.5.2
 _LINK_LOCAL: Final = bytes.fromhex("fe80")  # one network for all neighbours
 
 ANSWER: Final = "The server has too many connections; try again in a moment."
-RETRY: Final = b"Retry-After: 1\r\n"
 
 
 def client_of(address: str) -> Client:
@@ -111,10 +111,11 @@ class Admission:
         self._turn_away(client, plain=plain)
         return None
 
-    def move(self, connection: Connection, host: str) -> bool:
-        """Count a connection for the client that a proxy has named; False if that has too many.
+    def move(self, connection: Connection, host: str) -> None:
+        """Count a connection for the client that a proxy has named.
 
-        Then the caller refuses it.
+        Raises:
+            ProtocolError: that has too many.
         """
         self.leave(connection.owner)
         connection.owner = ""
@@ -122,10 +123,9 @@ class Admission:
         if not self._has_room_for(owner):
             text = "%s refused with 503: it has %d connections to this worker already"
             self._reactor.note("limit.client", text, host, self._client_limit)
-            return False
+            raise ProtocolError(503, ANSWER)
         self._enter(owner)
         connection.owner = owner
-        return True
 
     def leave(self, owner: Client) -> None:
         """Count a connection no longer; from any thread."""
@@ -217,7 +217,7 @@ class Admission:
         if not plain:
             client.close()
             return
-        answer = plain_answer(503, ANSWER, RETRY + self._reactor.encoder.ending)
+        answer = plain_answer(503, ANSWER, RETRY_AFTER + self._reactor.encoder.ending)
         try:
             client.send(answer, socket.MSG_DONTWAIT)
             client.shutdown(socket.SHUT_WR)

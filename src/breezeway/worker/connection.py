@@ -46,6 +46,7 @@ from breezeway.worker.ending import (
     IDLE,
     LINGER,
     READ_TURNS,
+    RETRY_AFTER,
 )
 from breezeway.worker.health import UNLOGGED
 from breezeway.worker.intake import Intake, Request, fill_environ
@@ -262,7 +263,11 @@ class Connection(Bodies):
             self.deliver(request.body, None)
             return True
         head = request.head
-        self._own(head.environ)
+        try:
+            self._own(head.environ)
+        except ProtocolError as error:
+            self._last_words(error.status, error.reason, RETRY_AFTER, bodiless=intake.method_head)
+            return True
         if self.reactor.front is not None:
             try:
                 self.reactor.front.admit(head.environ)
@@ -294,11 +299,18 @@ class Connection(Bodies):
             head.environ[LOCAL_KEY] = local
 
     def _own(self, environ: Environ) -> None:
-        """Add what is particular to this connection."""
+        """Add what is particular to this connection.
+
+        Raises:
+            ProtocolError: the client that a proxy has named has too many connections.
+        """
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._remote
         if self.layer is not None:
             environ.update(self.layer.environ())
-            self.peer = environ["REMOTE_ADDR"] or "unix"
+            named = environ["REMOTE_ADDR"] or "unix"
+            if named != self.peer:
+                self.peer = named
+                self.reactor.admission.move(self, environ["REMOTE_ADDR"])
         environ["wsgi.early_hints"] = self.early_hints
         environ["breezeway.client_disconnected"] = self.client_disconnected
 

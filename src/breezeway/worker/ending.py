@@ -37,6 +37,9 @@ READ_TURNS: Final = 16
 LINGER_SECONDS: Final = 2.0
 """How long input is thrown away after the last response, so that a reset does not destroy it."""
 
+RETRY_AFTER: Final = b"Retry-After: 1\r\n"
+"""What a 503 says: in a second some will have had their turn."""
+
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, which every client can tell
 
 
@@ -86,7 +89,7 @@ class Ending(Sender):
         message = "%s refused with 503: no thread was free for it in time"
         self.reactor.note("refused.503", message, self.peer)
         text = "The server is busy; try again in a moment."
-        self._last_words(503, text, b"Retry-After: 1\r\n", bodiless=bool(flags & METHOD_HEAD))
+        self._last_words(503, text, RETRY_AFTER, bodiless=bool(flags & METHOD_HEAD))
 
     def _last_words(self, status: int, text: str, fields: bytes = b"", *, bodiless: bool) -> None:
         """Send an answer of the server's own and close."""
