@@ -1,0 +1,364 @@
+"""Bodies that are collected: where they are kept, when there is no room, and how slow they may be."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import resource
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+
+from ..applications import PLAIN, Recorder, plain
+from ..live import Live, eventually, serving
+from .client import Client, request
+
+LARGE = b"x" * 600_000
+"""More than is kept in memory."""
+
+CHUNKED = ("Transfer-Encoding", "chunked")
+
+
+def posted(length: int, *fields: tuple[str, str]) -> bytes:
+    """Return the head of an upload."""
+    return request("POST", "/", ("Content-Length", str(length)), *fields)
+
+
+def files(directory: Path) -> list[str]:
+    """Return what this process has open in a directory, with a name or without."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+    return [path for path in found if path.startswith(f"{directory}/")]
+
+
+# --- where they are kept ---------------------------------------------------------------------------
+
+
+def complete(client: Client) -> None:
+    """Send the rest."""
+    client.send(LARGE)
+    client.response()
+
+
+def fall_silent(client: Client) -> None:
+    """Send no more."""
+    assert client.response().status == 408
+
+
+def break_framing(client: Client) -> None:
+    """Send what is no chunk."""
+    client.send(b"\r\nX\r\n")
+    assert client.response().status == 400
+
+
+ENDINGS: dict[str, tuple[bytes, Callable[[Client], None]]] = {
+    "whole": (posted(2 * len(LARGE)) + LARGE, complete),
+    "client closes": (posted(2 * len(LARGE)) + LARGE, Client.close),
+    "client resets": (posted(2 * len(LARGE)) + LARGE, Client.reset),
+    "timeout": (posted(2 * len(LARGE)) + LARGE, fall_silent),
+    "refusal": (
+        request("POST", "/", CHUNKED) + b"%x\r\n" % len(LARGE) + LARGE,
+        break_framing,
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", sorted(ENDINGS))
+@pytest.mark.parametrize("fails", [False, True])
+def test_file_has_no_name_and_is_gone_at_the_end(tmp_path: Path, ending: str, fails: bool) -> None:
+    """A large body is in --temp-dir without a name, and frees its room however its request ends."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if fails:
+            raise LookupError("mistake of the application")
+        start_response("200 OK", [PLAIN])
+        return [b"x"]
+
+    beginning, end = ENDINGS[ending]
+    with serving(temp_dir=str(tmp_path), body_timeout=0.3) as live:
+        live.play(application)
+        with live.connect() as client:
+            client.send(beginning)
+            eventually(lambda: len(files(tmp_path)) == 1, "the file")
+            assert os.listdir(tmp_path) == []
+            end(client)
+            eventually(lambda: not files(tmp_path), "the end of the file")
+
+
+def test_small_bodies_are_in_memory(tmp_path: Path) -> None:
+    """Up to --body-memory no file is made."""
+    seen: list[list[str]] = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        seen.append(files(tmp_path))
+        start_response("200 OK", [PLAIN])
+        return [environ["wsgi.input"].read()]
+
+    with serving(temp_dir=str(tmp_path), body_memory=100_000) as live:
+        live.play(application)
+        for size in (100_000, 100_001):
+            with live.connect() as client:
+                client.send(posted(size) + b"x" * size)
+                assert len(client.response().body) == size
+    assert [len(each) for each in seen] == [0, 1]
+
+
+# --- when there is no room ---------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def mounted(directory: Path, size: int) -> Iterator[None]:
+    """Mount a file system of that size, in KiB, which only root may."""
+    options = ["-t", "tmpfs", "-o", f"size={size}k", "none", str(directory)]
+    done = subprocess.run(["mount", *options], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("only root may mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+@contextlib.contextmanager
+def limited(what: int, size: int) -> Iterator[None]:
+    """Lower a limit of this process."""
+    soft, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(what, (soft, hard))
+
+
+def refused(live: Live, log: pytest.LogCaptureFixture, status: int, why: str) -> None:
+    """Upload what does not fit; one line in the log says why, and the server goes on."""
+    log.clear()
+    with live.connect() as client:
+        with contextlib.suppress(ConnectionError):
+            client.send(posted(4 * len(LARGE)) + 4 * LARGE)
+        response = client.response()
+        assert (response.status, response.options()) == (status, {"close"})
+        assert why.encode() not in response.body
+    (line,) = [record for record in log.records if record.name.startswith("breezeway")]
+    assert f"refused with {status}" in line.getMessage()
+    assert why in line.getMessage()
+    assert live.get("/").status == 200
+
+
+def taken(live: Live) -> None:
+    """Upload what fits."""
+    with live.connect() as client:
+        client.send(posted(len(LARGE)) + LARGE)
+        assert client.response().status == 200
+
+
+def test_full_disk(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """RFC 4918 section 11.5: a body that the disk has no room for is 507, and the next one may fit."""
+    with mounted(tmp_path, 1024), serving(temp_dir=str(tmp_path)) as live:
+        live.play(Recorder())
+        for _ in range(3):
+            refused(live, log, 507, "No space left on device")
+        taken(live)
+        eventually(lambda: not files(tmp_path), "the end of the file")
+        (tmp_path / "somebody's").write_bytes(b"x" * 900_000)
+        with live.connect() as client:  # the last block fails, or closing the file
+            client.send(posted(len(LARGE)) + LARGE)
+            assert client.response().status == 507
+        (tmp_path / "somebody's").unlink()
+        taken(live)
+
+
+def test_too_large_a_file(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """A limit for the size of files (RLIMIT_FSIZE) is no other thing than a full disk."""
+    with serving(temp_dir=str(tmp_path)) as live:
+        live.play(Recorder())
+        with limited(resource.RLIMIT_FSIZE, 1_000_000):
+            refused(live, log, 507, "File too large")
+            taken(live)
+
+
+def test_no_descriptor_left(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """RFC 9110 section 15.6.4: a body for which no file can be opened is 503, until one can."""
+    with serving(temp_dir=str(tmp_path)) as live:
+        live.play(Recorder())
+        with live.connect() as client:
+            client.send(posted(len(LARGE)))
+            assert live.get("/").status == 200
+            log.clear()
+            lowest = os.dup(0)
+            os.close(lowest)
+            with limited(resource.RLIMIT_NOFILE, lowest):
+                client.send(LARGE)
+                assert client.response().status == 503
+        assert any("Too many open files" in record.getMessage() for record in log.records)
+        taken(live)
+
+
+def test_directory_that_is_removed(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """A directory that goes while the server runs is 507 as well, until it is back."""
+    directory = tmp_path / "bodies"
+    directory.mkdir()
+    with serving(temp_dir=str(directory)) as live:
+        live.play(Recorder())
+        directory.rmdir()
+        refused(live, log, 507, "No such file or directory")
+        directory.mkdir()
+        taken(live)
+
+
+# --- how slow they may be ----------------------------------------------------------------------------
+
+
+RATE = {"min_rate": 1000, "min_rate_after": 0.5}
+STREAM = {"stream_body": ("/stream",), **RATE}
+
+
+def drip_until_answered(client: Client, text: bytes = b"x", pause: float = 0.05) -> float:
+    """Send so much again and again until the server answers; return for how long."""
+    began = time.monotonic()
+    while client.silent(pause):
+        client.send(text)
+        assert time.monotonic() - began < 5
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (posted(100_000), b"x"),
+        (request("POST", "/", CHUNKED), b"1\r\nx\r\n"),
+        (request("POST", "/stream", ("Content-Length", "100000")), b"x"),
+    ],
+    ids=["length", "chunked", "streamed"],
+)
+def test_too_slow(log: pytest.LogCaptureFixture, head: bytes, drop: bytes) -> None:
+    """RFC 9110 section 15.5.9: a body slower than --min-rate on average is 408."""
+    with serving(**STREAM) as live:
+        live.play(Recorder())
+        with live.connect() as client:
+            client.send(head)
+            assert drip_until_answered(client, drop) >= 0.4
+            response = client.response()
+            assert (response.status, response.options()) == (408, {"close"})
+            assert b"too slowly" in response.body
+    assert any("too slowly" in record.getMessage() for record in log.records)
+
+
+def test_fast_enough() -> None:
+    """A body that has been fast may be slow for a while: the average counts."""
+    recorder = Recorder()
+    with serving(**RATE) as live:
+        live.play(recorder)
+        with live.connect() as client:
+            client.send(posted(5000) + b"x" * 4000)
+            assert client.silent(1.2)
+            client.send(b"x" * 1000)
+            assert client.response().status == 200
+
+
+def test_no_minimum() -> None:
+    """With --min-rate 0 a body may be as slow as --body-timeout allows."""
+    with serving(min_rate=0, min_rate_after=0.1) as live:
+        live.play(Recorder())
+        with live.connect() as client:
+            client.send(posted(10))
+            for _ in range(10):
+                assert client.silent(0.1)
+                client.send(b"x")
+            assert client.response().status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/stream"])
+def test_time_of_the_application_does_not_count(path: str) -> None:
+    """The clock runs from the time when the body was asked for, and not while nobody wants it."""
+    go = threading.Event()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        stream = environ["wsgi.input"]
+        go.wait(5)
+        body = stream.read(5)
+        time.sleep(0.8)
+        body += stream.read()
+        start_response("200 OK", [PLAIN])
+        return [body]
+
+    with serving(**STREAM) as live:
+        live.play(application)
+        with live.connect() as client:
+            fields = [("Content-Length", "10"), ("Expect", "100-continue")]
+            client.send(request("POST", path, *fields))
+            assert client.silent(0.9)
+            go.set()
+            assert client.head().status == 100
+            client.send(b"01234")
+            if path == "/stream":
+                assert client.silent(0.9)
+            client.send(b"56789")
+            assert client.response().body == b"0123456789"
+
+
+def test_many_slow_bodies(log: pytest.LogCaptureFixture) -> None:
+    """Clients that drip their bodies take no thread, and are all gone soon."""
+    with serving(threads=1, min_rate=240, min_rate_after=1.0) as live:
+        live.play(plain(b"ok"))
+        with contextlib.ExitStack() as stack:
+            slow = [stack.enter_context(live.connect(deadline=10)) for _ in range(300)]
+            for client in slow:
+                client.send(posted(1000))
+            for client in slow:
+                client.send(b"x")
+            assert live.get("/").body == b"ok"
+            assert [client.response().status for client in slow] == [408] * len(slow)
+
+
+# --- what is cut short, and what only looks so -------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [b"", b"01234"])
+def test_cut_short_after_the_continue(live: Live, sent: bytes) -> None:
+    """RFC 9112 section 8: a client that ends its side in the middle of a withheld body gets a 400."""
+    live.play(Recorder())
+    with live.connect() as client:
+        client.send(posted(10, ("Expect", "100-continue")))
+        assert client.head().status == 100
+        client.send(sent)
+        client.end()
+        response = client.response()
+        assert (response.status, response.options()) == (400, {"close"})
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize("extra", [b"\r", b"\r\n"])
+@pytest.mark.parametrize("silent", [False, True])
+def test_empty_line_after_a_body(log: pytest.LogCaptureFixture, extra: bytes, silent: bool) -> None:
+    """RFC 9112 section 2.2: old clients send a CRLF after a body; it is the beginning of nothing."""
+    with serving(head_timeout=0.3) as live:
+        live.play(Recorder())
+        with live.connect() as client:
+            client.send(posted(5) + b"hello" + extra)
+            assert client.response().status == 200
+            if not silent:
+                client.end()
+            assert client.rest() == b""
+    assert not [record for record in log.records if record.levelno >= logging.WARNING]
+
+
+def test_request_after_the_empty_line(live: Live) -> None:
+    """RFC 9112 section 2.2: it is ignored, and only one of it."""
+    live.play(Recorder())
+    with live.connect() as client:
+        client.send(posted(5) + b"hello\r\n")
+        assert client.response().status == 200
+        assert client.get("/").status == 200
+        client.send(posted(5) + b"hello\r\n")
+        assert client.response().status == 200
+        client.send(b"\r\n")
+        assert client.response().status == 400
