@@ -90,7 +90,7 @@ def test_slow_disk_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written[-1] == "# 7 lines dropped"
 
 
-def test_stream_that_fails_is_tried_again() -> None:
+def test_stream_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     """A stream that cannot be written to loses its lines, not the thread that writes."""
 
     class Failing(io.StringIO):
@@ -110,6 +110,7 @@ def test_stream_that_fails_is_tried_again() -> None:
     log.close()
     assert "# 1 lines dropped" in stream.getvalue()
     assert stream.getvalue().count("GET /a?b") == 1
+    assert "the access log is written again; 1 lines were dropped" in caplog.text
 
 
 class TestFile:

@@ -186,3 +186,58 @@ def test_standard_error_that_takes_nothing(redirection):
         timeout=30,
     )
     assert done.stdout == "went on\n"
+
+
+def test_file_that_works_again(tmp_path, capsys):
+    """After the disk was full, the file says how many lines went elsewhere."""
+    file = tmp_path / "log"
+    logs.configure("info", "/dev/full")
+    LOGGER.info("one")
+    LOGGER.info("two")
+    (handler,) = logging.getLogger("breezeway").handlers
+    handler.file.path = str(file)
+    logs.reopen()
+    LOGGER.info("three")
+    LOGGER.info("four")
+    note, three, four = file.read_text().splitlines()
+    assert note.endswith("could not be written to: 2 lines went to standard error")
+    assert "three" in three
+    assert "four" in four
+
+
+WRITER = """
+import logging, sys, time
+from breezeway.observe import logs
+logs.configure("info")
+logger = logging.getLogger("breezeway.test")
+began = time.monotonic()
+for number in range(2000):
+    logger.info("line %d %s", number, "x" * (number * 37 % 9000))
+print(time.monotonic() - began, flush=True)
+for line in sys.stdin:
+    logger.info("after %s", line.strip())
+    print("written", flush=True)
+"""
+
+
+def test_pipe_that_nobody_empties():
+    """Nobody waits for a reader who has stopped; afterwards the log says how much is missing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as writer:
+        assert float(writer.stdout.readline()) < 2
+        os.set_blocking(writer.stderr.fileno(), False)
+        before = os.read(writer.stderr.fileno(), 10**6).decode()
+        writer.stdin.write("all\n")
+        writer.stdin.close()
+        assert writer.stdout.readline() == "written\n"
+        after = writer.stderr.read()
+    *whole, last, note, line = (before + after).splitlines()
+    assert all(re.search(r"INFO  line \d+ x*$", line) for line in whole)
+    assert re.search(r"INFO  line \d+ x*$", last)  # it may have been cut
+    assert re.search("WARN  standard error took nothing for a while: [0-9]+ lines are lost", note)
+    assert line.endswith("after all")

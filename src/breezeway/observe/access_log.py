@@ -101,8 +101,10 @@ class AccessLog:
         note = [f"# {dropped} lines dropped\n"] if dropped else []
         try:
             self._put(lines + note)
-            self._failing = False
-        except (OSError, ValueError) as error:
+            if self._failing:
+                self._failing = False
+                logger.warning("the access log is written again; %d lines were dropped", dropped)
+        except Exception as error:  # no end of this thread, whatever it is
             self._dropped += dropped + len(lines)
             if not self._failing:
                 self._failing = True

@@ -9,6 +9,8 @@ with `logging` stay as they are, and nothing of ours reaches them.
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
 import time
 
@@ -18,6 +20,10 @@ ROOT = "breezeway"
 """The name above all of Breezeway's loggers."""
 
 logger = logging.getLogger("breezeway.logs")
+
+STUCK_SECONDS = 0.1
+"""How long a line waits for standard error when nobody empties its pipe; the next ones do not wait at
+all. The event loop writes lines, too."""
 
 _SHORT = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 """Names cut to five letters, so that the messages stand in one column."""
@@ -43,7 +49,49 @@ class _Line(logging.Formatter):
 
 
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # generic for mypy alone
-    """Writes to standard error; when that is closed or full, there is nobody left to tell."""
+    """Writes to standard error.
+
+    When that is closed or full, or nobody empties the pipe, lines are lost: there is nobody left to
+    tell, and no thread waits for it. How many it were is the first thing to be told afterwards.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lost = 0
+        self._torn = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            descriptor = self.stream.fileno()
+        except (AttributeError, OSError, ValueError):  # closed, or a stream within this process
+            super().emit(record)
+            return
+        try:
+            text = f"{self.format(record)}\n"
+            if self._lost:
+                note = "standard error took nothing for a while: %d lines are lost"
+                text = f"{self.format(_record(logging.WARNING, note, self._lost))}\n{text}"
+            self._put(descriptor, text.encode(errors="backslashreplace"))
+            self._lost = 0
+        except OSError:
+            self._lost += 1
+        except Exception:
+            self.handleError(record)
+
+    def _put(self, descriptor: int, data: bytes) -> None:
+        """Write a line in pieces that a pipe takes whole, while it takes any.
+
+        Raises:
+            OSError: not all of it was written.
+        """
+        if self._torn:
+            data = b"\n" + data
+        wait = 0.0 if self._lost else STUCK_SECONDS
+        for start in range(0, len(data), select.PIPE_BUF):
+            if not select.select([], [descriptor], [], wait)[1]:
+                raise TimeoutError("standard error takes nothing")
+            os.write(descriptor, data[start : start + select.PIPE_BUF])
+            self._torn = start + select.PIPE_BUF < len(data)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if not isinstance(sys.exc_info()[1], (OSError, ValueError)):
@@ -57,7 +105,8 @@ class _File(logging.Handler):
         super().__init__()
         self.file = file
         self._instead = _StandardError()
-        self._failing = False
+        self._elsewhere = 0
+        """Lines that went to standard error since the file failed."""
 
     def setFormatter(self, formatter: logging.Formatter | None) -> None:  # noqa: N802
         super().setFormatter(formatter)
@@ -65,24 +114,30 @@ class _File(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.file.write(f"{self.format(record)}\n".encode(errors="backslashreplace"))
-            self._failing = False
+            text = f"{self.format(record)}\n"
+            if self._elsewhere:
+                note = "the log file could not be written to: %d lines went to standard error"
+                text = f"{self.format(_record(logging.WARNING, note, self._elsewhere))}\n{text}"
+            self.file.write(text.encode(errors="backslashreplace"))
+            self._elsewhere = 0
         except OSError as error:
-            if not self._failing:
-                self._failing = True
-                self._instead.emit(self._complaint(error))
+            if not self._elsewhere:
+                note = "cannot write to the log file %s: %s; its lines come here"
+                reason = error.strerror or str(error)
+                self._instead.emit(_record(logging.ERROR, note, self.file.path, reason))
+            self._elsewhere += 1
             self._instead.emit(record)
         except Exception:
             self.handleError(record)
 
-    def _complaint(self, error: OSError) -> logging.LogRecord:
-        text = "cannot write to the log file %s: %s; its lines come here"
-        args = (self.file.path, error.strerror)
-        return logger.makeRecord(logger.name, logging.ERROR, __file__, 0, text, args, None)
-
     def close(self) -> None:
         super().close()
         self.file.close()
+
+
+def _record(level: int, text: str, *args: object) -> logging.LogRecord:
+    """Make a message about the log itself."""
+    return logger.makeRecord(logger.name, level, __file__, 0, text, args, None)
 
 
 def configure(level: str, file: str | None = None, process: bool = False) -> None:
