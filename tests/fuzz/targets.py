@@ -44,4 +44,5 @@ TARGETS = {
     "intake": Target(_INPUTS | JUNK, _by(checks.check_intake), 600, (0, 2, 5, 8)),
     "connection": Target(_INPUTS, lambda: closing(connection.Driven()), 300, (2, 9, 17)),
     "live": Target(_INPUTS, lambda: closing(connection.Live()), 300, ()),
+    "streamed": Target(_INPUTS, lambda: closing(connection.Live(stream_body=("/",))), 300, ()),
 }

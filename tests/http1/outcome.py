@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     refused: int
     """The status of the refusal, 0 if there is none."""
     complete: bool
-    """No request was begun that is not there whole."""
+    """No request was begun that is not there whole; a CRLF after a request begins none."""
     closes: bool = False
     """The last request is the last of its connection: what follows is not looked at."""
 
@@ -52,7 +52,8 @@ def outcome(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
         return Outcome(requests, error.status, complete=False)
     finally:
         intake.close()
-    return Outcome(requests, 0, complete=not intake and not intake.in_body)
+    quiet = not intake or (bool(requests) and intake.blank)
+    return Outcome(requests, 0, complete=quiet and not intake.in_body)
 
 
 def completed(intake: Intake, piece: bytes) -> Iterator[Request]:
