@@ -6,6 +6,7 @@ Of each kind of message so many are logged in a time; of the rest, how many ther
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from typing import Final
 
@@ -41,6 +42,14 @@ class Throttle:
                 return
             seen.lines += 1
         self._logger.log(level, message, *args)
+
+    def __bool__(self) -> bool:
+        """Whether `advance` may have something to do."""
+        return bool(self._kinds)
+
+    def close(self) -> None:
+        """Tell at once how many messages were withheld."""
+        self.advance(math.inf)
 
     def advance(self, now: float) -> None:
         """Tell how many messages were withheld in the windows that are over."""

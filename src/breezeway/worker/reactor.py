@@ -283,7 +283,7 @@ class Reactor:
         if due:
             self.tick_at(due)
             return min(TICK_SECONDS, max(0.0, due - time.monotonic()))
-        if self.deadlines or self.acceptors.restless:
+        if self.deadlines or self.acceptors.restless or self._throttle:
             return TICK_SECONDS
         return -1 if self._row is None else BEAT_SECONDS
 
@@ -346,6 +346,7 @@ class Reactor:
         if self.connections():
             return False
         self.admission.close()
+        self._throttle.close()
         self.baton.stop()
         if self.access_log is not None:
             self.access_log.close()
