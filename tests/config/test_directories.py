@@ -30,6 +30,8 @@ from breezeway.errors import UsageError
             {"sendfile_root": "{here}/none"},
             "--sendfile-root {here}/none: there is no such directory.",
         ),
+        ({"temp_dir": "{here}/none"}, "--temp-dir {here}/none: there is no such directory."),
+        ({"temp_dir": "{here}/file"}, "--temp-dir {here}/file: that is no directory."),
     ],
 )
 def test_missing(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
@@ -52,6 +54,18 @@ def test_there(tmp_path: Path) -> None:
     (tmp_path / "www").mkdir()
     static = (f"/={tmp_path}", "/www=www")
     check_directories(Settings(static=static, sendfile_root="www"), str(tmp_path))
+
+
+def test_directory_for_bodies_is_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--temp-dir has to be one where files can be made, and no file is made to find out."""
+    check_directories(Settings(temp_dir=str(tmp_path)))
+    tmp_path.chmod(0o500)
+    if os.geteuid() == 0:  # may write everywhere
+        monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    with pytest.raises(UsageError, match="this user cannot write to it"):
+        check_directories(Settings(temp_dir=str(tmp_path)))
+    tmp_path.chmod(0o700)
+    assert not list(tmp_path.iterdir())
 
 
 def test_relative_path_is_shown_in_full(tmp_path: Path) -> None:

@@ -197,7 +197,8 @@ def test_no_descriptor_left(tmp_path: Path, log: pytest.LogCaptureFixture) -> No
             os.close(lowest)
             with limited(resource.RLIMIT_NOFILE, lowest):
                 client.send(LARGE)
-                assert client.response().status == 503
+                response = client.response()
+                assert (response.status, response.value("Retry-After")) == (503, "1")
         assert any("Too many open files" in record.getMessage() for record in log.records)
         taken(live)
 

@@ -10,9 +10,9 @@ from breezeway.errors import UsageError
 
 
 def check_directories(settings: Settings, directory: str = "") -> None:
-    """Want the directories of --static and --sendfile-root to be there.
+    """Want the directories of settings to be there, and that of --temp-dir to be writable.
 
-    `directory` is where relative paths start.
+    No file is made to find out. `directory` is where relative paths start.
 
     Raises:
         UsageError: one is not.
@@ -20,12 +20,19 @@ def check_directories(settings: Settings, directory: str = "") -> None:
     wanted = [(f"--static {prefix}={path}", path) for prefix, path in statics(settings.static)]
     if settings.sendfile_root is not None:
         wanted.append((f"--sendfile-root {settings.sendfile_root}", settings.sendfile_root))
+    if settings.temp_dir is not None:
+        wanted.append((f"--temp-dir {settings.temp_dir}", settings.temp_dir))
     for what, path in wanted:
         place = os.path.join(directory, path)
         if os.path.isdir(place):
-            continue
-        problem = "that is no directory" if os.path.exists(place) else "there is no such directory"
-        hint = "Make it before the server starts, or correct the setting."
+            if path != settings.temp_dir or os.access(place, os.W_OK | os.X_OK):
+                continue
+            problem = "this user cannot write to it"
+        elif os.path.exists(place):
+            problem = "that is no directory"
+        else:
+            problem = "there is no such directory"
+        hint = "Put that right before the server starts, or correct the setting."
         if not os.path.isabs(path):
             hint = f"In full that is {os.path.abspath(place)}."
         raise UsageError(f"{what}: {problem}.", hint)

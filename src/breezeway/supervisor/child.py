@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
+from breezeway.config.directories import check_directories
 from breezeway.errors import ApplicationFailedError, UserError
 from breezeway.observe import logs
 from breezeway.supervisor import privileges
@@ -192,6 +193,7 @@ class _Worker:
         sys.setswitchinterval(process.SWITCH_SECONDS)
         privileges.drop(settings.user, settings.group, settings.umask)
         seat.deployment.enter()
+        check_directories(settings)  # may this user write there?
         if settings.after_fork is not None:
             seat.deployment.call_hook(settings.after_fork)
         application = self._load(load)

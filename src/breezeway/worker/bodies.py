@@ -13,6 +13,7 @@ client never keeps a thread from anybody else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Final
@@ -24,7 +25,7 @@ from breezeway.gateway.types import Environ
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, CLOSE, Head
 from breezeway.http1.response import CONTINUE
-from breezeway.worker import temp_dir, time_limits
+from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch, BodyStream
 from breezeway.worker.ending import AWAITED, BODY_RECEIVE_BYTES, BUSY, Ending
 from breezeway.worker.intake import Intake
@@ -32,10 +33,6 @@ from breezeway.worker.layer import Channel
 
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
-
-BODY_READ_TURNS: Final = 4
-"""After so many recv in the middle of a body the other connections have their turn: 256 KiB, which cost
-up to 18 ms when they are the worst of chunks (`http1.body`)."""
 
 LEAST_PIECE_BYTES: Final = 8 * 1024
 """As much of a streamed body is received at a time however small `--body-memory` is: each piece costs
@@ -103,9 +100,15 @@ class Bodies(Ending):
         return self._read_on()
 
     def _refuse_unkept(self, error: OSError) -> None:
-        """Refuse a request whose body the system does not keep."""
-        why = f"cannot keep the request body: {error.strerror or error}"
-        self.refuse(temp_dir.refusal(error), why)
+        """Refuse a request whose body the system does not keep.
+
+        507 (RFC 4918 section 11.5) for all that a disk may say: it is full (ENOSPC), a quota is used
+        up (EDQUOT), the file may not be larger (EFBIG), the disk is read-only, or fails.
+        """
+        refusal = ProtocolError(507, "the server has no room for the request body")
+        if error.errno in NO_DESCRIPTOR:
+            refusal = ProtocolError(503, "the server is busy; try again in a moment")
+        self.refuse(refusal, f"cannot keep the request body: {error.strerror or error}")
 
     # --- for the thread that reads ---------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, LOCAL, METHOD_HEAD, Hea
 from breezeway.http1.response import says_close
 from breezeway.worker import time_limits
 from breezeway.worker.baton import Job
-from breezeway.worker.bodies import BODY_READ_TURNS, Bodies
+from breezeway.worker.bodies import Bodies
 from breezeway.worker.body_fetch import BodyStream
 from breezeway.worker.ending import (
     AWAITED,
@@ -45,8 +45,7 @@ from breezeway.worker.ending import (
     HEAD,
     IDLE,
     LINGER,
-    READ_TURNS,
-    RETRY_AFTER,
+    READ_SECONDS,
 )
 from breezeway.worker.health import UNLOGGED
 from breezeway.worker.intake import Intake, Request, fill_environ
@@ -266,7 +265,7 @@ class Connection(Bodies):
         try:
             self._own(head.environ)
         except ProtocolError as error:
-            self._last_words(error.status, error.reason, RETRY_AFTER, bodiless=intake.method_head)
+            self._last_words(error.status, error.reason, bodiless=intake.method_head)
             return True
         if self.reactor.front is not None:
             try:
@@ -317,8 +316,11 @@ class Connection(Bodies):
     def _read_on(self) -> bool:
         """Receive until there is a complete request or the system has no more."""
         in_body = self.state in (BODY, AWAITED)
-        size = BODY_RECEIVE_BYTES if in_body else RECEIVE_BYTES
-        for _ in range(BODY_READ_TURNS if in_body else READ_TURNS):
+        in_chunks = self.intake is not None and self.intake.in_chunks
+        size = BODY_RECEIVE_BYTES if in_body and not in_chunks else RECEIVE_BYTES
+        self.unread = False
+        ends = time.monotonic() + READ_SECONDS
+        while not self.unread:
             try:
                 data = self._receive(size)
             except OSError as error:
@@ -326,7 +328,7 @@ class Connection(Bodies):
             answered = self._take_in(data) if data else self._on_eof()
             if answered is not None:
                 return answered
-        self.unread = True
+            self.unread = time.monotonic() >= ends
         self.reactor.ready.append(self)
         return True
 
@@ -360,7 +362,12 @@ class Connection(Bodies):
                 if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
                     self._note_event(event)
                     return True
-        return self.resume()
+        if self.state != BODY:
+            return self.resume()
+        if not self.unread:  # else it is among those already
+            self.unread = True
+            self.reactor.ready.append(self)
+        return True
 
     def _on_receive_error(self, error: OSError) -> bool:
         if isinstance(error, LayerError):

@@ -31,8 +31,12 @@ IDLE, HEAD, BODY, BUSY, AWAITED, DRAIN, DRAIN_CLOSE, LINGER, CLOSED = range(9)
 BODY_RECEIVE_BYTES: Final = 64 * 1024
 """Of one recv in the middle of a body."""
 
-READ_TURNS: Final = 16
-"""After so many recv in a row the other connections have their turn."""
+READ_SECONDS: Final = 0.0003
+"""After so long the other connections have their turn: some 16 recv of a plain body, one of the worst
+of chunks."""
+
+DISCARD_TURNS: Final = 16
+"""As READ_SECONDS, in recv of what is only thrown away."""
 
 LINGER_SECONDS: Final = 2.0
 """How long input is thrown away after the last response, so that a reset does not destroy it."""
@@ -89,13 +93,15 @@ class Ending(Sender):
         message = "%s refused with 503: no thread was free for it in time"
         self.reactor.note("refused.503", message, self.peer)
         text = "The server is busy; try again in a moment."
-        self._last_words(503, text, RETRY_AFTER, bodiless=bool(flags & METHOD_HEAD))
+        self._last_words(503, text, bodiless=bool(flags & METHOD_HEAD))
 
-    def _last_words(self, status: int, text: str, fields: bytes = b"", *, bodiless: bool) -> None:
+    def _last_words(self, status: int, text: str, *, bodiless: bool) -> None:
         """Send an answer of the server's own and close."""
         self.forget_request()
         self.unread = True
-        ending = fields + self.reactor.encoder.ending
+        ending = self.reactor.encoder.ending
+        if status == 503:
+            ending = RETRY_AFTER + ending
         try:
             self.send(plain_answer(status, text, ending, bodiless=bodiless))
         except ClientGone:
@@ -141,7 +147,7 @@ class Ending(Sender):
     def _discard(self) -> None:
         """Throw input away until the client closes."""
         try:
-            for _ in range(READ_TURNS):
+            for _ in range(DISCARD_TURNS):
                 if not self._receive(BODY_RECEIVE_BYTES):
                     break
             else:
