@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from breezeway.gateway.input import LikeBytesIO
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 class _Pieces(io.RawIOBase):
@@ -36,7 +33,7 @@ class _Pieces(io.RawIOBase):
             self._at_end = not self._piece
         return self._piece
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """Read what there is, as much as fits."""
         room = memoryview(buffer).cast("B")
         piece = self._look()[: len(room)]

@@ -1,4 +1,4 @@
-"""Bodies that come after the application was called.
+"""Bodies that come after the application was called, or not at all.
 
 - A client may hold its body back until it is told `100 Continue` (RFC 9110 section 10.1.1): that is
   sent when the application reads, so that it can refuse a body unsent.
@@ -13,7 +13,6 @@ client never keeps a thread from anybody else.
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Final
@@ -27,7 +26,7 @@ from breezeway.http1.head import CHUNKED, CLOSE, Head
 from breezeway.http1.response import CONTINUE
 from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch, BodyStream
-from breezeway.worker.ending import AWAITED, BODY_RECEIVE_BYTES, BUSY, Ending
+from breezeway.worker.ending import AWAITED, BODY, BODY_RECEIVE_BYTES, BUSY, HEAD, Ending
 from breezeway.worker.intake import Intake
 from breezeway.worker.layer import Channel
 
@@ -236,6 +235,25 @@ class Bodies(Ending):
         if self.fetch is not None:
             self.fetch.finish(body, error, refusal)
 
+    def _on_eof(self) -> bool:
+        """Act on the client's end of input."""
+        begun = self.state in (HEAD, BODY) and not self.only_blank
+        exchange = self.exchange
+        if self.state == AWAITED and exchange is not None:
+            begun = not exchange.started
+        if begun:
+            self.refuse(ProtocolError(400, "the request was cut short"))
+        else:
+            self._lose()
+        return True
+
+    def _lose(self) -> None:
+        """Give up a connection that the client has ended."""
+        if self.state == AWAITED:
+            self.deliver(None, ClientGone("the client has left in the middle of its body"))
+        else:
+            self.close()
+
     def _end_body(self) -> ProtocolError | None:
         """Close the request's body; return why it was refused, if it was while it came."""
         if self._body is not None:  # a temporary file must not wait for the garbage collector
@@ -272,10 +290,6 @@ class Bodies(Ending):
 
     def _on_receive_error(self, error: OSError) -> bool:
         """Act on an error of the socket."""
-        raise NotImplementedError
-
-    def _on_eof(self) -> bool:
-        """Act on the client's end of input."""
         raise NotImplementedError
 
     def refuse(self, error: ProtocolError, why: str = "") -> None:

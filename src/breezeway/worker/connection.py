@@ -380,25 +380,6 @@ class Connection(Bodies):
             self._lose()
         return True
 
-    def _on_eof(self) -> bool:
-        """Act on the client's end of input."""
-        begun = self.state in (HEAD, BODY) and not self.only_blank
-        exchange = self.exchange
-        if self.state == AWAITED and exchange is not None:
-            begun = not exchange.started
-        if begun:
-            self.refuse(ProtocolError(400, "the request was cut short"))
-        else:
-            self._lose()
-        return True
-
-    def _lose(self) -> None:
-        """Give up a connection that the client has ended."""
-        if self.state == AWAITED:
-            self.deliver(None, ClientGone("the client has left in the middle of its body"))
-        else:
-            self.close()
-
     # --- the application's side: for the thread that answers ------------------------------------
 
     def _run_apart(self, environ: Environ, flags: int) -> None:
