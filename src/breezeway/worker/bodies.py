@@ -33,6 +33,9 @@ from breezeway.worker.layer import Channel
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
 
+NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Of the process or the system, not of the disk: over in a moment, perhaps."""
+
 LEAST_PIECE_BYTES: Final = 8 * 1024
 """As much of a streamed body is received at a time however small `--body-memory` is: each piece costs
 two hand-offs between threads, some 100 us."""

@@ -91,6 +91,11 @@ class Intake:
         return self._body is not None
 
     @property
+    def in_chunks(self) -> bool:
+        """Whether that body comes in chunks, which may cost much for each byte."""
+        return self._head is not None and self._head.length == CHUNKED
+
+    @property
     def blank(self) -> bool:
         """Whether nothing is there of the next request but an empty line, or half of one."""
         return self._body is None and bytes(self._buffer) in (b"\r", b"\r\n")

@@ -51,6 +51,10 @@ TICK_SECONDS = SLOT_SECONDS
 JOIN_SECONDS = 1.0
 """How long `close` waits for threads that have nothing to do any more."""
 
+READY_SECONDS = 0.001
+"""So long go on those who have sent more than was taken at a go; then new events have their turn. So
+bodies that cost much for each byte, on many connections, do not keep the others waiting."""
+
 BEAT_SECONDS = 1.0
 """How often at least the event loop of a supervised worker turns, and says so."""
 
@@ -216,11 +220,15 @@ class Reactor:
                         continue
                     if not found.on_event(event):
                         return
-                for _ in range(len(self.ready)):
+                ends = time.monotonic() + READY_SECONDS if self.ready else 0.0
+                for left in range(len(self.ready) - 1, -1, -1):
                     if self.ready:  # another thread may have led in between
                         target = connection = self.ready.popleft()
                         if not connection.resume():
                             return
+                        if left and time.monotonic() >= ends:
+                            baton.calls -= left  # they are counted again when they have their turn
+                            break
             except Exception:
                 self._survive(target)
                 continue
