@@ -13,6 +13,7 @@ client never keeps a thread from anybody else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Final
