@@ -157,9 +157,9 @@ class Behind(NamedTuple):
 
 
 @contextmanager
-def running(arrangement: Arrangement, directory: Path) -> Iterator[Behind]:
-    """Run a server and a proxy in front of it."""
-    given = settings(arrangement.heading)
+def running(arrangement: Arrangement, directory: Path, **more: Any) -> Iterator[Behind]:
+    """Run a server, with more settings than those of the page, and a proxy in front of it."""
+    given = settings(arrangement.heading) | more
     over_unix = given["bind"] == (f"unix:{SOCKET}",)
     path = str(directory / "http.sock")
     given["bind"] = (f"unix:{path}",) if over_unix else ("127.0.0.1:0",)

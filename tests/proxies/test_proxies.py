@@ -150,6 +150,27 @@ def test_big_upload(behind: Behind) -> None:
         assert response.read() == body
 
 
+def test_prefix(programs: None, tmp_path: Path) -> None:
+    """A location of nginx that takes a prefix off, as the page says, tells it."""
+    arrangement = ARRANGEMENTS["nginx"]
+    if missing_packages([arrangement.kind]):
+        pytest.skip("nginx is not installed (Debian has it)")
+    changed = arrangement._replace(
+        changes=(
+            ("location / {", "location /shop/ {"),
+            ("proxy_pass http://breezeway;", "proxy_pass http://breezeway/;"),
+            ('X-Forwarded-Prefix ""', "X-Forwarded-Prefix /shop"),
+        )
+    )
+    recorder = Recorder()
+    with running(changed, tmp_path, trusted_headers=("x-forwarded-prefix",)) as behind:
+        behind.live.play(recorder)
+        with connect(behind) as connection:
+            assert ask(connection, target="/shop/x").status == 200
+    environ = recorder.seen[0].environ
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/shop", "/x")
+
+
 def test_streaming(behind: Behind) -> None:
     """A block arrives while the next one is not made yet."""
     arrived = threading.Event()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from breezeway.config.setting import SettingError
 from breezeway.config.settings import Settings
 from breezeway.http1.errors import ProtocolError
 from breezeway.worker.front import Front, believed_fields
@@ -104,6 +105,20 @@ def test_host_is_the_one_that_the_proxy_tells() -> None:
     asked.admit(outside)
     with pytest.raises(ProtocolError):
         asked.local(outside)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *(("allowed_hosts", ("*",)), ("allowed_hosts", ("http://a",)), ("allowed_hosts", ("::1",))),
+        *(("trusted_proxies", ("localhost",)), ("trusted_proxies", ("10.0.0.1/8",))),
+        *(("proxy_protocol", ("10.0.0",)), ("trusted_headers", ("x-real-ip",)), ("proxy_hops", 0)),
+    ],
+)
+def test_settings_that_cannot_be(name: str, values: Any) -> None:
+    """What is no host, network, field or number is told at the start, with the setting's name."""
+    with pytest.raises(SettingError, match=name):
+        Settings(**{name: values})
 
 
 def test_handlers_are_asked_in_order() -> None:
