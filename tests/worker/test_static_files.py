@@ -236,6 +236,33 @@ def test_change_is_seen_at_once(site: Site) -> None:
     assert ask().body == b"back"
 
 
+def test_change_that_another_connection_has_seen(site: Site) -> None:
+    """Fields and content of an answer are of one version, whoever has asked in between."""
+    ask = site.handler("/static/a.css")
+    assert ask is not None
+    assert [ask().body, ask().body] == [b"body{}"] * 2
+    site.write("a.css", b"longer now", OLD + 1)
+    fresh = site.get("/static/a.css")
+    again = ask()
+    assert (again.body, again.fields) == (fresh.body, fresh.fields)
+    assert again.fields["Content-Length"] == "10"
+
+
+def test_large_file_that_changes(site: Site) -> None:
+    """A large file is opened each time, and its plan made anew when it is another one."""
+    site.write("large", b"a" * 50_000)
+    ask = site.handler("/static/large")
+    assert ask is not None
+    assert ask().fields == ask().fields
+    site.write("large", b"b" * 60_000)
+    assert ask().body == b"b" * 60_000
+    assert ask().fields["Content-Length"] == "60000"
+    site.write("large", b"c")
+    assert [ask().body, ask().body] == [b"c"] * 2
+    (site.directory / "large").unlink()
+    assert ask().status == 404
+
+
 def test_fresh_file_is_not_kept(
     site: Site, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ from breezeway.gateway.file_answer import (
     refusal,
     refusal_for,
 )
+from breezeway.gateway.file_wrapper import FilePieces
 from breezeway.gateway.types import Application, Environ, Headers, StartResponse
 from breezeway.semantics.file_plan import (
     ALLOW,
@@ -77,7 +78,16 @@ NOT_ALLOWED: Final = refusal("405 Method Not Allowed", ("Allow", ALLOW))
 OPTIONS: Final = Refusal("204 No Content", [("Allow", ALLOW)], b"")
 
 Note = Callable[..., None]
-Identity = tuple[int, int, int, int, int]
+
+
+class Identity(NamedTuple):
+    """What one version of one file has to itself."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+    device: int
 
 
 class Sibling(NamedTuple):
@@ -172,7 +182,11 @@ class _Kept(NamedTuple):
     until: float
     """When siblings are looked for again; monotonic seconds."""
 
+    path: str
+    """Of the variant, relative to the directory."""
+
     full: str
+    identity: Identity
     plan: FilePlan
 
 
@@ -193,10 +207,10 @@ class _Request:
         try:
             kept = self._kept
             if kept is not None and time.monotonic() < kept.until:
-                content = self._files.content(kept.full, identity_of(os.stat(kept.full)))
-                if content is not None:
+                result = self._again(kept)
+                if result is not None:
                     start_response(kept.plan.status, kept.plan.headers)
-                    return [content]
+                    return result
             self._kept = None
             return self._answer(environ, start_response)
         except OutsideError:
@@ -210,6 +224,20 @@ class _Request:
                 message = "static file %r cannot be read: %s"
                 self._files.note("static.failed", message, self._path, error)
         return answer(environ, start_response)
+
+    def _again(self, kept: _Kept) -> Iterable[bytes] | None:
+        """Return the content for a plan that was made before; None when the file is another one."""
+        identity = kept.identity
+        if identity.size <= SMALL_BYTES:
+            if identity_of(os.stat(kept.full)) != identity:
+                return None
+            content = self._files.content(kept.full, identity)
+            return None if content is None else [content]
+        file = open_beneath(self._root, kept.path, anywhere=self._files.anywhere)
+        if identity_of(file.status) != identity:
+            file.close()
+            return None
+        return FilePieces(file.descriptor, kept.plan.pieces)
 
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the best variant; with the file itself if that one cannot be had."""
@@ -251,11 +279,12 @@ class _Request:
                 if planned.whole and file.status.st_size <= SMALL_BYTES:
                     files.keep(full, file.status, read(file, Range(0, file.status.st_size)))
                 result = content_of(environ, file, planned.pieces)
+                status = file.status
             except BaseException:
                 file.close()
                 raise
         if planned.whole and environ["REQUEST_METHOD"] == "GET":
-            self._kept = _Kept(until, full, planned)
+            self._kept = _Kept(until, variant.path, full, identity_of(status), planned)
         start_response(planned.status, planned.headers)
         return result
 
@@ -269,12 +298,8 @@ class _Request:
 
 def identity_of(status: os.stat_result) -> Identity:
     """Return what changes whenever another file is there, or this one was changed."""
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
+    return Identity(
+        status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
     )
 
 
