@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from breezeway.config.settings import Settings
 from breezeway.http1.errors import ProtocolError
+from breezeway.testing import LiveServer
 from breezeway.worker.admission import (
     PAID_PART,
     REFUSED_KEPT,
@@ -21,6 +26,8 @@ from breezeway.worker.admission import (
 from breezeway.worker.connection import Connection
 from breezeway.worker.reactor import Reactor
 
+from ..live import eventually
+from ..wire.client import Client
 from .driven import echo, get
 
 
@@ -245,3 +252,70 @@ def test_scans_are_rare(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(scans) <= 2 * SCAN_SHARE * took + max(scans)
     for connection in busy:
         connection.state = 0
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOMEM])
+def test_connection_that_cannot_be_watched(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Where the system has no room to watch a connection, it is closed, and the next one is served."""
+    with LiveServer(echo) as server:
+        reactor = server.reactor
+        add = reactor.poller.add
+
+        def refuse(fd: int) -> None:
+            monkeypatch.setattr(reactor.poller, "add", add)
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(reactor.poller, "add", refuse)
+        with Client(server.address) as unlucky:
+            assert unlucky.rest() == b""
+        with Client(server.address) as client:
+            assert client.get("/next").body == b"/next"
+        assert reactor.counters["accept.failed"] == 1
+        eventually(lambda: not reactor.connections(), "all of them gone")
+        assert reactor.admission._counts == {}
+
+
+def test_file_without_a_descriptor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that is to be sent needs a descriptor; without one the answer is 500, not a crash."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(100_000))
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return environ["wsgi.file_wrapper"](path.open("rb"))
+
+    def refuse(_: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with LiveServer(application) as server, Client(server.address) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "dup", refuse)
+            assert client.get("/").status == 500
+        assert client.get("/").body == bytes(100_000)
+
+
+def test_accept_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of a connection that waits (accept(2)) costs that connection alone."""
+    with LiveServer(echo) as server:
+        acceptor = server.reactor.acceptors.each[0]
+        accept = acceptor.listener.socket.accept
+        failures = [errno.EPROTO, errno.ENETDOWN, errno.EPERM]
+
+        class Socket:
+            fileno = acceptor.listener.socket.fileno
+
+            @staticmethod
+            def accept() -> Any:
+                if failures:
+                    raise OSError(failures.pop(), "it failed")
+                return accept()
+
+        class Listener:
+            socket = Socket
+            spec = acceptor.listener.spec
+            close = acceptor.listener.close
+
+        monkeypatch.setattr(acceptor, "listener", Listener)
+        with Client(server.address) as client:
+            assert client.get("/next").body == b"/next"
+        assert server.reactor.counters["accept.failed"] == 3
