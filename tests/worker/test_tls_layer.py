@@ -234,8 +234,8 @@ class TestSending:
         assert received == data
 
     def test_one_system_call(self, pair: Pair) -> None:
-        """A response of up to four records is one system call, with the flags that it was given."""
-        for size in (10, 4 * RECORD_BYTES):
+        """A response of up to eight records is one system call, with the flags that it was given."""
+        for size in (10, 8 * RECORD_BYTES):
             pair.lower.flags.clear()
             assert pair.layer.send(bytes(size), socket.MSG_MORE) == size
             assert pair.lower.flags == [socket.MSG_MORE]

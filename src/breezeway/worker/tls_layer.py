@@ -35,8 +35,11 @@ RECORD_BYTES: Final = 16 * 1024
 RECORD_OVERHEAD: Final = 64
 """More than what encryption adds to a small record."""
 
-BATCH_RECORDS: Final = 4
-"""Records of one send: what a client that reads nothing costs in memory."""
+BATCH_RECORDS: Final = 8
+"""Records of one send. What a client does not take of them is kept, beside the response itself."""
+
+FILE_RECORDS: Final = 2
+"""The same for files: of those, nothing else is in memory, whose limits go by the response."""
 
 HANDSHAKE: Final = 22
 """The first byte of whoever speaks TLS (RFC 8446 section 5.1)."""
@@ -250,11 +253,11 @@ class TlsLayer:
             raise LayerError("tls.handshake", "the client takes no handshake")
 
     def _say_last(self) -> None:
-        """Send an alert, if there is room for it; nothing else is sent after it."""
+        """Send an alert, if there is room for it; nothing is sent after it but the end (MSG_MORE)."""
         self._phase, self._left = _OVER, True
-        if self._tail is None:
+        if self._tail is None and self._outgoing.pending:
             try:
-                self._lower_send(self._outgoing.read())
+                self._lower_send(self._outgoing.read(), MSG_MORE)
             except OSError:
                 pass
 
@@ -308,7 +311,7 @@ class TlsLayer:
                 self._send_tail(0)
             if self._owed:
                 return self._repay(count)
-            data = os.pread(descriptor, min(count, BATCH_RECORDS * RECORD_BYTES), offset)
+            data = os.pread(descriptor, min(count, FILE_RECORDS * RECORD_BYTES), offset)
             return self._send_records((data,), 0) if data else 0
 
     def _send_plain(self, data: bytes | memoryview, flags: int) -> int:
