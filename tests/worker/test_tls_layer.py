@@ -170,6 +170,18 @@ class TestReceiving:
             assert found.layer.recv(8192) == b""
             found.layer.close()
 
+    def test_end_behind_half_a_record(self, tls: Tls, pair: Pair) -> None:
+        """The end is seen at once, also if it comes with something that is not complete."""
+        pair.client.write(b"half")
+        pair.raw.sendall(pair.outgoing.read()[:-1])
+        pair.raw.close()
+        assert pair.layer.recv(8192) == b""
+        found = Pair(tls)
+        found.raw.sendall(b"\x16\x03")
+        found.raw.close()
+        assert found.layer.recv(8192) == b""
+        found.layer.close()
+
     def test_goodbye_right_behind_a_request(self, pair: Pair) -> None:
         """What came before the end is delivered before the end."""
         pair.client.write(b"last words")

@@ -168,7 +168,8 @@ class TlsLayer:
                 data = self._object.read(missing)
             except ssl.SSLError as error:
                 self._see(error)
-                raw = b"" if drained else self._receive_raw()
+                # With nothing to return, only the socket itself can say that this is not the end.
+                raw = b"" if drained and pieces else self._receive_raw()
                 if not raw:
                     break
                 self._incoming.write(raw)
@@ -212,14 +213,11 @@ class TlsLayer:
             if self._phase == _WAITING:
                 self._begin(raw)
             self._incoming.write(raw)
-            drained = len(raw) < RECORD_BYTES
             try:
                 self._object.do_handshake()
                 break
             except ssl.SSLWantReadError:
                 self._send_handshake()
-                if drained:
-                    raise BlockingIOError(errno.EAGAIN, "the handshake goes on") from None
             except ssl.SSLError as error:
                 self._say_last()
                 text = f"the TLS handshake failed: {in_words(error)}"
@@ -227,7 +225,7 @@ class TlsLayer:
         self._phase = _OPEN
         self.ready = True
         try:
-            return self._gather(size, b"", drained)
+            return self._gather(size, b"", drained=False)
         except BlockingIOError:
             self._send_handshake()  # the tickets; else they leave with the first response
             raise
