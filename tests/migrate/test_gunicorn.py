@@ -102,6 +102,16 @@ def test_notes_are_sentences():
         ("errorlog = '/x'; loglevel = 'WARNING'", {"log_file": "/x", "log_level": "warning"}),
         ("control_socket_disable = True", {"control_socket": "off"}),
         ("chdir = '/'", {"app_dir": "/"}),
+        ("forwarded_allow_ips = '10.0.0.1, ::1'", {"trusted_proxies": ("10.0.0.1", "::1")}),
+        ("forwarded_allow_ips = '*'", {"trusted_proxies": ("*",)}),
+        ("forwarded_allow_ips = ''", {}),
+        (
+            "forwarded_allow_ips = '::1'; bind = 'unix:/x'",
+            {"bind": ("unix:/x",), "unix_mode": 0o777, "trusted_proxies": ("unix", "::1")},
+        ),
+        ("proxy_protocol = True", {"proxy_protocol": ("127.0.0.1", "::1")}),
+        ("proxy_protocol = 'v2'; proxy_allow_ips = '::1'", {"proxy_protocol": ("::1",)}),
+        ("proxy_protocol = 'off'; proxy_allow_ips = '*'", {}),
     ],
 )
 def test_translation(translate, text, settings):
@@ -165,6 +175,7 @@ def test_comments(translate, text, comment):
         ("bind = ':1'; workers = 2", "limit_body", "PORT"),
         ("timeout = 3", "sync workers close each connection", "a sync worker is killed"),
         ("user = 'a'", "group: workers get the user's group", "x"),
+        ("forwarded_allow_ips = '*'", "limit_body", "forwarded_allow_ips"),
     ],
 )
 def test_differences(translate, text, told, not_told):

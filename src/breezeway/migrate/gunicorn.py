@@ -108,6 +108,7 @@ class _Translation:
                 self._page.advise(f"{name} = {shown(value)}", "gunicorn does not take this value.")
         self._application()
         self._unix_sockets()
+        self._proxies()
         self._differences()
 
     def _translate(self, name: str, value: Any) -> None:
@@ -178,6 +179,34 @@ class _Translation:
             self._page.advise(f"bind = {shown(value)}", "That is no address.")
             return
         self._page.set("bind", tuple(address(str(spec).strip()) for spec in specs))
+
+    def _on_forwarded_allow_ips(self, value: Any) -> None:
+        """See `_proxies`."""
+        value.split(",")
+
+    def _proxies(self) -> None:
+        """Believe whom gunicorn believes: those that are named, and always unix sockets."""
+        named = self._values.get("forwarded_allow_ips")
+        if not isinstance(named, str):
+            return
+        proxies = tuple(text.strip() for text in named.split(",") if text.strip())
+        over_unix = any(spec.startswith("unix:") for spec in self._page.value("bind"))
+        if over_unix and "*" not in proxies:
+            proxies = ("unix", *proxies)
+        if proxies:
+            self._page.set("trusted_proxies", proxies, PROXY)
+
+    def _on_proxy_protocol(self, value: Any) -> None:
+        if value and value not in ("off", "false"):
+            proxies = str(self._values.get("proxy_allow_ips", "127.0.0.1,::1")).split(",")
+            self._page.set(
+                "proxy_protocol",
+                tuple(text.strip() for text in proxies),
+                "Connections from these networks must begin with a PROXY header.",
+            )
+
+    def _on_proxy_allow_ips(self, value: Any) -> None:
+        """See `_on_proxy_protocol`."""
 
     def _unix_sockets(self) -> None:
         """Keep the mode of unix sockets: gunicorn's umask of 0 lets everybody connect."""

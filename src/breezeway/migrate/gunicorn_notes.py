@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 PROXY = (
-    "Breezeway tells the application what the connection is, and trusts no header. Behind a proxy,"
-    " wrap the application, for example in werkzeug.middleware.proxy_fix.ProxyFix."
+    "Breezeway believes the proxies in trusted_proxies about the client, the scheme and the host, in"
+    " the fields of trusted_headers, and removes these fields: ProxyFix and its like can go."
 )
 TLS = "Breezeway speaks no TLS; let a proxy in front of it, such as nginx or HAProxy, do so."
 HTTP2 = "Breezeway speaks HTTP/1.1; let the proxy in front of it speak HTTP/2."
@@ -66,10 +66,7 @@ NOTES: dict[str, str] = {
     "enable_backlog_metric": STATSD,
     # The protocol
     "secure_scheme_headers": PROXY,
-    "forwarded_allow_ips": PROXY,
     "forwarder_headers": PROXY,
-    "proxy_protocol": "Breezeway does not read the PROXY protocol; let the proxy send headers.",
-    "proxy_allow_ips": "Breezeway does not read the PROXY protocol.",
     "protocol": NO_UWSGI,
     "uwsgi_allow_ips": NO_UWSGI,
     "http_parser": "There is one parser.",
@@ -136,7 +133,6 @@ NOTES: dict[str, str] = {
 HARMLESS: dict[str, object] = {
     "http_protocols": "h1",
     "protocol": "http",
-    "proxy_protocol": "off",
     "header_map": "drop",
     "http_parser": "auto",
     "http2_cleartext": "off",

@@ -206,8 +206,7 @@ class _Translation:
             self._page.comment(
                 "bind",
                 "The application then sees the proxy's address and scheme: let the proxy send"
-                " X-Forwarded-For and X-Forwarded-Proto, and wrap the application, for example"
-                " in werkzeug.middleware.proxy_fix.ProxyFix.",
+                " X-Forwarded-For and X-Forwarded-Proto, and name it in trusted_proxies.",
             )
         mode = self._last("chmod-socket")
         if mode is not None and any(spec.startswith("unix:") for spec in specs):
