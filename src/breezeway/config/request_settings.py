@@ -63,7 +63,8 @@ class RequestSettings:
         PATH,
         CAPACITY,
         "Path prefix whose requests reach the application before their body has come; it reads"
-        " the body as it comes, and waits for the client. May be given several times.",
+        " the body as it comes, and waits for the client. Needs two --threads. May be given several"
+        " times.",
         repeatable=True,
         form=checks.prefixes,
     )
