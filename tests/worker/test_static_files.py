@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from breezeway.config.settings import Settings
 from breezeway.gateway import beneath
@@ -402,6 +404,51 @@ class TestSiblings:
             site.write(f"{number}", b"x")
             site.get(f"/static/{number}")
         assert len(site.files._lists) <= 3
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Serve a tree with a file of the same name beside its root."""
+    top = tmp_path_factory.mktemp("top")
+    (top / "x.txt").write_bytes(b"outside")
+    site = Site(top / "public")
+    site.write("sub/deep/x.txt", b"x")
+    site.write("sub/y.txt", b"y")
+    site.write("x.txt", b"top")
+    return site
+
+
+SEGMENTS = st.sampled_from(
+    [
+        "",
+        ".",
+        "..",
+        "sub",
+        "deep",
+        "x.txt",
+        "y.txt",
+        "...",
+        "..\\",
+        "%2e%2e",
+        "\0",
+        "a" * 300,
+        "/",
+        ".",
+    ]
+)
+"""What paths below a prefix are put together from, in a tree with sub/deep/x.txt and sub/y.txt."""
+
+
+@given(st.lists(SEGMENTS, max_size=8))
+def test_each_file_has_one_path(tree: Site, parts: list[str]) -> None:
+    """Whatever the path, what is not the name of a file, letter for letter, is 404."""
+    path = "/".join(parts)
+    found = tree.get(f"/static/{path}")
+    names = {"sub/deep/x.txt": b"x", "sub/y.txt": b"y", "x.txt": b"top"}
+    if path in names:
+        assert (found.status, found.body) == (200, names[path])
+    else:
+        assert found.status == 404
 
 
 @pytest.mark.parametrize(
