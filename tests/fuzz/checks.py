@@ -146,7 +146,8 @@ def _keeps_to_the_policy(raw: bytes, read: Read) -> None:
     assert not (length == CHUNKED and read.flags & HTTP_1_0)
     assert "HTTP_TRANSFER_ENCODING" not in environ
     assert "HTTP_CONTENT_LENGTH" not in environ
-    assert "HTTP_PROXY" not in environ
+    assert not environ.keys() & {"HTTP_PROXY", "HTTP_FORWARDED", "HTTP_X_REAL_IP"}
+    assert not any(key.startswith("HTTP_X_FORWARDED_") for key in environ)
     assert _TOKEN.fullmatch(environ["REQUEST_METHOD"])
     assert bool(read.flags & METHOD_HEAD) == (environ["REQUEST_METHOD"] == "HEAD")
     assert _TARGET.fullmatch(environ["RAW_URI"])

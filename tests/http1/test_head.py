@@ -131,6 +131,17 @@ def test_environ_of_a_head_stays() -> None:
     assert last.environ == kept
 
 
+def test_fields_of_proxies_are_kept_if_they_are_named() -> None:
+    """Those that are not named are dropped and counted, in any case and with a bad name never kept."""
+    parser = Parser(Limits(), kept=("forwarded", "x-forwarded-for"))
+    names = ("FORWARDED", "x-forwarded-For", "X-Forwarded-Proto", "X-Forwarded-", "X-Real-IP")
+    lines = "".join(f"{name}: 1\r\n" for name in (*names, "X_Forwarded_For", "X-Forwarded_For"))
+    read = parser.parse(f"GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode(), BASE)
+    found = {key: read.environ[key] for key in read.environ if key.startswith("HTTP_")}
+    assert found == {"HTTP_HOST": "a", "HTTP_FORWARDED": "1", "HTTP_X_FORWARDED_FOR": "1"}
+    assert parser.dropped_fields == 5
+
+
 def test_lines_in_use_are_translated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that every request has is translated once, whatever junk comes beside it."""
     translated = []
