@@ -36,6 +36,7 @@ STATUS = {
     "reloads": 2,
     "failed_reloads": 1,
     "deaths": 0,
+    "counters": {"limit.idle": 12, "refused.400": 3},
 }
 
 STACKS = {

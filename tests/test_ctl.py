@@ -181,6 +181,7 @@ class TestTerminal:
             "  http://127.0.0.1:8000",
             "  unix:/run/shop.sock",
             "1 of 2 workers ready, 2 reloads, 1 failed reload",
+            "counted: 12 limit.idle, 3 refused.400",
             "",
             "   PID  STATE  GEN    AGE  REQUESTS  CONNECTIONS  BUSY    MEMORY",
             "  4712  ready    3  1h 2m   1234567           64   3/8  38.3 MiB",

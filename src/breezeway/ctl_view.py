@@ -54,7 +54,11 @@ def status(answer: dict[str, Any]) -> str:
     )
     lines = [GAP.join(head)]
     lines += [f"{GAP}{click.style(clean(url), fg='green')}" for url in answer.get("listeners", ())]
-    lines += [", ".join(facts), *(_table(workers) if workers else ())]
+    lines.append(", ".join(facts))
+    if counters := answer.get("counters"):
+        counted = ", ".join(f"{clean(counters[each])} {clean(each)}" for each in counters)
+        lines.append(f"counted: {counted}")
+    lines += _table(workers) if workers else ()
     return "\n".join(lines)
 
 

@@ -191,3 +191,24 @@ def test_disk_that_fills_up(tmp_path: Path, small_disk: Path) -> None:
         eventually(goes_on, "the access log goes on")
         wanted = r"the access log is written again; \d+ lines were dropped"
         eventually(lambda: re.search(wanted, log.read_text()), "and says what is missing")
+
+
+def test_status_tells_what_was_counted(tmp_path: Path) -> None:
+    """The counters of all workers are summed up, and those of workers that have ended stay."""
+
+    def refused() -> int:
+        found = server.status()["counters"].get("refused.400", 0)
+        assert isinstance(found, int)
+        return found
+
+    with serving(tmp_path, workers=2) as server:
+        assert server.status()["counters"] == {}
+        for _ in range(10):
+            with server.connect() as client:
+                client.sendall(b"no request\r\n\r\n")
+                assert client.recv(65536).startswith(b"HTTP/1.1 400")
+        eventually(lambda: refused() == 10, "all of them counted")
+        server.ask("recycle")
+        eventually(lambda: not server.workers("retiring"), "the old workers gone")
+        assert refused() == 10
+        assert "counted: 10 refused.400" in server.ctl("status", "--no-json").stdout

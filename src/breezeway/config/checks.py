@@ -119,6 +119,8 @@ def prefixes(paths: tuple[str, ...]) -> None:
 
 def networks(specs: tuple[str, ...]) -> None:
     """Want IP networks or addresses, `unix`, or `*`."""
+    if not specs:
+        return
     from breezeway.semantics.networks import Networks  # here alone, since few have one
 
     Networks(specs)
@@ -126,6 +128,8 @@ def networks(specs: tuple[str, ...]) -> None:
 
 def hosts(patterns: tuple[str, ...]) -> None:
     """Want host names or addresses, with or without a port; a name may have `*.` in front."""
+    if not patterns:
+        return
     from breezeway.semantics.hosts import Hosts  # here alone, since few have one
 
     Hosts(patterns)

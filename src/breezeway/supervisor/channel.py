@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ class Channel:
         self.at_end = False
         """The other end is gone, and all that it said has been read."""
         self._input = bytearray()
+        self._sending = threading.Lock()
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
@@ -35,10 +37,11 @@ class Channel:
         return cls(ours), cls(theirs)
 
     def send(self, kind: str, **fields: Any) -> bool:
-        """Send a message; return False if the other end does not take it."""
+        """Send a message, from any thread; return False if the other end does not take it."""
         line = json.dumps({"kind": kind, **fields}).encode() + b"\n"
         try:
-            self.socket.sendall(line)
+            with self._sending:
+                self.socket.sendall(line)
         except OSError:
             return False
         return True

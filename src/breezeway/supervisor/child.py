@@ -47,6 +47,9 @@ cannot be loaded."""
 QUIT: Final = 131
 """Exit status after SIGQUIT: 128 + 3, as shells have it."""
 
+COUNTERS_SECONDS: Final = 1.0
+"""How often a worker tells what it has counted, so that what a status says is as old at most."""
+
 LOOK_SECONDS: Final = 0.5
 """How often a worker that ends looks whether its grace has become shorter."""
 
@@ -177,6 +180,7 @@ class _Worker:
         self._reactor: Reactor | None = None
         self._leaving = threading.Event()
         self._deadline = 0.0
+        self._told: dict[str, int] = {}
         self._messages = seat.channel.messages()
 
     def run(self, load: Callable[[], Any]) -> int:
@@ -209,7 +213,8 @@ class _Worker:
             return 0
         reactor.start()
         threading.Thread(target=self._obey, name="breezeway-channel", daemon=True).start()
-        self._leaving.wait()
+        while not self._leaving.wait(COUNTERS_SECONDS):
+            self._tell_counters(reactor)
         return self._finish(reactor)
 
     def _may_serve(self) -> bool:
@@ -294,4 +299,12 @@ class _Worker:
                     reactor.baton.busy_threads,
                 )
                 break
+        self._tell_counters(reactor)
         return 0
+
+    def _tell_counters(self, reactor: Reactor) -> None:
+        """Tell the supervisor what was counted, if that is more than it knows."""
+        counters = dict(reactor.counters)
+        if counters != self._told:
+            self._told = counters
+            self._seat.channel.send("counters", counters=counters)

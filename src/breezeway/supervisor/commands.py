@@ -84,7 +84,15 @@ class Commands:
             "reloads": self._rollouts.reloads,
             "failed_reloads": self._rollouts.failed,
             "deaths": supervisor.deaths,
+            "counters": self._counters(),
         }
+
+    def _counters(self) -> dict[str, int]:
+        """Sum up what all workers have counted, those that have ended included."""
+        total = self._supervisor.counters.copy()
+        for each in self._supervisor.workers:
+            total.update(each.counters)
+        return dict(sorted(total.items()))
 
     @staticmethod
     def _worker(worker: Handle) -> dict[str, Any]:

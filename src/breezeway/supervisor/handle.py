@@ -2,7 +2,7 @@
 
 Messages from a worker: `born` (with its pid), `failed` or `broken` (with the fields of a
 `UserError`: it could not load the application and ends, or serves a page that says so), `ready`,
-`stacks`. Messages to it: `serve` (the answer to `ready`), `retire`, `stop`, `stacks`, `reopen`.
+`counters`, `stacks`. Messages to it: `serve` (the answer to `ready`), `retire`, `stop`, `stacks`, `reopen`.
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ class Handle:
         """When the stacks of a worker that hangs are logged; 0 if they are not to be."""
         self.stacks: list[dict[str, Any]] | None = None
         """What its threads were doing when it was asked; None before it has answered."""
+        self.counters: dict[str, int] = {}
+        """What it has told about refusals and the like."""
         self.failure: dict[str, Any] | None = None
         """Why it could not serve: the fields of a `UserError`, and its exit status."""
 

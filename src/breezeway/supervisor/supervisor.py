@@ -18,6 +18,7 @@ import os
 import selectors
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any, Final
@@ -91,6 +92,8 @@ class Supervisor:
         """Another supervisor is about to take over."""
         self.started = time.time()
         self.deaths = 0
+        self.counters: Counter[str] = Counter()
+        """What workers have counted that have ended."""
         self.operations: list[Operation] = []
         self.selector = selectors.DefaultSelector()
         self.calm_seconds = CALM_SECONDS
@@ -319,6 +322,8 @@ class Supervisor:
             self._on_ready(worker)
         elif kind == "stacks":
             worker.stacks = message["threads"]
+        elif kind == "counters":
+            worker.counters = message["counters"]
 
     def _on_ready(self, worker: Handle) -> None:
         worker.serve()
@@ -419,6 +424,7 @@ class Supervisor:
         if worker.channel.socket in self.selector.get_map():
             self.selector.unregister(worker.channel.socket)
         self.workers.remove(worker)
+        self.counters.update(worker.counters)
         self.board.give_back(worker.row)
         worker.close()
         how = describe_exit(status)

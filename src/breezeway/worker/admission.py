@@ -18,11 +18,11 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Collection, Container
 from typing import TYPE_CHECKING, Final
 
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.response import plain_answer
-from breezeway.semantics.networks import Networks
 from breezeway.worker import descriptors
 from breezeway.worker.connection import Connection
 from breezeway.worker.ending import IDLE, RETRY_AFTER
@@ -81,8 +81,8 @@ class Admission:
         self._reactor = reactor
         self.limit = descriptors.connections(settings.limit_connections)
         self._client_limit = settings.limit_connections_per_client
-        self._trusted = Networks(settings.trusted_proxies)
-        self._named_later = Networks(settings.proxy_protocol)
+        self._trusted = _networks(settings.trusted_proxies)
+        self._named_later = _networks(settings.proxy_protocol)
         self._lock = threading.Lock()
         self._counts: dict[Client, int] = {}
         self._idle: deque[tuple[float, Connection]] = deque()
@@ -227,6 +227,14 @@ class Admission:
         self.refused.append((self._reactor.now, client))
         if len(self.refused) > REFUSED_KEPT:
             _close(self.refused.popleft()[1])
+
+
+def _networks(specs: Collection[str]) -> Container[str]:
+    if not specs:
+        return ()
+    from breezeway.semantics.networks import Networks  # here alone, since many servers have none
+
+    return Networks(specs)
 
 
 def _since(entry: tuple[float, Connection]) -> float:
