@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import tempfile
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from breezeway.gateway.beneath import MOST_LINKS, OutsideError, open_beneath
 
 INSIDE = b"inside"
 OUTSIDE = b"outside"
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -155,16 +157,25 @@ def test_what_is_no_regular_file(root: Path) -> None:
         assert refused(root, path, anywhere=True) == errno.ENOENT
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_permissions(root: Path) -> None:
+def test_permissions() -> None:
     """A file that may not be read; a directory that may be passed but not be listed."""
-    (root / "file").chmod(0)
-    assert refused(root, "file") == errno.EACCES
-    (root / "sub").chmod(0o311)
-    try:
-        assert content(root, "sub/deep/file") == INSIDE
-    finally:
-        (root / "sub").chmod(0o755)
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        root.chmod(0o755)
+        (root / "sub").mkdir()
+        (root / "sub" / "file").write_bytes(INSIDE)
+        (root / "file").write_bytes(INSIDE)
+        (root / "file").chmod(0)
+        (root / "sub").chmod(0o311)
+        user = os.geteuid()
+        if not user:  # root may read everything
+            os.seteuid(NOBODY)
+        try:
+            assert refused(root, "file") == errno.EACCES
+            assert content(root, "sub/file") == INSIDE
+        finally:
+            os.seteuid(user)
+            (root / "sub").chmod(0o755)
 
 
 def test_swaps(root: Path, tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ _TYPES: Final = {
     "jxl": "image/jxl",
     "png": "image/png",
     "svg": "image/svg+xml",
-    "svgz": "image/svg+xml",
     "tif": "image/tiff",
     "tiff": "image/tiff",
     "webp": "image/webp",
