@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 TLS = "Breezeway speaks no TLS; let a proxy in front of it, such as nginx or HAProxy, do so."
-STATIC = "Let the proxy serve files, or a middleware such as WhiteNoise."
+STATIC = "Breezeway has static = ['/prefix=DIRECTORY']; a file that is not there is 404 then."
 PROTOCOL = "Breezeway speaks HTTP; in nginx, proxy_pass takes the place of uwsgi_pass."
 ROUTES = "Do it in the proxy, or in a middleware around the application."
 BESIDE = "Run it as a process beside the server, such as another systemd unit."
