@@ -49,7 +49,6 @@ PHRASES: Final = {
     414: "URI Too Long",
     417: "Expectation Failed",
     421: "Misdirected Request",
-    421: "Misdirected Request",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",

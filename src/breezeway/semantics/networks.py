@@ -25,13 +25,13 @@ class Networks:
             else:
                 self._networks.append(_network(spec))
 
-    def __contains__(self, address: str) -> bool:
-        """Whether an address is among them; an empty one is that of a unix socket."""
+    def __contains__(self, address: object) -> bool:
+        """Whether the text of an address is among them; an empty one is that of a unix socket."""
         if self._all:
             return True
         if not address:
             return self._unix
-        if not self._networks:
+        if not self._networks or not isinstance(address, str):
             return False
         try:
             parsed = parse_address(address)
