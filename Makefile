@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all fuzz differential lint bench clean
+.PHONY: help serve test test-all fuzz differential lint bench attack clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ lint: $(VENV)/.lint ## Check style, types and the direction of imports
 
 bench: ## Compare with other servers (needs root or wrk and libev-dev installed)
 	$(PYTHON) bench/run.py
+
+attack: $(VENV)/.core ## Attack a server and see what the innocent feel (needs wrk, openssl, slowhttptest)
+	$(BIN)/python bench/attack
 
 clean: ## Remove everything that the other targets made
 	rm -rf .venv .venv-* bench/.env build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

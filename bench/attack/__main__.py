@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -33,12 +32,12 @@ CONNECTIONS = 6000  # what a peer is told that it may have to keep
 def main() -> int:
     options = _parse()
     if options.innocent:
-        port, path, seconds = options.innocent
-        print(json.dumps(innocent.one_shots(int(port), path, float(seconds))))
+        port, path, seconds, scheme = options.innocent
+        print(json.dumps(innocent.one_shots(int(port), path, float(seconds), scheme)))
         return 0
     if options.hostile:
         name, port, limit = options.hostile
-        tally = hostile.run(scenarios.choose([name])[0].attack, int(port), float(limit))
+        tally = hostile.run(scenarios.named(name).attack, int(port), float(limit))
         print(json.dumps(asdict(tally)))
         return 0
     chosen = scenarios.choose(options.only)
@@ -63,7 +62,7 @@ def _parse() -> argparse.Namespace:
     add("--peers", action="store_true", help=f"attack {', '.join(PEERS)}, too")
     add("--list", action="store_true", help="list the attacks")
     add("--hostile", nargs=3, help=argparse.SUPPRESS)
-    add("--innocent", nargs=3, help=argparse.SUPPRESS)
+    add("--innocent", nargs=4, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -86,16 +85,10 @@ def _servers(*, with_peers: bool) -> Servers:
 def _run(chosen: list[Scenario], servers: Servers, seconds: int) -> list[table.Row]:
     """Make all attacks, one after the other, and tell about each when it is over."""
     results: list[table.Row] = []
-    flags = subprocess.run(
-        [servers[0][1] / "breezeway", "--help"], capture_output=True, text=True, check=True
-    ).stdout
     try:
         for scenario in chosen:
-            if scenario.needs and scenario.needs not in flags:
-                print(f"{scenario.name}: left out, there is no {scenario.needs}")
-                continue
             for name, executables, peer in servers:
-                if peer is not None and scenario.options:
+                if peer is not None and (scenario.options or scenario.props):
                     continue  # it is about a setting of ours
                 port = free_port()
                 command = _command(scenario, executables, peer, port)
@@ -114,7 +107,7 @@ def _command(
     """Return the command line: for ours as a user would type it."""
     if peer is not None:
         return peer.command(peers.Launch(executables, APP, port, THREADS, CONNECTIONS))
-    extra = scenario.setting() if scenario.setting else ()
+    extra = scenario.props() if scenario.props else ()
     bind = ("--bind", f"{peers.HOST}:{port}")
     return [str(executables / "breezeway"), APP, *bind, "--workers", "1", *scenario.options, *extra]
 

@@ -21,9 +21,9 @@ async def _bodies(hostile: Hostile, piece: bytes, end: bytes, first: bytes = b""
             if not taken or hostile.stopped.is_set():
                 break
             taken = await client.send(piece)
-        if taken and await client.send(end):
+        if taken and not hostile.stopped.is_set() and await client.send(end):
             await client.read()
-        else:
+        elif not taken:
             await client.read_to_end(0.5)
         client.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 
 from attack.hostile import Client, Hostile
@@ -22,6 +23,7 @@ FULL_BODY = 255 * 1024  # below --body-memory
 
 def _sends_slowly(hostile: Hostile, client: Client) -> Life:
     async def life() -> None:
+        await hostile.pause(random.random())
         while await hostile.pause(SLOW_SECONDS):
             if not await client.send(b"x"):
                 await client.read_to_end()
@@ -32,6 +34,7 @@ def _sends_slowly(hostile: Hostile, client: Client) -> Life:
 
 def _reads_slowly(hostile: Hostile, client: Client) -> Life:
     async def life() -> None:
+        await hostile.pause(random.random())
         while await hostile.pause(SLOW_SECONDS):
             if not await client.read(SLOW_READ):
                 return

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from attack.hostile import Client, Hostile
 
 AT_A_TIME = 50
 SILENT = 900  # connections of one address that say nothing
+PLACES = 100  # in a long response where it is broken off
 READ_PART = 512 * 1024  # at most, of a response that is broken off
-EVERY = 16  # of a long response, every so many bytes are a place to break off
+SMALL_RESPONSE = 135  # bytes
 SHORT_WAIT = 0.3  # seconds for what the server says to half a request
 
 EXCHANGES = (
@@ -129,16 +131,17 @@ async def break_off_responses(hostile: Hostile) -> None:
             return
         await client.send(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path, requests=1)
         with contextlib.suppress(TimeoutError):
-            while at > 0 and (data := await client.read(at)):
-                at -= len(data)
+            async with asyncio.timeout(SHORT_WAIT):
+                while at > 0 and (data := await client.read(at)):
+                    at -= len(data)
         client.reset() if way else client.close()
 
-    small = [(b"/", at, way) for at in range(160) for way in range(2)]
+    small = [(b"/", at, way) for at in range(SMALL_RESPONSE) for way in range(2)]
     large = [
-        (b"/large", at, way) for at in range(0, READ_PART, READ_PART // 100) for way in range(2)
+        (b"/large", at, way) for at in range(0, READ_PART, READ_PART // PLACES) for way in range(2)
     ]
     stream = [
-        (b"/stream", at, way) for at in range(0, READ_PART, READ_PART // 100) for way in range(2)
+        (b"/stream", at, way) for at in range(0, READ_PART, READ_PART // PLACES) for way in range(2)
     ]
     await _all(hostile, iter(small + large + stream), one)
 

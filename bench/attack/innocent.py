@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from dataclasses import dataclass, field
 
@@ -34,10 +35,10 @@ def request(path: str, *, close: bool = False) -> bytes:
     return b"GET %s HTTP/1.1\r\nHost: innocent.example\r\n%s\r\n" % (path.encode(), ending)
 
 
-def keep_alive(port: int, path: str, seconds: int, felt: Felt) -> None:
+def keep_alive(port: int, path: str, seconds: int, felt: Felt, scheme: str) -> None:
     """Run wrk."""
     try:
-        done = load.run(port, request(path), KEEP_ALIVE_CONNECTIONS, seconds)
+        done = load.run(port, request(path), KEEP_ALIVE_CONNECTIONS, seconds, scheme=scheme)
     except load.LoadError as error:
         felt.failures.append(str(error))
         return
@@ -46,16 +47,18 @@ def keep_alive(port: int, path: str, seconds: int, felt: Felt) -> None:
     felt.errors = done.socket_errors + done.bad_status
 
 
-def one_shots(port: int, path: str, seconds: float) -> tuple[list[float], list[str]]:
+def one_shots(port: int, path: str, seconds: float, scheme: str) -> tuple[list[float], list[str]]:
     """Ask on a new connection each time; return the milliseconds of each, and what went wrong."""
     times: list[float] = []
     failures: list[str] = []
     asked = request(path, close=True)
+    context = anybody() if scheme == "https" else None
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         began = time.perf_counter()
         try:
-            with socket.create_connection((HOST, port), TIMEOUT) as client:
+            client = socket.create_connection((HOST, port), TIMEOUT)
+            with context.wrap_socket(client) if context else client as client:
                 client.sendall(asked)
                 received = b""
                 while data := client.recv(RECEIVE):
@@ -67,6 +70,14 @@ def one_shots(port: int, path: str, seconds: float) -> tuple[list[float], list[s
         times.append((time.perf_counter() - began) * 1000)
         time.sleep(PAUSE)
     return times, failures
+
+
+def anybody() -> ssl.SSLContext:
+    """Return a client's context that trusts anybody."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def percentile(values: list[float], percent: float) -> float:

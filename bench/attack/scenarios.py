@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attack import chunks, crowds, floods, heads, overload, pipelines, tools
+from attack import (
+    chunks,
+    crowds,
+    encrypted,
+    floods,
+    heads,
+    overload,
+    pipelines,
+    props,
+    ranges,
+    tools,
+)
 from attack.hostile import Attack
 
 MEMORY = 32  # MB by which an attack may make the server grow, unless its scenario says more
@@ -18,8 +29,7 @@ class Scenario:
 
     `options` are given to the server beside its defaults. `path` is what the innocent ask for.
     `statuses` are those that the attacker may see; none means that they say nothing here.
-    `memory` is in MB. `needs` is an option without which the scenario is left out.
-    `at_the_limit` says why the innocent may feel more than `RATIO`, where they may.
+    `memory` is in MB. `props` makes files that it needs, and returns the options that name them.
     """
 
     name: str
@@ -28,9 +38,8 @@ class Scenario:
     options: tuple[str, ...] = ()
     path: str = "/"
     memory: int = MEMORY
-    needs: str = ""
-    setting: Callable[[], tuple[str, ...]] | None = None
-    at_the_limit: str = ""
+    props: Callable[[], tuple[str, ...]] | None = None
+    scheme: str = "http"
 
     @property
     def title(self) -> str:
@@ -41,8 +50,6 @@ class Scenario:
 def _of(*statuses: int) -> frozenset[int]:
     return frozenset(statuses)
 
-
-ANY_ADDRESS = ("--limit-connections-per-client", "0")
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("tool-slow-head", tools.slowhttptest("-H", "-i", "1", "-x", "16")),
@@ -94,9 +101,26 @@ SCENARIOS: tuple[Scenario, ...] = (
         _of(200, 503),
         options=("--queue-limit", str(overload.QUEUE), "--health-path", "/health"),
         path="/health",
-        needs="--health-path",
     ),
+    Scenario(
+        "range-bombs", ranges.bombs, _of(200, 206, 416), props=props.files, path="/files/small"
+    ),
+    Scenario(
+        "range-bytes",
+        ranges.single_bytes,
+        _of(200, 206, 416),
+        props=props.files,
+        path="/files/small",
+    ),
+    Scenario("tls-stalled", encrypted.stalled, memory=64, props=props.certificate, scheme="https"),
+    Scenario("tls-garbage", encrypted.garbage, _of(400), props=props.certificate, scheme="https"),
+    Scenario("tls-renegotiation", encrypted.renegotiation, props=props.certificate, scheme="https"),
 )
+
+
+def named(name: str) -> Scenario:
+    """Return the scenario of that name."""
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)
 
 
 def choose(names: list[str]) -> list[Scenario]:
