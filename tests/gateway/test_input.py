@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.gateway.input import AwaitedInput, Spool
+from breezeway.gateway.input import AwaitedInput, BodyStore, Spool
 
 from ..applications import Recorder
 from ..live import eventually, serving
@@ -37,7 +37,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @given(pieces=st.lists(st.binary(max_size=15)))
 def test_spool_gives_back_what_it_got(pieces: list[bytes]) -> None:
     """In memory or on disk, a body is the sum of its pieces."""
-    spool = Spool(LIMIT)
+    spool = Spool(BodyStore(LIMIT))
     for piece in pieces:
         spool.write(piece)
     whole = b"".join(pieces)
@@ -51,7 +51,7 @@ def test_spool_gives_back_what_it_got(pieces: list[bytes]) -> None:
 def test_spool_leaves_nothing_behind() -> None:
     """A body that is thrown away takes its file along."""
     before = len(os.listdir("/proc/self/fd"))
-    spool = Spool(LIMIT)
+    spool = Spool(BodyStore(LIMIT))
     spool.write(bytes(100))
     assert len(os.listdir("/proc/self/fd")) == before + 1
     spool.close()
@@ -62,7 +62,7 @@ def test_spool_leaves_nothing_behind() -> None:
 @pytest.mark.parametrize("size", [100, 100_000], ids=["buffered", "written"])
 def test_full_disk(full_disk: list[Any], size: int) -> None:
     """A body that the disk does not take raises, and can be thrown away all the same."""
-    spool = Spool(LIMIT)
+    spool = Spool(BodyStore(LIMIT))
     with pytest.raises(OSError, match="No space left"):  # noqa: PT012
         spool.write(bytes(size))
         spool.finish()
@@ -128,3 +128,35 @@ def _flat(expected: Any) -> list[bytes]:
     if isinstance(expected, bytes):
         return [expected]
     return expected if isinstance(expected, list) else []
+
+
+def test_memory_of_all_bodies() -> None:
+    """Past the bound of all, a body goes to the disk before it has reached its own; nothing is lost."""
+    store = BodyStore(LIMIT, total=2 * LIMIT)
+    spools = [Spool(store) for _ in range(5)]
+    for spool in spools:
+        spool.write(b"a" * (LIMIT - 1))
+        spool.write(b"b")
+        assert store.held <= 2 * LIMIT
+    assert store.held == 2 * LIMIT
+    bodies = [spool.finish() for spool in spools[1:]]
+    assert [isinstance(body, io.BytesIO) for body in bodies] == [True, False, False, False]
+    assert store.held == LIMIT
+    spools[0].close()
+    assert store.held == 0
+    for body in bodies:
+        assert body.read() == b"a" * (LIMIT - 1) + b"b"
+        body.close()
+
+
+def test_memory_is_given_back() -> None:
+    """A body that has gone to the disk, or is thrown away twice, takes nothing any more."""
+    store = BodyStore(LIMIT)
+    spool = Spool(store)
+    spool.write(b"x" * LIMIT)
+    assert store.held == LIMIT
+    spool.write(b"x")
+    assert store.held == 0
+    spool.close()
+    spool.close()
+    assert store.held == 0

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from breezeway.gateway.environ import base_environ
+from breezeway.gateway.input import BodyStore
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CLOSE, Parser
 from breezeway.http1.limits import Limits
@@ -40,7 +41,7 @@ class Outcome(NamedTuple):
 
 def outcome(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
     """Feed the pieces to the intake of one connection."""
-    intake = Intake(Parser(limits or Limits()), BODY_MEMORY)
+    intake = Intake(Parser(limits or Limits()), BodyStore(BODY_MEMORY))
     requests: list[Served] = []
     try:
         for piece in pieces:

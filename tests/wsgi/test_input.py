@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from breezeway.gateway.input import AwaitedInput, Spool
+from breezeway.gateway.input import AwaitedInput, BodyStore, Spool
 
 from ..applications import PLAIN, plain
 from ..live import Live, serving
@@ -83,7 +83,7 @@ def on_disk(body: bytes) -> Any:
 
 def spooled(body: bytes, memory_limit: int) -> Any:
     """Return the input of a body that arrived in small pieces."""
-    spool = Spool(memory_limit)
+    spool = Spool(BodyStore(memory_limit))
     for at in range(0, len(body), 7):
         spool.write(body[at : at + 7])
     return spool.finish()

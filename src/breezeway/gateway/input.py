@@ -11,8 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 from collections.abc import Callable, Iterator
-from typing import IO, Any
+from typing import IO, Any, Final
+
+BODIES_MEMORY_BYTES: Final = 64 * 1024 * 1024
+"""What all bodies of a worker take of its memory while they come. Past it a body goes to the disk before
+it has reached `--body-memory`, so that ten thousand slow clients do not take 2.5 GiB."""
 
 
 class EmptyInput(io.BytesIO):
@@ -62,6 +67,43 @@ class BodyFile(LikeBytesIO, io.BufferedRandom):
             super().close()
 
 
+class BodyStore:
+    """Where all bodies of a worker are while they come: so much in memory, the rest on the disk."""
+
+    __slots__ = ("_held", "_mutex", "directory", "each", "total")
+
+    def __init__(
+        self, each: int, directory: str | None = None, total: int = BODIES_MEMORY_BYTES
+    ) -> None:
+        """`each` body and all of them in `total` take at most so many bytes of memory.
+
+        Without a `directory`, the rest is in the system's one for such files.
+        """
+        self.each = each
+        self.directory = directory
+        self.total = max(total, each)
+        self._held = 0
+        self._mutex = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        return self._held
+
+    def take(self, size: int) -> bool:
+        """Take so much memory, unless that is too much."""
+        with self._mutex:
+            if self._held + size > self.total:
+                return False
+            self._held += size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """Give memory back."""
+        with self._mutex:
+            self._held -= size
+
+
 class Spool:
     """Collects a body: in memory up to a bound, then in a temporary file.
 
@@ -69,13 +111,14 @@ class Spool:
     its room when it is closed, also if the process is killed.
     """
 
-    __slots__ = ("_directory", "_file", "_memory_limit", "size")
+    __slots__ = ("_file", "_held", "_in_memory", "_store", "size")
 
-    def __init__(self, memory_limit: int, directory: str | None = None) -> None:
-        """`memory_limit` is in bytes; without a `directory`, the system's one for such files."""
+    def __init__(self, store: BodyStore) -> None:
+        """`store` is shared with all others."""
         self._file: IO[bytes] = io.BytesIO()
-        self._directory = directory
-        self._memory_limit = memory_limit
+        self._store = store
+        self._in_memory = True
+        self._held = 0
         self.size = 0
 
     def write(self, content: bytes) -> None:
@@ -85,9 +128,13 @@ class Spool:
             OSError: the temporary file could not be made or written to (ENOSPC: disk full, EMFILE:
                 no descriptor left).
         """
-        if self.size <= self._memory_limit < self.size + len(content):
-            self._move_to_disk()
-        self.size += len(content)
+        size = len(content)
+        if self._in_memory:
+            if self.size + size <= self._store.each and self._store.take(size):
+                self._held += size
+            else:
+                self._move_to_disk()
+        self.size += size
         self._file.write(content)
 
     def _move_to_disk(self) -> None:
@@ -95,23 +142,34 @@ class Spool:
 
         memory = self._file
         memory.seek(0)
+        directory = self._store.directory
         # The file is closed by whoever closes what `finish` has returned.
-        raw = TemporaryFile(buffering=0, prefix="breezeway-body-", dir=self._directory)  # noqa: SIM115
+        raw = TemporaryFile(buffering=0, prefix="breezeway-body-", dir=directory)  # noqa: SIM115
         self._file = BodyFile(raw)
+        self._in_memory = False
         while block := memory.read(io.DEFAULT_BUFFER_SIZE):
             self._file.write(block)
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, 0
+        self._store.give_back(held)
 
     def finish(self) -> IO[bytes]:
         """Return the complete body as a file, at its beginning.
+
+        It is no concern of the store any more: how many requests may be complete has a bound.
 
         Raises:
             OSError: as for `write`.
         """
         self._file.seek(0)
+        self._release()
         return self._file
 
     def close(self) -> None:
         """Throw the body away."""
+        self._release()
         self._file.close()
 
 

@@ -196,10 +196,8 @@ class Connection(Bodies):
                 if self.half_closed or len(data) >= RECEIVE_BYTES:
                     self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
-            settings = self.reactor.settings
-            self.intake = Intake(
-                self.reactor.parser, settings.body_memory, settings.temp_dir, settings.stream_body
-            )
+            reactor = self.reactor
+            self.intake = Intake(reactor.parser, reactor.bodies, reactor.settings.stream_body)
         try:
             request = self.intake.take(data, self._environ)
         except ProtocolError as error:

@@ -11,7 +11,7 @@ import math
 import time
 from typing import IO, NamedTuple
 
-from breezeway.gateway.input import EMPTY_INPUT, Spool
+from breezeway.gateway.input import EMPTY_INPUT, BodyStore, Spool
 from breezeway.gateway.types import Environ
 from breezeway.http1.body import Body, ChunkedBody, CountedBody
 from breezeway.http1.head import CHUNKED, EXPECT_CONTINUE, Head, Parser, leading_empty_line
@@ -36,13 +36,12 @@ class Intake:
         "_ahead",
         "_body",
         "_buffer",
-        "_directory",
         "_head",
-        "_memory",
         "_parser",
         "_received",
         "_scanned",
         "_spool",
+        "_store",
         "_streams",
         "_waited",
         "_waits_since",
@@ -54,17 +53,15 @@ class Intake:
     def __init__(
         self,
         parser: Parser,
-        body_memory: int,
-        directory: str | None = None,
+        store: BodyStore,
         streams: tuple[str, ...] = (),
     ) -> None:
-        """`body_memory`: how much of a body is kept in memory, in bytes; the rest in `directory`.
+        """`store` is where bodies are collected.
 
         `streams` are the beginnings of the paths where applications read bodies as they come.
         """
         self._parser = parser
-        self._memory = body_memory
-        self._directory = directory
+        self._store = store
         self._streams = streams
         self._buffer = bytearray()  # of a head that is not complete, or sent ahead
         self._scanned = 0
@@ -137,7 +134,7 @@ class Intake:
     def expect_body(self, head: Head) -> None:
         """Take what follows as the body of `head`."""
         self._head = head
-        self._spool = Spool(self._memory, self._directory)
+        self._spool = Spool(self._store)
         limit = self._parser.limits.body
         self._body = ChunkedBody(limit) if head.length == CHUNKED else CountedBody(head.length)
         self._received = 0

@@ -17,6 +17,7 @@ from typing import Protocol
 from breezeway.config.settings import Settings
 from breezeway.gateway.environ import base_environ
 from breezeway.gateway.exchange import Exchange
+from breezeway.gateway.input import BodyStore
 from breezeway.gateway.types import Application, Environ
 from breezeway.http1.head import Parser
 from breezeway.http1.response import Encoder
@@ -99,6 +100,7 @@ class Reactor:
         self.application = application
         self.settings = settings
         self._root_path = as_bytes(settings.root_path)
+        self.bodies = BodyStore(settings.body_memory, settings.temp_dir)
         self.parser = Parser(settings.limits, self._root_path, believed_fields(settings))
         self.encoder = Encoder()
         self.front = front_of(settings, self.note, lambda: not self.stopping)
