@@ -80,7 +80,7 @@ def test_no_connection_idles(log: pytest.LogCaptureFixture) -> None:
         gate.open()
         for client in busy:
             assert client.response().status == 200
-        assert live.get().body == b"through"
+        eventually(lambda: live.get().body == b"through", "they idle, and make room")
     assert any("this worker has its 2 connections" in text for text in log.messages)
 
 

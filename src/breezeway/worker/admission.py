@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Container
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from breezeway.http1.errors import ProtocolError
@@ -28,6 +28,7 @@ from breezeway.worker.connection import Connection
 from breezeway.worker.ending import IDLE, RETRY_AFTER
 
 if TYPE_CHECKING:
+    from breezeway.semantics.networks import Networks
     from breezeway.worker.reactor import Reactor
 
 Client = str | bytes
@@ -229,7 +230,7 @@ class Admission:
             _close(self.refused.popleft()[1])
 
 
-def _networks(specs: Collection[str]) -> Container[str]:
+def _networks(specs: Collection[str]) -> Networks | tuple[()]:
     if not specs:
         return ()
     from breezeway.semantics.networks import Networks  # here alone, since many servers have none

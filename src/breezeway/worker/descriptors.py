@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import resource
 from typing import Final
@@ -17,16 +16,22 @@ request bodies in temporary files, files that are being sent, and what the appli
 def connections(wanted: int) -> int:
     """Return how many of `wanted` connections there may be; raise this process's limit for them.
 
-    The soft limit goes up as far as they need and the hard one allows. A small limit is halved: the
-    reserve would leave nothing.
+    The soft limit goes up as far as they need and the hard one allows.
     """
-    limit = _raise(wanted + RESERVE)
-    return min(wanted, max(limit - RESERVE, limit // 2))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _reachable(wanted + RESERVE)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        except (OSError, ValueError):  # macOS has a bound that the hard limit does not tell
+            limit = soft
+    return _within(limit, wanted)
 
 
 def warn_if_few(wanted: int) -> None:
-    """Raise the limit for so many connections; say so when there will be fewer."""
-    allowed = connections(wanted)
+    """Say so when there cannot be that many connections; this process's limit stays."""
+    limit = _reachable(wanted + RESERVE)
+    allowed = _within(limit, wanted)
     if allowed < wanted:
         logger.warning(
             "only %d connections for each worker instead of %d (--limit-connections): a process may"
@@ -34,23 +39,20 @@ def warn_if_few(wanted: int) -> None:
             " (ulimit -n, LimitNOFILE= of systemd), or lower --limit-connections to %d",
             allowed,
             wanted,
-            resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            limit,
             wanted + RESERVE,
             allowed,
         )
 
 
-def _raise(needed: int) -> int:
-    """Raise the soft limit to `needed`, or as far as it may go; return what it is then."""
+def _within(limit: int, wanted: int) -> int:
+    """Return how many connections there may be; of a small limit the reserve would leave none."""
+    return min(wanted, max(limit - RESERVE, limit // 2))
+
+
+def _reachable(needed: int) -> int:
+    """Return up to which limit, at most `needed`, this process may have open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
+    if resource.RLIM_INFINITY in (soft, hard):
         return needed
-    if hard == resource.RLIM_INFINITY or hard > needed:
-        target = needed
-    else:
-        target = hard
-    # macOS has a limit above which it takes nothing, whatever the hard one says.
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-        return target
-    return soft
+    return min(needed, max(soft, hard))
