@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def is_locked(path):
 class TestOne:
     def test_says_who_runs(self, path):
         """The file has the process id and a newline, is locked, and goes at the end."""
-        with PidFile(str(path)) as file:
+        with closing(PidFile(str(path))) as file:
             assert path.read_text() == f"{os.getpid()}\n"
             assert path.stat().st_mode & 0o777 == 0o644 & ~umask()
             assert is_locked(path)
@@ -107,7 +108,7 @@ class TestOne:
     def test_relative_path(self, path, monkeypatch):
         """A relative path means the directory of the start."""
         monkeypatch.chdir(path.parent)
-        with PidFile("server.pid"):
+        with closing(PidFile("server.pid")):
             monkeypatch.chdir("/")
         assert not path.exists()
 
@@ -115,7 +116,7 @@ class TestOne:
     def test_file_of_a_dead_one_is_taken(self, path, left):
         """What a killed supervisor left is taken, whosever number it is by now."""
         path.write_text(left)
-        with PidFile(str(path)):
+        with closing(PidFile(str(path))):
             assert path.read_text() == f"{os.getpid()}\n"
 
     def test_file_of_a_killed_one_is_taken(self, path):
@@ -125,7 +126,7 @@ class TestOne:
             other.process.kill()
             other.process.wait()
         assert path.exists()
-        with PidFile(str(path)):
+        with closing(PidFile(str(path))):
             assert path.read_text() == f"{os.getpid()}\n"
 
     def test_workers_do_not_keep_the_lock(self, path):
@@ -177,14 +178,14 @@ class TestTwo:
             flock(fd, operation)
 
         monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
-        with PidFile(str(path)):
+        with closing(PidFile(str(path))):
             assert path.read_text() == f"{os.getpid()}\n"
             assert is_locked(path)
 
     @pytest.mark.parametrize("change", ["replaced", "rewritten", "gone"])
     def test_what_is_not_ours_any_more_stays(self, path, change):
         """close() removes the file only if it is ours and says so."""
-        with PidFile(str(path)):
+        with closing(PidFile(str(path))):
             if change == "replaced":
                 path.unlink()
                 path.write_text(f"{os.getpid()}\n")
@@ -214,7 +215,7 @@ class TestUpgrade:
 
     def test_old_supervisor_goes_on(self, path):
         """When the new one does not come up, nothing has changed for the old one."""
-        with PidFile(str(path)) as old:
+        with closing(PidFile(str(path))) as old:
             with another(old.fileno()) as new:
                 assert new.do(f"file = PidFile.inherit({str(path)!r}, {old.fileno()})") == "done"
                 new.process.kill()
@@ -225,7 +226,7 @@ class TestUpgrade:
 
     def test_new_supervisor_that_gives_up_leaves_the_file(self, path):
         """A new one that closes without having written leaves file and lock to the old one."""
-        with PidFile(str(path)) as old:
+        with closing(PidFile(str(path))) as old:
             with another(old.fileno()) as new:
                 new.do(f"file = PidFile.inherit({str(path)!r}, {old.fileno()})")
                 assert new.do("file.close()") == "done"
@@ -235,7 +236,7 @@ class TestUpgrade:
 
     def test_old_supervisor_can_have_it_back(self, path):
         """A new one that fails after it has written: the old one writes again."""
-        with PidFile(str(path)) as old:
+        with closing(PidFile(str(path))) as old:
             with another(old.fileno()) as new:
                 new.do(f"file = PidFile.inherit({str(path)!r}, {old.fileno()})")
                 new.do("file.write()")
@@ -247,7 +248,7 @@ class TestUpgrade:
 
     def test_longer_number_leaves_nothing_behind(self, path):
         """A number shorter than the last one does not end in its digits."""
-        with PidFile(str(path)) as file:
+        with closing(PidFile(str(path))) as file:
             path.write_text("123456789012\n")
             file.write()
             assert path.read_text() == f"{os.getpid()}\n"
@@ -255,7 +256,7 @@ class TestUpgrade:
     @pytest.mark.parametrize("change", ["other path", "gone", "closed"])
     def test_inherit_checks(self, path, tmp_path, change):
         """A descriptor of another file is not taken for it."""
-        with PidFile(str(path)) as old:
+        with closing(PidFile(str(path))) as old:
             fd, name = old.fileno(), str(path)
             if change == "other path":
                 name = str(tmp_path / "other.pid")

@@ -25,7 +25,6 @@ import fcntl
 import os
 import re
 import stat
-from types import TracebackType
 from typing import Final, Self
 
 from breezeway.errors import UsageError, UserError
@@ -79,17 +78,6 @@ class PidFile:
             reason = "it is not the one that the old supervisor has"
             raise _failure(self.path, reason, "A change of this setting needs a restart.")
         return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def fileno(self) -> int:
         """Return the descriptor that has the lock, for the new supervisor of an upgrade."""
