@@ -37,7 +37,9 @@ def main() -> int:
         return 0
     if options.hostile:
         name, port, limit = options.hostile
-        tally = hostile.run(scenarios.named(name).attack, int(port), float(limit))
+        scenario = scenarios.named(name)
+        nice = 0 if scenario.measures else hostile.NICE
+        tally = hostile.run(scenario.attack, int(port), float(limit), nice)
         print(json.dumps(asdict(tally)))
         return 0
     chosen = scenarios.choose(options.only)

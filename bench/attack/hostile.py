@@ -2,7 +2,7 @@
 
 An attack is a coroutine that gets a `Hostile`: it opens clients, calls `ready` when it is at full
 strength, and ends soon after `stopped` is set. What was sent and what came back is in its `Tally`.
-It runs at the lowest priority, so that what the innocent feel is the server and not a full core.
+It runs at a low priority, so that what the innocent feel is the server and not a full core.
 """
 
 from __future__ import annotations
@@ -223,9 +223,9 @@ class Hostile:
 Attack = Callable[[Hostile], Awaitable[None]]
 
 
-def run(attack: Attack, port: int, limit: float) -> Tally:
+def run(attack: Attack, port: int, limit: float, nice: int) -> Tally:
     """Run an attack in this process: says `ready` on standard output, stops at the end of its input."""
-    os.nice(NICE)
+    os.nice(nice)
 
     async def main() -> Tally:
         hostile = Hostile(port, lambda: print("ready", flush=True))

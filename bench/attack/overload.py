@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 from attack.hostile import Hostile
 
 CLIENTS = 400
 QUEUE = 100  # --queue-limit of the scenario
+PATIENCE = 1.0  # seconds from a 503 to the next attempt
 DECISION = 0.05  # seconds in which a 503 has to come
 
 
@@ -28,7 +30,7 @@ async def slow_requests(hostile: Hostile) -> None:
         if answer.startswith(b"HTTP/1.1 503"):
             waits.append(time.monotonic() - began)
             without_hint += b"Retry-After:" not in answer
-            await hostile.pause(0.5)
+            await hostile.pause(PATIENCE * random.uniform(0.5, 1.5))
         client.close()
 
     async def task() -> None:

@@ -30,6 +30,7 @@ class Scenario:
     `options` are given to the server beside its defaults. `path` is what the innocent ask for.
     `statuses` are those that the attacker may see; none means that they say nothing here.
     `memory` is in MB. `props` makes files that it needs, and returns the options that name them.
+    `measures`: the hostile side looks at the time itself, and so must not be kept waiting.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scenario:
     memory: int = MEMORY
     props: Callable[[], tuple[str, ...]] | None = None
     scheme: str = "http"
+    measures: bool = False
 
     @property
     def title(self) -> str:
@@ -101,6 +103,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _of(200, 503),
         options=("--queue-limit", str(overload.QUEUE), "--health-path", "/health"),
         path="/health",
+        measures=True,
     ),
     Scenario(
         "range-bombs", ranges.bombs, _of(200, 206, 416), props=props.files, path="/files/small"
