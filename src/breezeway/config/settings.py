@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from breezeway.config import (
     checks,
+    combinations,
     network_settings,
     process_settings,
     request_settings,
@@ -57,6 +58,7 @@ class Settings(NetworkSettings, RequestSettings, ProcessSettings):
         for setting in TABLE:
             setting.check(getattr(self, setting.name))
         tls_checks.check(self)
+        combinations.check(self)
 
     @property
     def addresses(self) -> tuple[str, ...]:
