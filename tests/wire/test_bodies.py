@@ -1,4 +1,4 @@
-"""Bodies that are collected: where they are kept, when there is no room, and how slow they may be."""
+"""Bodies that are collected: where they are kept, when there is no room, and what is cut short."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import logging
 import os
 import resource
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from ..applications import PLAIN, Recorder, plain
+from ..applications import PLAIN, Recorder
 from ..live import Live, eventually, serving
 from .client import Client, request
 
@@ -71,8 +69,9 @@ ENDINGS: dict[str, tuple[bytes, Callable[[Client], None]]] = {
 }
 
 
-@pytest.mark.parametrize("ending", sorted(ENDINGS))
-@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    ("ending", "fails"), [*((name, False) for name in sorted(ENDINGS)), ("whole", True)]
+)
 def test_file_has_no_name_and_is_gone_at_the_end(tmp_path: Path, ending: str, fails: bool) -> None:
     """A large body is in --temp-dir without a name, and frees its room however its request ends."""
 
@@ -185,6 +184,20 @@ def test_too_large_a_file(tmp_path: Path, log: pytest.LogCaptureFixture) -> None
             taken(live)
 
 
+def test_no_room_after_the_continue(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """RFC 4918 section 11.5: also where the application waits for the body; its read raises."""
+    with serving(temp_dir=str(tmp_path)) as live:
+        live.play(Recorder())
+        with limited(resource.RLIMIT_FSIZE, 1_000_000), live.connect() as client:
+            client.send(posted(4 * len(LARGE), ("Expect", "100-continue")))
+            assert client.head().status == 100
+            client.send(4 * LARGE)
+            response = client.response()
+            assert (response.status, response.options()) == (507, {"close"})
+        assert any("File too large" in record.getMessage() for record in log.records)
+        taken(live)
+
+
 def test_no_descriptor_left(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     """RFC 9110 section 15.6.4: a body for which no file can be opened is 503, until one can."""
     with serving(temp_dir=str(tmp_path)) as live:
@@ -213,111 +226,6 @@ def test_directory_that_is_removed(tmp_path: Path, log: pytest.LogCaptureFixture
         refused(live, log, 507, "No such file or directory")
         directory.mkdir()
         taken(live)
-
-
-# --- how slow they may be ----------------------------------------------------------------------------
-
-
-RATE = {"min_rate": 1000, "min_rate_after": 0.5}
-STREAM = {"stream_body": ("/stream",), **RATE}
-
-
-def drip_until_answered(client: Client, text: bytes = b"x", pause: float = 0.05) -> float:
-    """Send so much again and again until the server answers; return for how long."""
-    began = time.monotonic()
-    while client.silent(pause):
-        client.send(text)
-        assert time.monotonic() - began < 5
-    return time.monotonic() - began
-
-
-@pytest.mark.parametrize(
-    ("head", "drop"),
-    [
-        (posted(100_000), b"x"),
-        (request("POST", "/", CHUNKED), b"1\r\nx\r\n"),
-        (request("POST", "/stream", ("Content-Length", "100000")), b"x"),
-    ],
-    ids=["length", "chunked", "streamed"],
-)
-def test_too_slow(log: pytest.LogCaptureFixture, head: bytes, drop: bytes) -> None:
-    """RFC 9110 section 15.5.9: a body slower than --min-rate on average is 408."""
-    with serving(**STREAM) as live:
-        live.play(Recorder())
-        with live.connect() as client:
-            client.send(head)
-            assert drip_until_answered(client, drop) >= 0.4
-            response = client.response()
-            assert (response.status, response.options()) == (408, {"close"})
-            assert b"too slowly" in response.body
-    assert any("too slowly" in record.getMessage() for record in log.records)
-
-
-def test_fast_enough() -> None:
-    """A body that has been fast may be slow for a while: the average counts."""
-    recorder = Recorder()
-    with serving(**RATE) as live:
-        live.play(recorder)
-        with live.connect() as client:
-            client.send(posted(5000) + b"x" * 4000)
-            assert client.silent(1.2)
-            client.send(b"x" * 1000)
-            assert client.response().status == 200
-
-
-def test_no_minimum() -> None:
-    """With --min-rate 0 a body may be as slow as --body-timeout allows."""
-    with serving(min_rate=0, min_rate_after=0.1) as live:
-        live.play(Recorder())
-        with live.connect() as client:
-            client.send(posted(10))
-            for _ in range(10):
-                assert client.silent(0.1)
-                client.send(b"x")
-            assert client.response().status == 200
-
-
-@pytest.mark.parametrize("path", ["/", "/stream"])
-def test_time_of_the_application_does_not_count(path: str) -> None:
-    """The clock runs from the time when the body was asked for, and not while nobody wants it."""
-    go = threading.Event()
-
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        stream = environ["wsgi.input"]
-        go.wait(5)
-        body = stream.read(5)
-        time.sleep(0.8)
-        body += stream.read()
-        start_response("200 OK", [PLAIN])
-        return [body]
-
-    with serving(**STREAM) as live:
-        live.play(application)
-        with live.connect() as client:
-            fields = [("Content-Length", "10"), ("Expect", "100-continue")]
-            client.send(request("POST", path, *fields))
-            assert client.silent(0.9)
-            go.set()
-            assert client.head().status == 100
-            client.send(b"01234")
-            if path == "/stream":
-                assert client.silent(0.9)
-            client.send(b"56789")
-            assert client.response().body == b"0123456789"
-
-
-def test_many_slow_bodies(log: pytest.LogCaptureFixture) -> None:
-    """Clients that drip their bodies take no thread, and are all gone soon."""
-    with serving(threads=1, min_rate=240, min_rate_after=1.0) as live:
-        live.play(plain(b"ok"))
-        with contextlib.ExitStack() as stack:
-            slow = [stack.enter_context(live.connect(deadline=10)) for _ in range(300)]
-            for client in slow:
-                client.send(posted(1000))
-            for client in slow:
-                client.send(b"x")
-            assert live.get("/").body == b"ok"
-            assert [client.response().status for client in slow] == [408] * len(slow)
 
 
 # --- what is cut short, and what only looks so -------------------------------------------------------

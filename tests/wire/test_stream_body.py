@@ -6,13 +6,16 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
 from ..applications import PLAIN, Recorder, plain
+from ..certificates import local
 from ..live import Live, eventually, serving
+from ..worker import tls_client
 from .client import Client, request
 
 MEMORY_BYTES = 64 * 1024
@@ -295,22 +298,6 @@ def client_rest(client: Client) -> bytes:
         return bytes(getattr(error, "received", b""))
 
 
-def test_body_that_stands_still() -> None:
-    """RFC 9110 section 15.5.9: the time limit counts while the application waits, and not before."""
-    with serving(threads=2, body_timeout=0.3, **STREAM) as live:
-        application = Reading(all_of_it)
-        live.play(application)
-        with live.connect() as client:
-            client.send(posted(10) + b"hello")
-            assert application.called.wait(5)
-            assert client.silent(0.9)  # the application's own time
-            application.go.release()
-            assert client.response().status == 408
-            assert client.rest() == b""
-        assert application.ended.wait(5)
-        assert isinstance(application.error, OSError)
-
-
 def test_slow_clients_take_no_thread() -> None:
     """Others are served by as many threads as ever while streams wait for their clients."""
     with serving(threads=2, **STREAM) as live:
@@ -356,34 +343,6 @@ def test_only_thread() -> None:
     assert recorder.seen[1].body == b"helloworld"
 
 
-def test_time_for_the_client_is_not_the_applications() -> None:
-    """--request-timeout counts the application's own time, not that in which it waits for a body."""
-    with serving(threads=2, request_timeout=("0.6",), **STREAM) as live:
-        application = Reading(so_much(1), so_much(1), so_much(1), all_of_it)
-        live.play(application)
-        application.go.release(4)
-        with live.connect() as client:
-            client.send(posted(4))
-            for byte in (b"a", b"b", b"c", b"d"):
-                assert client.silent(0.4)
-                client.send(byte)
-            assert client.response().body == b"4"
-
-
-def test_request_timeout_in_a_stream() -> None:
-    """--request-timeout ends an application that has its body and goes on for too long."""
-    with serving(threads=2, request_timeout=("0.3",), **STREAM) as live:
-        application = Reading(so_much(1), all_of_it)
-        live.play(application)
-        application.go.release(1)
-        with live.connect() as client:
-            client.send(posted(4) + b"a")
-            assert client.response().status == 504
-            assert client.rest() == b""
-        application.go.release(1)
-        assert application.ended.wait(10)
-
-
 def test_bodies_are_read_after_a_stop() -> None:
     """A stop waits for a request whose body still comes, within its grace."""
     with serving(threads=2, **STREAM) as live:
@@ -405,6 +364,25 @@ def test_bodies_are_read_after_a_stop() -> None:
     finisher.join(5)
     assert answers == [b"10"]
     assert application.read == [b"helloworld"]
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    """RFC 9112 section 9.7: a layer under the connection makes no difference."""
+    body = bytes(range(256)) * 4000
+    with tls_client.serving(local(tmp_path), threads=2, **STREAM) as live:
+        recorder = Recorder()
+        live.play(recorder)
+        with live.connect() as client:
+            for head, text in (
+                (posted(len(body)), body),
+                (request("POST", "/up", CHUNKED), b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)),
+            ):
+                client.send(head)
+                eventually(lambda: live.server.reactor.awaited_bodies == 1, "the call")
+                client.send(text)
+                response = client.response()
+                assert (response.status, response.options()) == (200, set())
+        assert [seen.body for seen in recorder.seen] == [body, body]
 
 
 def test_input_is_over_with_its_request(streaming: Live) -> None:
