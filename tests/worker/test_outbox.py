@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from breezeway.gateway.file_wrapper import FileRange
-from breezeway.worker.outbox import Outbox
+from breezeway.worker.outbox import TURN_BYTES, Outbox
 from breezeway.worker.slow_readers import Pace
 
 from ..live import eventually
@@ -111,6 +111,50 @@ def test_parts_share_a_descriptor(pair: Pair, path: Path) -> None:
     expected = b"".join(content[1000 * each : 1000 * each + 5] for each in range(20))
     assert drained(outbox, pair, len(expected) + 7) == b"head" + expected + b"end"
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+class Bottomless:
+    """A connection that takes whatever it is given."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def send(self, data: memoryview, flags: int = 0) -> int:
+        """Take it."""
+        self.taken += min(data.nbytes, 300_000)
+        return min(data.nbytes, 300_000)
+
+    def send_file(self, descriptor: int, offset: int, count: int) -> int:
+        """Take it, too."""
+        self.taken += min(count, 300_000)
+        return min(count, 300_000)
+
+
+def test_one_turn(pair: Pair, path: Path) -> None:
+    """A client that takes everything at once gets about a megabyte, then others have their turn."""
+    outbox = Outbox(Pace(pair[1], 0.0))
+    with path.open("rb") as file:
+        outbox.add(memoryview(bytes(5_000_000)), FileRange(file.fileno(), 0, 3_000_000))
+    bottomless = Bottomless()
+    turns = 0
+    while outbox:
+        before = bottomless.taken
+        assert outbox.flush(bottomless)  # type: ignore[arg-type]
+        assert bottomless.taken - before < 2 * TURN_BYTES
+        assert outbox.more is bool(outbox)
+        turns += 1
+    assert bottomless.taken == 8_000_000
+    assert turns >= 5
+
+
+def test_full_socket_is_not_more(pair: Pair) -> None:
+    """When the socket is full there will be an event, and no turn is needed before."""
+    outbox = Outbox(Pace(pair[1], 0.0))
+    outbox.add(memoryview(bytes(10_000_000)))
+    while outbox.flush(pair[1]) and outbox.more:
+        pass
+    assert outbox
+    assert not outbox.more
 
 
 def test_producer_waits_for_room(pair: Pair) -> None:

@@ -40,6 +40,7 @@ from breezeway.worker.ending import (
     BODY,
     BODY_RECEIVE_BYTES,
     BUSY,
+    CLOSED,
     DRAIN,
     DRAIN_CLOSE,
     HEAD,
@@ -331,7 +332,9 @@ class Connection(Bodies):
         return True
 
     def resume(self) -> bool:
-        """Go on with input that needs no event; False when this thread has lost the baton."""
+        """Go on with what needs no event; False when this thread has lost the baton."""
+        if self.outbox is not None and self.outbox.more and self.state != CLOSED:
+            self._drain()
         if self.state not in (IDLE, HEAD, BODY, AWAITED, LINGER):
             return True
         self.unread = False

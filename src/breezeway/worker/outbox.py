@@ -20,6 +20,10 @@ SENDFILE_BYTES: Final = 1024 * 1024
 """What one sendfile(2) is asked for, so that no connection keeps the event loop from the others."""
 
 
+TURN_BYTES: Final = 1024 * 1024
+"""After so much the other connections have their turn. A client on the same machine can take a file as
+fast as it is sent: with no end to that, two of them kept everybody else waiting for 450 ms."""
+
 MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)  # Linux
 
 
@@ -101,7 +105,7 @@ def rest_of(piece: bytes | memoryview, sent: int) -> memoryview:
 class Outbox:
     """The bytes and file parts that wait for one client."""
 
-    __slots__ = ("_pieces", "counted", "lock", "pace", "room", "size")
+    __slots__ = ("_pieces", "counted", "lock", "more", "pace", "room", "size")
 
     def __init__(self, pace: Pace) -> None:
         """`pace` is told what goes out."""
@@ -111,6 +115,8 @@ class Outbox:
         """Bytes in memory; those in files do not count."""
         self.counted = 0
         """Bytes for which `Unsent` has made room."""
+        self.more = False
+        """The socket may take more at once: there will be no event of it."""
         self.lock = threading.Lock()
         self.room: threading.Lock | None = None
         """Held while a producer waits; see `wait_for_room`."""
@@ -138,28 +144,32 @@ class Outbox:
                 self._pieces.append(FilePart(piece, file))
 
     def flush(self, connection: Channel) -> bool:
-        """Send what the socket takes; return whether it took anything.
+        """Send what the socket takes, but no more than about `TURN_BYTES`; set `more` if it was that.
+
+        Return whether the socket took anything.
 
         Raises:
             OSError, EOFError: what is left cannot be sent.
         """
-        progress = False
+        sent = 0
+        self.more = False
         try:
-            while self._pieces:
-                self._send_first(connection)
-                progress = True
+            while self._pieces and sent < TURN_BYTES:
+                sent += self._send_first(connection)
+            self.more = bool(self._pieces)
         except (BlockingIOError, InterruptedError):
             pass
-        return progress
+        return sent > 0
 
-    def _send_first(self, connection: Channel) -> None:
+    def _send_first(self, connection: Channel) -> int:
         piece = self._pieces[0]
         if isinstance(piece, FilePart):
-            self.pace.sent += piece.send(connection)
+            sent = piece.send(connection)
+            self.pace.sent += sent
             if piece.done:
                 piece.close()
                 self._pieces.popleft()
-            return
+            return sent
         # The head of a file leaves together with the file's first bytes.
         sent = connection.send(piece, MSG_MORE if len(self._pieces) > 1 else 0)
         self.size -= sent
@@ -168,6 +178,7 @@ class Outbox:
             self._pieces.popleft()
         else:
             self._pieces[0] = rest_of(piece, sent)
+        return sent
 
     def wait_for_room(self, timeout: float) -> bool:
         """Wait until `make_room` is called; return whether it was, within `timeout` seconds.

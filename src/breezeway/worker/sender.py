@@ -253,7 +253,7 @@ class Sender:
             raise ClientGone("the client has left")
 
     def flush(self, outbox: Outbox) -> None:
-        """Send what the socket takes; the caller holds the outbox's lock."""
+        """Send what the socket takes in one turn; the caller holds the outbox's lock."""
         before = outbox.size
         try:
             if outbox.flush(self.socket):
@@ -265,6 +265,8 @@ class Sender:
         self.reactor.unsent.give(outbox, before - outbox.size)
         if self.gone:
             self._give_up(outbox)
+        elif outbox.more:
+            self.reactor.enqueue(self)
         if outbox.size <= self.reactor.settings.high_watermark // 2:
             outbox.make_room()
 
