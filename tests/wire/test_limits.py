@@ -51,7 +51,7 @@ def test_idle_connection_makes_room(log: pytest.LogCaptureFixture) -> None:
         assert is_closed(clients[1])
         for client in (clients[0], clients[2]):
             assert client.get("/").body == b"ok"
-    assert any("idle connection closed for a new one" in text for text in log.messages)
+    assert any("idle connection closed for a new connection" in text for text in log.messages)
 
 
 def test_connections_that_say_nothing_make_room() -> None:
@@ -82,6 +82,35 @@ def test_no_connection_idles(log: pytest.LogCaptureFixture) -> None:
             assert client.response().status == 200
         eventually(lambda: live.get().body == b"through", "they idle, and make room")
     assert any("this worker has its 2 connections" in text for text in log.messages)
+
+
+def test_halves_of_requests_make_room(log: pytest.LogCaptureFixture) -> None:
+    """Who fills the server with heads that never end keeps nobody out."""
+    with serving(limit_connections=5) as live, ExitStack() as stack:
+        live.play(plain(b"ok"))
+        halves = [stack.enter_context(live.connect()) for _ in range(5)]
+        for half in halves:
+            half.send(b"GET / HTTP/1.1\r\n")
+        began = time.monotonic()
+        eventually(lambda: live.get().status == 200, "the first of them has gone")
+        assert time.monotonic() - began > 0.5
+        assert live.get().body == b"ok"
+        assert refused(halves[0])
+        for half in halves[3:]:
+            half.send(b"Host: test\r\n\r\n")
+            assert half.response().body == b"ok"
+    assert any("half a request head closed for a new" in text for text in log.messages)
+
+
+def test_answered_connections_make_room() -> None:
+    """A client that does not close after its refusal keeps nobody out."""
+    with serving(limit_connections=3) as live, ExitStack() as stack:
+        live.play(plain(b"ok"))
+        for _ in range(3):
+            client = stack.enter_context(live.connect())
+            client.send(b"no request\r\n\r\n")
+            assert client.response().status == 400
+        assert live.get().body == b"ok"
 
 
 def test_limit_of_one_client(log: pytest.LogCaptureFixture) -> None:

@@ -1,11 +1,14 @@
 """Which connections are let in: as many as the worker may have, and as one client may have.
 
 At the limit the connection that has idled longest is closed for the new one, and past a client's own
-limit, its own that has idled longest. If none is idle, the new one is told 503 and closed, for which
-nothing is set up: no `Connection`, no look by the poller.
+limit, its own that has idled longest. If none is idle, one goes whose answer is out, or else whose
+request head has not become complete for a while: nobody who means well needs a second for that,
+and who fills a server with halves of requests must not keep the others out. If there is none of
+these, the new one is told 503 and closed, for which nothing is set up: no `Connection`, no look by
+the poller.
 
 Who idles is not kept track of, which each request would pay for. When it is asked for, one scan finds
-all that idle, in order, and a list is made of them; each is looked at again when its turn comes. So
+all that may go, in order, and a list is made of them; each is looked at again when its turn comes. So
 a flood of new connections costs a scan now and then: those it closes have paid for it, or it takes
 no more than `SCAN_SHARE` of the time.
 
@@ -14,18 +17,21 @@ All of this is for the holder of the baton, but for `leave`.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Collection
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.response import plain_answer
 from breezeway.worker import descriptors
 from breezeway.worker.connection import Connection
-from breezeway.worker.ending import IDLE, RETRY_AFTER
+from breezeway.worker.ending import HEAD, IDLE, LINGER, RETRY_AFTER
+from breezeway.worker.layer import Channel
 
 if TYPE_CHECKING:
     from breezeway.semantics.networks import Networks
@@ -36,6 +42,9 @@ Client = str | bytes
 
 SCAN_SHARE: Final = 0.05
 """The part of a core that may go into scans."""
+
+SLOW_HEAD_SECONDS: Final = 1.0
+"""A head that has not become complete in this may be dropped for a new connection."""
 
 PAID_PART: Final = 8
 """A scan of so many connections is paid for by each one that is closed: some 2 us."""
@@ -56,6 +65,15 @@ for each connection. Providers give a customer a /56 or a /48, but hosters put m
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291 section 2.5.5.2
 _LINK_LOCAL: Final = bytes.fromhex("fe80")  # one network for all neighbours
+
+_IDLE, _DONE, _SLOW = range(3)
+_KINDS: Final = {
+    _IDLE: ("limit.idle", "idle connection"),
+    _DONE: ("limit.lingering", "answered connection"),
+    _SLOW: ("limit.slow_head", "connection with half a request head"),
+}
+
+_Candidate = tuple[tuple[int, float], Connection]
 
 ANSWER: Final = "The server has too many connections; try again in a moment."
 
@@ -86,8 +104,8 @@ class Admission:
         self._named_later = _networks(settings.proxy_protocol)
         self._lock = threading.Lock()
         self._counts: dict[Client, int] = {}
-        self._idle: deque[tuple[float, Connection]] = deque()
-        self._idle_of: dict[Client, deque[tuple[float, Connection]]] = {}
+        self._idle: deque[_Candidate] = deque()
+        self._idle_of: dict[Client, deque[_Candidate]] = {}
         self._next_scan = self._forget_at = 0.0
         self._to_pay = 0
         self.refused: deque[tuple[float, socket.socket]] = deque()
@@ -140,7 +158,7 @@ class Admission:
                 del self._counts[owner]
 
     def close_idle(self, owner: Client = "") -> bool:
-        """Close the connection, or that of an owner, which has idled longest; False if none idles."""
+        """Close a connection, of an owner or of anybody, that is needed least; False if all work."""
         if self._close_first(owner):
             return True
         now = time.monotonic()
@@ -179,14 +197,14 @@ class Admission:
         return self.close_idle(owner)
 
     def _scan(self, now: float) -> None:
-        """Find the connections that idle, the one that has idled longest first."""
+        """Find the connections that may go, in the order in which they will."""
         began = time.perf_counter()
-        found = [
-            (max(each.began, each.last_active), each)
-            for each in self._reactor.connections()
-            if each.state == IDLE
-        ]
-        found.sort(key=_since)
+        found = []
+        for each in self._reactor.connections():
+            place = _place(each)
+            if place is not None and (place[0] != _SLOW or now - place[1] >= SLOW_HEAD_SECONDS):
+                found.append((place, each))
+        found.sort(key=itemgetter(0))
         self._idle = deque(found)
         self._idle_of = {}
         for entry in found:
@@ -200,15 +218,16 @@ class Admission:
     def _close_first(self, owner: Client) -> bool:
         queue = self._idle_of.get(owner) if owner else self._idle
         while queue:
-            since, connection = queue.popleft()
-            if (
-                connection.state == IDLE
-                and max(connection.began, connection.last_active) == since
-                and not connection.unread
-                and _is_silent(connection)
-            ):
-                text = "%s: idle connection closed for a new one"
-                self._reactor.note("limit.idle", text, connection.peer)
+            place, connection = queue.popleft()
+            if _place(connection) != place:
+                continue
+            rank = place[0]
+            if rank == _DONE or (not connection.unread and _is_silent(connection)):
+                kind, what = _KINDS[rank]
+                self._reactor.note(kind, f"%s: {what} closed for a new connection", connection.peer)
+                if rank == _SLOW and connection.layer is None:
+                    with contextlib.suppress(OSError):
+                        self._tell(connection.socket)
                 connection.close()
                 self._to_pay -= PAID_PART
                 return True
@@ -218,9 +237,8 @@ class Admission:
         if not plain:
             client.close()
             return
-        answer = plain_answer(503, ANSWER, RETRY_AFTER + self._reactor.encoder.ending)
         try:
-            client.send(answer, socket.MSG_DONTWAIT)
+            self._tell(client)
             client.shutdown(socket.SHUT_WR)
         except OSError:
             client.close()
@@ -229,6 +247,23 @@ class Admission:
         if len(self.refused) > REFUSED_KEPT:
             _close(self.refused.popleft()[1])
 
+    def _tell(self, client: Channel) -> None:
+        """Tell a client that it cannot be served now."""
+        answer = plain_answer(503, ANSWER, RETRY_AFTER + self._reactor.encoder.ending)
+        client.send(answer, socket.MSG_DONTWAIT)
+
+
+def _place(connection: Connection) -> tuple[int, float] | None:
+    """Return where a connection stands among those that may go; the lowest goes first."""
+    state = connection.state
+    if state == IDLE:
+        return _IDLE, max(connection.began, connection.last_active)
+    if state == LINGER:
+        return _DONE, connection.last_active
+    if state == HEAD and connection.intake is not None and connection.intake.started:
+        return _SLOW, connection.intake.started
+    return None
+
 
 def _networks(specs: Collection[str]) -> Networks | tuple[()]:
     if not specs:
@@ -236,10 +271,6 @@ def _networks(specs: Collection[str]) -> Networks | tuple[()]:
     from breezeway.semantics.networks import Networks  # here alone, since many servers have none
 
     return Networks(specs)
-
-
-def _since(entry: tuple[float, Connection]) -> float:
-    return entry[0]
 
 
 def _is_silent(connection: Connection) -> bool:
