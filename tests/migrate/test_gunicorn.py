@@ -11,6 +11,7 @@ import pytest
 from breezeway.errors import UserError
 from breezeway.migrate import gunicorn, migrate
 from breezeway.migrate.gunicorn_notes import HARMLESS, NOTES
+from breezeway.migrate.gunicorn_tls import SYSTEM_AUTHORITIES
 
 from .loading import comments, load
 
@@ -70,7 +71,13 @@ def test_notes_are_sentences():
         ("threads = 4", {"threads": 4}),
         ("worker_class = 'gthread'; threads = 4", {"threads": 4}),
         ("worker_class = 'gthread'", {"threads": 1}),
-        ("worker_class = 'gevent'; worker_connections = 500", {"threads": 64}),
+        (
+            "worker_class = 'gevent'; worker_connections = 500",
+            {"threads": 64, "limit_connections": 500},
+        ),
+        ("threads = 4; worker_connections = '50'", {"threads": 4, "limit_connections": 50}),
+        ("worker_connections = 500", {}),
+        ("tmp_upload_dir = '/x'", {"temp_dir": "/x"}),
         ("worker_class = 'gunicorn.workers.ggevent.GeventWorker'", {"threads": 64}),
         ("max_requests = 1000", {"max_requests": 1000}),
         (
@@ -112,6 +119,25 @@ def test_notes_are_sentences():
         ("proxy_protocol = True", {"proxy_protocol": ("127.0.0.1", "::1")}),
         ("proxy_protocol = 'v2'; proxy_allow_ips = '::1'", {"proxy_protocol": ("::1",)}),
         ("proxy_protocol = 'off'; proxy_allow_ips = '*'", {}),
+        ("certfile = 'c'", {"certfile": ("c",)}),
+        ("certfile = 'c'; keyfile = 'k'", {"certfile": ("c",), "keyfile": ("k",)}),
+        ("keyfile = 'k'; ca_certs = 'a'; cert_reqs = 2", {}),
+        ("certfile = 'c'; ca_certs = 'a'", {"certfile": ("c",)}),
+        ("certfile = 'c'; ca_certs = 'a'; cert_reqs = 0", {"certfile": ("c",)}),
+        (
+            "certfile = 'c'; ca_certs = 'a'; cert_reqs = 1",
+            {"certfile": ("c",), "ca_certs": "a", "client_certs": "optional"},
+        ),
+        (
+            "import ssl; certfile = 'c'; ca_certs = 'a'; cert_reqs = ssl.CERT_REQUIRED",
+            {"certfile": ("c",), "ca_certs": "a", "client_certs": "required"},
+        ),
+        (
+            "certfile = 'c'; cert_reqs = '2'",
+            {"certfile": ("c",), "ca_certs": SYSTEM_AUTHORITIES, "client_certs": "required"},
+        ),
+        ("certfile = 'c'; cert_reqs = 7; ca_certs = 'a'", {"certfile": ("c",)}),
+        ("certfile = 3; keyfile = 'k'", {}),
     ],
 )
 def test_translation(translate, text, settings):
@@ -129,7 +155,20 @@ def test_working_directory_stays(translate):
     [
         ("", "gunicorn was told on its command line what to serve"),
         ("daemon = True", "- daemon = True: Let systemd or a container"),
-        ("certfile = '/x'", "- certfile = '/x': Breezeway speaks no TLS"),
+        ("keyfile = '/x'", "- keyfile = '/x': It needs a certfile."),
+        ("certfile = 3", "- certfile = (3,): Here, certfile must be"),
+        ("certfile = 'c'; bind = 'unix:x'", "gunicorn spoke TLS on unix sockets, too"),
+        ("certfile = 'c'; ca_certs = 'a'", "- ca_certs = 'a': Without cert_reqs gunicorn asks no"),
+        ("certfile = 'c'; cert_reqs = 7", "- cert_reqs = 7: gunicorn does not take this value."),
+        ("certfile = 'c'; cert_reqs = 2", "A certificate of any of them passes: name your own."),
+        ("ciphers = 'HIGH'", "- ciphers = 'HIGH': The cipher suites are fixed"),
+        ("def ssl_context(conf, make): pass", "- ssl_context: Breezeway makes the context itself"),
+        (
+            "suppress_ragged_eofs = 1; ssl_version = 2",
+            "- ssl_version = 2: Breezeway speaks TLS 1.2",
+        ),
+        ("worker_connections = 9", "- worker_connections = 9: Sync workers ignore it."),
+        ("threads = 2; worker_connections = 9", "the connection that has idled longest is closed"),
         (
             "def post_fork(server, worker): pass",
             "- post_fork: Make it a function without arguments",
@@ -176,6 +215,7 @@ def test_comments(translate, text, comment):
         ("timeout = 3", "sync workers close each connection", "a sync worker is killed"),
         ("user = 'a'", "group: workers get the user's group", "x"),
         ("forwarded_allow_ips = '*'", "limit_body", "forwarded_allow_ips"),
+        ("", "stream_body: the application is called when the request's body is there", "x"),
     ],
 )
 def test_differences(translate, text, told, not_told):

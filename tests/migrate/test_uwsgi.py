@@ -175,7 +175,10 @@ def test_workers_for_each_cpu(translate, tmp_path):
         ("socket = @x", "- socket = @x: Take a unix socket with a path."),
         ("chmod-socket = 660", "- chmod-socket = 660: There is no unix socket."),
         ("https = :443,a,b", "- https = :443,a,b: Breezeway speaks no TLS"),
-        ("static-map = /a=/b", "- static-map = /a=/b: Breezeway has static = ['/prefix=DIRECTORY']"),
+        (
+            "static-map = /a=/b",
+            "- static-map = /a=/b: Breezeway has static = ['/prefix=DIRECTORY']",
+        ),
         ("emperor = /etc", "- emperor = /etc: Run one server for each application"),
         ("cheaper = 2", "- cheaper = 2: The number of workers is fixed"),
         ("venv = /v", "- venv = /v: Install Breezeway into that virtual environment"),

@@ -18,6 +18,7 @@ from typing import Any
 
 from breezeway.config.kinds import show_duration
 from breezeway.errors import ApplicationFailedError, UsageError
+from breezeway.migrate import gunicorn_tls
 from breezeway.migrate.gunicorn_notes import ASGI, HARMLESS, NOTES, PROXY
 from breezeway.migrate.page import Page, shown
 
@@ -43,6 +44,7 @@ NUMBERS = {
     "max_requests_jitter",
     "threads",
     "timeout",
+    "worker_connections",
     "workers",
 }
 """Settings whose value may be a number as text, too."""
@@ -108,6 +110,7 @@ class _Translation:
                 self._page.advise(f"{name} = {shown(value)}", "gunicorn does not take this value.")
         self._application()
         self._unix_sockets()
+        gunicorn_tls.translate(self._values, self._page)
         self._proxies()
         self._differences()
 
@@ -208,6 +211,11 @@ class _Translation:
     def _on_proxy_allow_ips(self, value: Any) -> None:
         """See `_on_proxy_protocol`."""
 
+    def _on_certfile(self, value: Any) -> None:
+        """See `gunicorn_tls`."""
+
+    _on_keyfile = _on_ca_certs = _on_cert_reqs = _on_certfile
+
     def _unix_sockets(self) -> None:
         """Keep the mode of unix sockets: gunicorn's umask of 0 lets everybody connect."""
         if not any(spec.startswith("unix:") for spec in self._page.value("bind")):
@@ -234,6 +242,20 @@ class _Translation:
 
     def _on_backlog(self, value: Any) -> None:
         self._page.set("backlog", value)
+
+    def _on_worker_connections(self, value: Any) -> None:
+        if self._is_sync:
+            advice = "Sync workers ignore it. Here a worker has up to limit_connections."
+            self._page.advise(f"worker_connections = {shown(value)}", advice)
+        else:
+            self._page.set(
+                "limit_connections",
+                value,
+                "Past it, the connection that has idled longest is closed for a new one.",
+            )
+
+    def _on_tmp_upload_dir(self, value: Any) -> None:
+        self._page.set("temp_dir", value)
 
     def _on_workers(self, value: Any) -> None:
         self._page.set("workers", value)
@@ -395,6 +417,10 @@ class _Translation:
                 f" proxy on the same machine. {PROXY}"
             )
         page.differ("limit_body: a request body may have 1GiB; gunicorn has no limit.")
+        page.differ(
+            "stream_body: the application is called when the request's body is there, so that slow"
+            " clients take no thread; gunicorn calls it before."
+        )
 
 
 def address(spec: str) -> str:

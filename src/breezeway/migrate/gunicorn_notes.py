@@ -6,8 +6,7 @@ PROXY = (
     "Breezeway believes the proxies in trusted_proxies about the client, the scheme and the host, in"
     " the fields of trusted_headers, and removes these fields: ProxyFix and its like can go."
 )
-TLS = "Breezeway speaks no TLS; let a proxy in front of it, such as nginx or HAProxy, do so."
-HTTP2 = "Breezeway speaks HTTP/1.1; let the proxy in front of it speak HTTP/2."
+HTTP2 = "Breezeway speaks HTTP/1.1; a proxy in front of it can speak HTTP/2."
 ASGI = "Breezeway serves WSGI applications; an ASGI application needs an ASGI server."
 STRICT = "Breezeway refuses such requests, since servers read them in different ways."
 LOGGING = (
@@ -22,17 +21,12 @@ NO_UWSGI = "Breezeway speaks HTTP; in nginx, proxy_pass takes the place of uwsgi
 
 NOTES: dict[str, str] = {
     # Processes
-    "worker_connections": (
-        "A worker holds as many connections as it may have open files; queue_limit bounds the"
-        " requests that wait."
-    ),
     "worker_tmp_dir": "Workers give their sign of life in shared memory.",
     "reuse_port": "The workers share the listeners that the supervisor has bound.",
     "proc_name": "A process keeps its name; 'breezeway ctl status' tells the processes apart.",
     "default_proc_name": "A process keeps its name.",
     "daemon": "Let systemd or a container run Breezeway in the foreground.",
     "enable_stdio_inheritance": "Workers have the standard streams of the supervisor.",
-    "tmp_upload_dir": "Large bodies go to the system's directory; set TMPDIR to move it.",
     "pythonpath": "Set PYTHONPATH in the environment; app_dir can be one directory.",
     "control_socket_mode": "The control socket is for its owner alone (mode 600).",
     "dirty_apps": DIRTY,
@@ -77,15 +71,16 @@ NOTES: dict[str, str] = {
     "permit_unconventional_http_method": "Any method that is a token passes, in its own case.",
     "casefold_http_method": "Methods are passed on as they came (RFC 9110: they have a case).",
     # TLS and HTTP/2
-    "keyfile": TLS,
-    "certfile": TLS,
-    "ssl_version": TLS,
-    "cert_reqs": TLS,
-    "ca_certs": TLS,
-    "suppress_ragged_eofs": TLS,
-    "do_handshake_on_connect": TLS,
-    "ciphers": TLS,
-    "ssl_context": TLS,
+    "ssl_version": "Breezeway speaks TLS 1.2 and 1.3.",
+    "ciphers": (
+        "The cipher suites are fixed: all have forward secrecy and authenticated encryption."
+    ),
+    "ssl_context": (
+        "Breezeway makes the context itself, from certfile, keyfile, ca_certs and client_certs; a key"
+        " with a password has keyfile_password."
+    ),
+    "suppress_ragged_eofs": "A connection that just ends has ended, with TLS or without.",
+    "do_handshake_on_connect": "The event loop does the handshake; no thread waits for it.",
     "http_protocols": HTTP2,
     "http2_cleartext": HTTP2,
     "http2_max_concurrent_streams": HTTP2,
@@ -137,6 +132,7 @@ HARMLESS: dict[str, object] = {
     "http_parser": "auto",
     "http2_cleartext": "off",
     "reload_engine": "auto",
+    "suppress_ragged_eofs": True,
     "control_socket_mode": 0o600,
 }
 """Values with which a setting changes nothing, beside those that are false."""
