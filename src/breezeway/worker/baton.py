@@ -108,6 +108,8 @@ class Baton:
         """How many complete responses may wait for each other: as many calls as take half a
         millisecond, none while calls are slow or have been lately."""
         self.threads_limit = threads
+        self.complain: Callable[..., None] = logger.warning
+        """Logs what cannot be had; takes what a logger's methods take."""
         self.parked = 0
         """Threads that wait for a client's body; they do not count against the limit."""
         self._lead = lead
@@ -291,7 +293,7 @@ class Baton:
             thread.start()
         except RuntimeError as error:  # the system has no more threads
             self._threads.discard(thread)
-            logger.warning("cannot start a thread: %s", error)
+            self.complain("cannot start a thread: %s", error)
             return False
         return True
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Protocol
 
 from breezeway.config.settings import Settings
@@ -152,6 +153,7 @@ class Reactor:
             queue_limit=settings.queue_limit,
             queue_timeout=settings.queue_timeout,
         )
+        self.baton.complain = partial(self.note, "threads.refused")
         self.acceptors = Acceptors(self, listeners, multiprocess=multiprocess, row=row)
         self.admission = self.acceptors.admission
         self._row = row
