@@ -179,6 +179,25 @@ def test_bodies_that_take_turns(live: Live, impatient: None, size: int) -> None:
     assert [seen.body for seen in recorder.seen if seen.body] == [body] * 6
 
 
+def test_heads_that_take_turns(live: Live, impatient: None) -> None:
+    """Heads of 60 KB are taken piece by piece among the others."""
+    recorder = Recorder()
+    live.play(recorder)
+    fields = [(f"X-{number}", "y" * 600) for number in range(95)]
+    whole = request("GET", "/", *fields)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(live.connect()) for _ in range(6)]
+        for client in clients:
+            client.send(whole[:-1000])
+        with live.connect() as other:
+            assert other.get("/other").status == 200
+        for client in clients:
+            client.send(whole[-1000:] + request("GET", "/next"))
+        assert {client.response().status for client in clients} == {200}
+        assert {client.response().status for client in clients} == {200}
+    assert sum(seen.environ.get("HTTP_X_94") == "y" * 600 for seen in recorder.seen) == 6
+
+
 # --- what breaks off -----------------------------------------------------------------------------
 
 

@@ -363,7 +363,7 @@ class Connection(Bodies):
                 if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
                     self._note_event(event)
                     return True
-        if self.state != BODY:
+        if self.state not in (HEAD, BODY):
             return self.resume()
         if not self.unread:  # else it is among those already
             self.unread = True
