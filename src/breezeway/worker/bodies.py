@@ -171,6 +171,10 @@ class Bodies(Ending):
         self.last_active = now = time.monotonic()
         intake.want(now)
         with reactor.mutex:
+            if (
+                fetch is not self.fetch or self.state != BUSY
+            ):  # this is not the request's own thread
+                raise ClientGone("the request is over")
             fetch.waited_for = True
             self.state = AWAITED
         reactor.enqueue(self)
@@ -235,9 +239,13 @@ class Bodies(Ending):
         if not isinstance(body, bytes):
             self._body = body
         self.gone = self.gone or (error is not None and refusal is None)
-        self.state = BUSY
-        if self.fetch is not None:
-            self.fetch.finish(body, error, refusal)
+        with self.reactor.mutex:
+            fetch = self.fetch
+            if fetch is None or self.state != AWAITED:  # the request has just ended
+                return
+            self.state = BUSY
+            fetch.waited_for = False
+        fetch.finish(body, error, refusal)
 
     def _on_eof(self) -> bool:
         """Act on the client's end of input."""
@@ -263,15 +271,19 @@ class Bodies(Ending):
         if self._body is not None:  # a temporary file must not wait for the garbage collector
             self._body.close()
             self._body = None
-        fetch, self.fetch = self.fetch, None
-        if fetch is None:
+        if self.fetch is None:
             return None
+        with self.reactor.mutex:
+            fetch, self.fetch = self.fetch, None
+            waited_for, fetch.waited_for = fetch.waited_for, False
+            if self.state == AWAITED:
+                self.state = BUSY
         if isinstance(fetch, BodyFetch):
             self.unread = self.unread or not fetch.asked
         elif not fetch.ended:
             self.unread = True
         self._uncount(fetch)
-        if fetch.waited_for:  # by a thread of the application's own
+        if waited_for:  # by a thread of the application's own
             fetch.finish(None, ClientGone("the request is over"), None)
         return fetch.refusal
 

@@ -51,7 +51,6 @@ class Fetch:
     ) -> None:
         """Give the thread what it waits for, or None and the reason why it does not come."""
         self._found, self._error, self.refusal = found, error, refusal
-        self.waited_for = False
         self._done.release()
 
 
