@@ -69,6 +69,9 @@ def _become(application: Application, given: Mapping[str, Any]) -> NoReturn:
         arguments = command(application, given)
     except UserError as error:
         terminal.fail(error)
+    for row in TABLE:
+        if row.secret and given.get(row.name) is not None:
+            os.environ[row.env] = given[row.name]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(arguments[0], arguments)  # noqa: S606  # the interpreter that runs
@@ -111,7 +114,9 @@ def _name(application: Application, module: str) -> str:
 
 
 def _options(row: Setting, values: Mapping[str, Any]) -> list[str]:
-    """Return the options of the command line that give a setting its value."""
+    """Return the options of the command line that give a setting its value; of a secret one, none."""
+    if row.secret:  # other users can see a command line
+        return []
     value = values[row.name]
     if row.kind is SWITCH:
         return [row.flag if value else f"--no-{row.flag.removeprefix('--')}"]

@@ -194,9 +194,9 @@ class Tls:
         except UsageError as error:
             self._told = stamp
             logger.error(
-                "the new certificates are not used, and the old ones stay: %s %s",
+                "the new certificates are not used, and the old ones stay: %s"
+                " A reload (HUP) tries again, with the rights of the supervisor.",
                 error.message,
-                error.hint,
             )
         else:
             self._told = None

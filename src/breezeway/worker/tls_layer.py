@@ -136,7 +136,7 @@ class TlsLayer:
         with self._lock:
             if self._left:
                 return self._recv_otherwise(size)
-            asked = min(size + RECORD_OVERHEAD, RECORD_BYTES)
+            asked = size + RECORD_OVERHEAD if size < RECORD_BYTES else RECORD_BYTES
             raw = self._lower_recv(asked)
             if not raw:
                 self._at_end = True
