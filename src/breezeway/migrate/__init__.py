@@ -2,6 +2,8 @@
 
     gunicorn, uwsgi            read the file, and say what each setting becomes
     gunicorn_notes, uwsgi_notes  what to do in place of those that become nothing
+    gunicorn_tls, uwsgi_tls    certificates, and what clients have to show
+    uwsgi_static               directories of static files
     uwsgi_ini                  uWSGI's dialect of ini
     page                       collects settings and comments, and writes the file
 

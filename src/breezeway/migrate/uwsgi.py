@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from breezeway.config.kinds import AUTO, SWITCH_WORDS, show_duration
-from breezeway.migrate import uwsgi_ini
+from breezeway.migrate import uwsgi_ini, uwsgi_static, uwsgi_tls
 from breezeway.migrate.page import Page
 from breezeway.migrate.uwsgi_ini import Option
 from breezeway.migrate.uwsgi_notes import ALWAYS, PROTOCOL, UNKNOWN, note
@@ -23,6 +23,11 @@ MEGABYTE = 1024**2
 
 DEFAULT_CALLABLE = "application"
 """What uWSGI takes of a module if it is not told."""
+
+PLAIN = (
+    "With a certificate every address but unix sockets speaks TLS. Make it a redirect_bind, or run a"
+    " second server for it."
+)
 
 EVERYBODY = 0o666
 """The mode of a unix socket for a `chmod-socket` without a mode."""
@@ -44,6 +49,7 @@ ALIASES = {
     "s": "socket",
     "t": "harakiri",
     "w": "module",
+    "static-check": "check-static",
     "wsgi": "module",
     "file": "wsgi-file",
     "http11-socket": "http-socket",
@@ -107,6 +113,8 @@ class _Translation:
     def run(self) -> None:
         """Fill the page."""
         done = self._application() | self._addresses() | self._workers() | self._logs()
+        uwsgi_static.translate(self._values, self._page)
+        done |= {*uwsgi_static.NAMES}
         for name, values in self._values.items():
             if name not in done:
                 self._option(name, values)
@@ -193,29 +201,84 @@ class _Translation:
     # --- where to listen ---------------------------------------------------------------------
 
     def _addresses(self) -> set[str]:
-        """Translate what is listened on."""
+        """Translate what is listened on, and its TLS."""
+        contexts = uwsgi_tls.contexts(self._values, self._page)
+        every = [context for found in contexts.values() for context in found]
+        specs = [
+            spec
+            for name, found in contexts.items()
+            if name != "sni"
+            for context in found
+            if (spec := self._spec(name, context.address))
+        ]
         names = ["http", "http-socket", "socket"]
-        texts = [text for name in names for text in self._values.get(name, ())]
-        abstract = [text for text in texts if text.startswith("@")]
-        for text in abstract:
-            self._page.advise(f"socket = {text}", "Take a unix socket with a path.")
-        specs = tuple(dict.fromkeys(address(text) for text in texts if text not in abstract))
-        is_set = bool(specs) and self._page.set("bind", specs)
-        if is_set and "socket" in self._values and self._last("protocol") != "http":
+        spoke_uwsgi = False
+        for name in names:
+            for text in self._values.get(name, ()):
+                spec = self._spec(name, text)
+                if spec and contexts and not spec.startswith("unix:"):
+                    self._page.advise(f"{name} = {text}", PLAIN)
+                elif spec:
+                    specs.append(spec)
+                    spoke_uwsgi |= name == "socket" and self._last("protocol") != "http"
+        specs = list(dict.fromkeys(specs))
+        if specs and self._page.set("bind", tuple(specs)) and spoke_uwsgi:
             self._page.comment("bind", f"The socket spoke the uwsgi protocol. {PROTOCOL}")
             self._page.comment(
                 "bind",
                 "The application then sees the proxy's address and scheme: let the proxy send"
                 " X-Forwarded-For and X-Forwarded-Proto, and name it in trusted_proxies.",
             )
+        uwsgi_tls.certificates(every, self._page)
+        self._redirects()
+        self._unix_mode(specs)
+        done = {*names, *uwsgi_tls.NAMES, "http-to-https", "chmod-socket"}
+        if self._last("protocol") == "http":
+            done.add("protocol")
+        if any(text.startswith("=") for name in done for text in self._values.get(name, ())):
+            done.add("shared-socket")
+        return done
+
+    def _spec(self, name: str, text: str) -> str:
+        """Return an address in our form; advise, and return "", if it cannot be had here."""
+        shared = self._values.get("shared-socket", ())
+        if text.startswith("=") and text[1:].isdecimal() and int(text[1:]) < len(shared):
+            text = shared[int(text[1:])]
+        if text.startswith("@"):
+            self._page.advise(f"{name} = {text}", "Take a unix socket with a path.")
+        elif text.startswith("="):
+            self._page.advise(f"{name} = {text}", "There is no such shared socket.")
+        else:
+            return address(text)
+        return ""
+
+    def _redirects(self) -> None:
+        """Translate what only redirects to https."""
+        specs: list[str] = []
+        for value in self._values.get("http-to-https", ()):
+            text, _, port = value.partition(",")
+            spec = self._spec("http-to-https", text)
+            if not spec:
+                continue
+            if "certfile" not in self._page:
+                self._page.advise(f"http-to-https = {value}", "Without a certfile there is no TLS.")
+            elif spec.startswith("unix:") or spec in self._page.value("bind"):
+                advice = "It redirects from an address of its own, which is no unix socket."
+                self._page.advise(f"http-to-https = {value}", advice)
+            else:
+                specs.append(spec)
+                if port:
+                    advice = "Here it redirects to the port of the first address that speaks TLS."
+                    self._page.advise(f"http-to-https = {value}", advice)
+        if specs:
+            self._page.set("redirect_bind", tuple(dict.fromkeys(specs)))
+
+    def _unix_mode(self, specs: list[str]) -> None:
         mode = self._last("chmod-socket")
         if mode is not None and any(spec.startswith("unix:") for spec in specs):
             self._page.set("unix_mode", EVERYBODY if mode == "true" else mode)
         elif mode is not None:
             self._page.advise(f"chmod-socket = {mode}", "There is no unix socket.")
-        return {*names, "chmod-socket"} | (
-            {"protocol"} if self._last("protocol") == "http" else set()
-        )
 
     # --- processes ---------------------------------------------------------------------------
 
@@ -345,6 +408,11 @@ class _Translation:
             page.differ("graceful_timeout: requests in flight have 30 s to finish, not 60 s.")
         if "limit-post" not in self._values:
             page.differ("limit_body: a request body may have 1GiB; uWSGI has no limit.")
+        if self._last("post-buffering") in (None, "0"):
+            page.differ(
+                "stream_body: the application is called when the request's body is there, so that"
+                " slow clients take no thread; uWSGI without post-buffering calls it before."
+            )
 
 
 def address(text: str) -> str:

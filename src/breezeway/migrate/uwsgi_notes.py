@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-TLS = "Breezeway speaks no TLS; let a proxy in front of it, such as nginx or HAProxy, do so."
-STATIC = "Breezeway has static = ['/prefix=DIRECTORY']; a file that is not there is 404 then."
+TLS = "Breezeway speaks TLS 1.2 and 1.3; ciphers and sessions are its own matter."
 PROTOCOL = "Breezeway speaks HTTP; in nginx, proxy_pass takes the place of uwsgi_pass."
 ROUTES = "Do it in the proxy, or in a middleware around the application."
 BESIDE = "Run it as a process beside the server, such as another systemd unit."
@@ -34,7 +33,6 @@ ALWAYS = {
     "exit-on-reload",
     "harakiri-verbose",
     "http-auto-chunked",
-    "http-raw-body",
     "ignore-sigpipe",
     "ignore-write-errors",
     "lazy",
@@ -56,8 +54,39 @@ ALWAYS = {
 """Options whose effect is always there, or whose reason is not."""
 
 NOTES: tuple[tuple[str, str], ...] = (
-    (r"https2?|https-socket\S*|ssl-\S+|http-to-https|sni\S*|https-\S+", TLS),
-    (r"static-\S+|check-static\S*|mimefile", STATIC),
+    (r"https-export-cert", "With client_certs, the certificate is in SSL_CLIENT_CERT."),
+    (r"https-socket-\S+", "There are no modifiers."),
+    (r"ssl-\S+|https-\S+", TLS),
+    (r"sni-\S+", "Name the files in certfile and keyfile; several may be named."),
+    (
+        r"static-index",
+        "There is no index: a directory is 404 below a prefix, and below / the application's.",
+    ),
+    (
+        r"static-expires\S*",
+        "A name with a hash in it may be kept for a year; other files are asked for each time.",
+    ),
+    (r"static-gzip\S*", "A file's sibling .br, .zst or .gz is sent if there is one."),
+    (r"static-cache-\S+", "Small files are kept in memory in any case."),
+    (r"static-safe", "With static_symlinks, links may lead out of the directories in static."),
+    (r"static-skip-ext", "Every file in the directories of static is served."),
+    (r"check-static-docroot", "Name the directory in static; a proxy does not choose it."),
+    (r"mime-?file", "A file's type is by its extension, from a table of Breezeway's own."),
+    (
+        r"file-?serve-mode",
+        "Files in static are sent from here; with sendfile_root the application may name one in"
+        " X-Sendfile.",
+    ),
+    (
+        r"http-raw-body",
+        "stream_body = ['/PREFIX'] hands bodies to the application as they come; chunked bodies are"
+        " always read.",
+    ),
+    (
+        r"\S*proxy-protocol\S*|\S*proxy1\S*",
+        "proxy_protocol names the networks whose connections begin with a PROXY header.",
+    ),
+    (r"log-x-forwarded-for", "The access log has the client that trusted_proxies tell of."),
     (r"uwsgi-socket|suwsgi-socket|fastcgi-socket|scgi-socket|raw-socket|protocol", PROTOCOL),
     (r"shared-socket", "Pass the socket as a file descriptor, fd://N, or by socket activation."),
     (
@@ -96,7 +125,8 @@ NOTES: tuple[tuple[str, str], ...] = (
     (r"paste\S*|ini-paste\S*", "Run 'pserve' with 'use = egg:breezeway' in [server:main]."),
     (r"reuse-port", "The workers share the listeners that the supervisor has bound."),
     (r"profiler|snmp\S*|tracebacker|py-tracebacker", STATS),
-    (r"pep3333-input|wsgi-\S+|catch-exceptions|honour-range", "What PEP 3333 says holds."),
+    (r"pep3333-input|wsgi-\S+|catch-exceptions", "What PEP 3333 says holds."),
+    (r"honour-range", "Ranges of static files are always served."),
     (r"buffer-size-\S+|post-buffering-bufsize", "There is no such buffer."),
     (r"so-keepalive|tcp-\S+|so-\S+", "Connections have the system's settings for TCP."),
     (r"worker-reload-mercy-\S+|mule-reload-mercy", "Workers have graceful_timeout."),
