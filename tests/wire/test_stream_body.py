@@ -133,6 +133,20 @@ def test_chunks_and_trailers(streaming: Live) -> None:
     assert application.environ["breezeway.trailers"] == [("X-Sum", "6")]
 
 
+def test_pieces_without_content() -> None:
+    """RFC 9112 section 7.1.1: long extensions fill a piece with no content; the next one is looked at."""
+    recorder = Recorder()
+    with serving(threads=2, stream_body=("/up",), body_memory=0) as live:
+        live.play(recorder)
+        with live.connect() as client:
+            client.send(request("POST", "/up", CHUNKED))
+            extension = b";a=" + b"x" * 4000
+            chunks = b"1%b\r\nx\r\n" % extension * 3 + b"0%b\r\n\r\n" % extension
+            client.send(chunks)
+            assert client.response().status == 200
+    assert recorder.seen[0].body == b"xxx"
+
+
 @pytest.mark.parametrize("coded", [False, True], ids=["length", "chunked"])
 def test_next_request_is_its_own(streaming: Live, coded: bool) -> None:
     """RFC 9112 section 9.3.2: what follows a streamed body is the next request."""

@@ -27,7 +27,15 @@ from breezeway.http1.head import CHUNKED, CLOSE, Head
 from breezeway.http1.response import CONTINUE
 from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch, BodyStream
-from breezeway.worker.ending import AWAITED, BODY, BODY_RECEIVE_BYTES, BUSY, HEAD, Ending
+from breezeway.worker.ending import (
+    AWAITED,
+    BODY,
+    BODY_RECEIVE_BYTES,
+    BUSY,
+    HEAD,
+    READ_SECONDS,
+    Ending,
+)
 from breezeway.worker.intake import Intake
 from breezeway.worker.layer import Channel
 
@@ -187,10 +195,12 @@ class Bodies(Ending):
         intake = self.intake
         assert intake is not None
         room = max(self.reactor.settings.body_memory, LEAST_PIECE_BYTES)
+        most = LEAST_PIECE_BYTES if intake.in_chunks else BODY_RECEIVE_BYTES
+        ends = time.monotonic() + READ_SECONDS
         pieces: list[bytes] = []
         trailers = None
-        while room and trailers is None:
-            size = min(room, BODY_RECEIVE_BYTES)
+        while room and trailers is None and (not pieces or time.monotonic() < ends):
+            size = min(room, most)
             try:
                 data = self._receive(size)
             except (BlockingIOError, InterruptedError):
@@ -225,6 +235,8 @@ class Bodies(Ending):
             self.unread = self.unread or bool(intake)
             self._uncount(stream)
         elif not piece:
+            if self.unread:
+                self.reactor.ready.append(self)
             return
         intake.pause(self.reactor.now)
         self.deliver(piece, None)
