@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import select
 import socket
 import ssl
 import subprocess
@@ -511,3 +512,21 @@ def test_plain_client_class(live: TlsLive) -> None:
     """The tests' own client without TLS gets a 400 as any other."""
     with Client(live.address) as client:
         assert client.get().status == 400
+
+
+def test_one_byte_at_a_time_is_reading(made: Made) -> None:
+    """A client that takes a large response slowly is not taken for one that takes nothing."""
+    body = bytes(3_000_000)
+    with serving(made, send_timeout=1, min_rate=0) as live:
+        live.play(plain(body))
+        with live.connect(window=WINDOW_BYTES) as client:
+            client.send(request("GET", "/"))
+            ends = time.monotonic() + 2.5
+            received = b""
+            while time.monotonic() < ends:
+                received += client.socket.recv(2000)
+                select.select([], [], [], 0.02)
+            rest = len(body) - len(received.partition(b"\r\n\r\n")[2])
+            assert rest > 1_000_000
+            client.take(rest)
+        assert not live.server.reactor.counters["timeout.send"]

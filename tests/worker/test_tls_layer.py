@@ -245,6 +245,18 @@ class TestSending:
         received += pair.heard()
         assert received == data
 
+    def test_a_slow_reader_is_seen_to_read(self, pair: Pair) -> None:
+        """Each bit that the client takes counts, so that no time limit strikes while it reads."""
+        data = bytes(100_000)
+        pair.lower.takes = 5000
+        at = pair.layer.send(data)
+        while at < len(data):
+            before = at
+            at += pair.layer.send(memoryview(data)[at:])
+            assert at > before
+            pair.heard()
+        assert pair.layer._tail is None
+
     def test_one_system_call(self, pair: Pair) -> None:
         """A response of up to eight records is one system call, with the flags that it was given."""
         for size in (10, 8 * RECORD_BYTES):

@@ -7,8 +7,9 @@ included, and the poller's edges stay true. What the object makes of it waits in
     send: the connection -> object -> outgoing -> socket
 
 What is encrypted cannot be taken back. When the socket does not take all of it, `_tail` keeps the
-rest, and the connection is told that nothing was sent: it comes back with the same bytes (`outbox`),
-is told that these `_owed` bytes are sent as soon as the tail is, and goes on after them.
+rest, and the connection is told of as many bytes as have gone, and of one less than all in any case.
+So it comes back with the others (`outbox`), which are `_owed` to it and not encrypted again; as the
+tail goes, it is told of them. A client that reads slowly is thus seen to read.
 
 A buffer never gets smaller, so that it is fed a record at a time.
 """
@@ -271,22 +272,18 @@ class TlsLayer:
         with self._lock:
             if self._phase != _OPEN:
                 return self._send_plain(data, flags)
-            if self._tail is not None:
-                self._send_tail(flags)
             size = len(data)
             if self._owed:
-                return self._repay(size)
+                return self._send_tail(size, flags)
             if size > RECORD_BYTES:
-                return self._send_records((data,), flags)
+                return _or_wait(self._send_records((data,), flags))
             self._object.write(data)
             cipher = self._outgoing.read()
             try:
                 sent = self._lower_send(cipher, flags)
             except BlockingIOError:
                 sent = 0
-            if sent != len(cipher):
-                self._keep(cipher, sent, size)
-            return size
+            return size if sent == len(cipher) else _or_wait(self._keep(cipher, sent, size))
 
     def sendmsg(self, pieces: Iterable[bytes], ancillary: tuple[()] = (), flags: int = 0, /) -> int:
         """Send pieces in one go; return how many bytes were taken, as `send` does."""
@@ -294,23 +291,19 @@ class TlsLayer:
         if sum(map(len, pieces)) <= RECORD_BYTES or self._phase != _OPEN:
             return self.send(b"".join(pieces), flags)
         with self._lock:
-            if self._tail is not None:
-                self._send_tail(flags)
             if self._owed:
-                return self._repay(sum(map(len, pieces)))
-            return self._send_records(pieces, flags)
+                return self._send_tail(sum(map(len, pieces)), flags)
+            return _or_wait(self._send_records(pieces, flags))
 
     def send_file(self, descriptor: int, offset: int, count: int, /) -> int:
         """Send a part of a file, as `os.sendfile` does; 0 if the file ends there."""
         with self._lock:
-            if self._phase != _OPEN:
-                return os.sendfile(self._lower.fileno(), descriptor, offset, count)
-            if self._tail is not None:
-                self._send_tail(0)
+            if self._phase != _OPEN:  # a client of plain HTTP gets no files
+                raise BrokenPipeError(errno.EPIPE, "there is no TLS to send through")
             if self._owed:
-                return self._repay(count)
+                return self._send_tail(count, 0)
             data = os.pread(descriptor, min(count, FILE_RECORDS * RECORD_BYTES), offset)
-            return self._send_records((data,), 0) if data else 0
+            return _or_wait(self._send_records((data,), 0)) if data else 0
 
     def _send_plain(self, data: bytes | memoryview, flags: int) -> int:
         if self._phase != _PLAIN:
@@ -319,57 +312,53 @@ class TlsLayer:
 
     def _send_records(self, pieces: Iterable[bytes | memoryview], flags: int) -> int:
         """Send more than a record, a batch of them at a time; return how much was taken."""
-        taken = owed = 0
+        taken = size = 0
         batch: list[bytes] = []
         for piece in pieces:
             view = memoryview(piece)
             for at in range(0, len(view), RECORD_BYTES):
                 if len(batch) == BATCH_RECORDS:
-                    if not self._send_batch(batch, owed, flags | MSG_MORE, not taken):
+                    sent = self._send_batch(batch, size, flags | MSG_MORE)
+                    taken += sent
+                    if sent < size:
                         return taken
-                    taken += owed
-                    batch, owed = [], 0
+                    batch, size = [], 0
                 record = view[at : at + RECORD_BYTES]
                 self._object.write(record)
                 batch.append(self._outgoing.read())
-                owed += len(record)
-        return taken + owed if self._send_batch(batch, owed, flags, not taken) else taken
+                size += len(record)
+        return taken + self._send_batch(batch, size, flags)
 
-    def _send_batch(self, batch: list[bytes], owed: int, flags: int, first: bool) -> bool:
-        """Send records in one go; False if the socket does not take all, `first` or else raise."""
+    def _send_batch(self, batch: list[bytes], size: int, flags: int) -> int:
+        """Send records in one go; return how much of their `size` was taken."""
         try:
             sent = self._lower.sendmsg(batch, (), flags)
         except BlockingIOError:
             sent = 0
         if sent == sum(map(len, batch)):
-            return True
-        try:
-            self._keep(b"".join(batch), sent, owed)
-        except BlockingIOError:
-            if first:
-                raise
-        return False
+            return size
+        return self._keep(b"".join(batch), sent, size)
 
-    def _keep(self, cipher: bytes, sent: int, owed: int) -> None:
-        """Keep what the socket has not taken; raise `BlockingIOError`."""
+    def _keep(self, cipher: bytes, sent: int, size: int) -> int:
+        """Keep what the socket has not taken; return how much of the `size` bytes in it was."""
+        taken = min(sent, size - 1)
         self._tail = memoryview(cipher)[sent:]
-        self._owed = owed
-        raise BlockingIOError(errno.EAGAIN, "the socket takes no more")
-
-    def _send_tail(self, flags: int) -> None:
-        tail = self._tail
-        assert tail is not None
-        sent = self._lower_send(tail, flags)
-        if sent < len(tail):
-            self._tail = tail[sent:]
-            raise BlockingIOError(errno.EAGAIN, "the socket takes no more")
-        self._tail = None
-
-    def _repay(self, size: int) -> int:
-        """Tell the connection of what was encrypted before, and is sent by now."""
-        taken = min(self._owed, size)
-        self._owed -= taken
+        self._owed = size - taken
         return taken
+
+    def _send_tail(self, size: int, flags: int) -> int:
+        """Send what is left of the last time; return how much of the next `size` bytes that was."""
+        due = self._owed
+        if self._tail is not None:
+            sent = self._lower_send(self._tail, flags)
+            if sent < len(self._tail):
+                self._tail = self._tail[sent:]
+                due = min(sent, self._owed - 1)
+            else:
+                self._tail = None
+        taken = min(due, size)
+        self._owed -= taken
+        return _or_wait(taken)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -395,3 +384,10 @@ class TlsLayer:
             except ssl.SSLError:  # the client has not said it yet
                 pass
             self._say_last()
+
+
+def _or_wait(taken: int) -> int:
+    """Return how much was taken; raise BlockingIOError if that is nothing."""
+    if not taken:
+        raise BlockingIOError(errno.EAGAIN, "the socket takes no more")
+    return taken
