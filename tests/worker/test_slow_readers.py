@@ -159,6 +159,26 @@ def test_client_that_reads_fast_enough_is_not(caplog: pytest.LogCaptureFixture) 
         assert not server.reactor.counters
 
 
+def test_client_of_whom_only_the_system_knows() -> None:
+    """Linux asks for more when much of its buffer has gone; until then the client reads all the same."""
+    with LiveServer(application, send_timeout=0.3) as server:
+        with asking(server, "/8") as slow:
+            (connection,) = server.reactor.connections()
+            eventually(lambda: bool(connection.outbox), "something waits")
+            outbox = connection.outbox
+            assert outbox is not None
+            sent = outbox.pace.sent
+            ends = time.monotonic() + 1.2
+            received = 0
+            while time.monotonic() < ends:
+                received += len(slow.socket.recv(2000))
+                time.sleep(0.05)  # this is the client's pace, not a wait for an event
+            assert outbox.pace.sent == sent, "the buffer was not large enough for this test"
+            assert outbox.pace.taken > 0
+            received += len(slow.take(8 * len(BODY) - received))
+        assert not server.reactor.counters
+
+
 def test_stream_that_pauses(caplog: pytest.LogCaptureFixture) -> None:
     """The time in which the application makes nothing does not count."""
     go = threading.Event()
