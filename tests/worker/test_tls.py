@@ -514,7 +514,7 @@ def test_plain_client_class(live: TlsLive) -> None:
         assert client.get().status == 400
 
 
-def test_one_byte_at_a_time_is_reading(made: Made) -> None:
+def test_reading_slowly_is_reading(made: Made) -> None:
     """A client that takes a large response slowly is not taken for one that takes nothing."""
     body = bytes(3_000_000)
     with serving(made, send_timeout=1, min_rate=0) as live:
