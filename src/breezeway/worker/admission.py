@@ -151,11 +151,9 @@ class Admission:
         if not owner:
             return
         with self._lock:
-            count = self._counts[owner] - 1
+            count = self._counts.pop(owner) - 1
             if count:
                 self._counts[owner] = count
-            else:
-                del self._counts[owner]
 
     def close_idle(self, owner: Client = "") -> bool:
         """Close a connection, of an owner or of anybody, that is needed least; False if all work."""

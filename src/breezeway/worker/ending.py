@@ -175,7 +175,8 @@ class Ending(Sender):
         # The descriptor may be taken by a new connection as soon as it is closed: that comes last.
         reactor.targets.pop(self.fd, None)
         reactor.deadlines.remove(self)
-        reactor.admission.leave(self.owner)
+        owner, self.owner = self.owner, ""
+        reactor.admission.leave(owner)
         reactor.poller.forget(self.fd)
         outbox = self.outbox
         if outbox is not None:
