@@ -33,7 +33,15 @@ class Throttle:
         self._kinds: dict[str, _Kind] = {}
         self._lock = threading.Lock()
 
-    def log(self, now: float, kind: str, level: int, message: str, *args: object) -> None:
+    def log(
+        self,
+        now: float,
+        kind: str,
+        level: int,
+        message: str,
+        *args: object,
+        exc_info: bool = False,
+    ) -> None:
         """Log a message, unless there have been enough of its kind."""
         with self._lock:
             seen = self._kinds.setdefault(kind, _Kind(now))
@@ -41,7 +49,7 @@ class Throttle:
                 seen.withheld += 1
                 return
             seen.lines += 1
-        self._logger.log(level, message, *args)
+        self._logger.log(level, message, *args, exc_info=exc_info)
 
     def __bool__(self) -> bool:
         """Whether `advance` may have something to do."""

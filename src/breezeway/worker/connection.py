@@ -18,7 +18,6 @@ The poller is edge-triggered, so `unread` remembers that the system may hold mor
 from __future__ import annotations
 
 import io
-import logging
 import time
 from functools import partial
 from socket import IPPROTO_TCP, TCP_NODELAY
@@ -56,8 +55,6 @@ from breezeway.worker.sender import remote_address
 
 if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
-
-logger = logging.getLogger("breezeway.worker")
 
 RECEIVE_BYTES: Final = 8 * 1024
 """Of one recv for a request head: a larger buffer costs more to allocate than it ever saves."""
@@ -409,8 +406,7 @@ class Connection(Bodies):
         try:
             self._finish(environ, response)
         except Exception:
-            logger.exception("internal error; its connection is closed")
-            self.reactor.counters["internal_error"] += 1
+            self.reactor.note_own_error()
             self.abort()
         if self.unread or self.reactor.stopping:
             self.reactor.poller.wake()

@@ -271,10 +271,15 @@ class Reactor:
         self.counters[kind] += 1
         self._throttle.log(self.now, kind, logging.WARNING, message, *args)
 
+    def note_own_error(self) -> None:
+        """Count the exception that is being handled, and log it, limited in rate."""
+        self.counters["internal_error"] += 1
+        message = "internal error; its connection is closed"
+        self._throttle.log(self.now, "internal_error", logging.ERROR, message, exc_info=True)
+
     def _survive(self, target: object) -> None:
         """Go on after an error of our own: it costs its connection, not the server."""
-        logger.exception("internal error; its connection is closed")
-        self.counters["internal_error"] += 1
+        self.note_own_error()
         if isinstance(target, Connection):
             target.abort()
 
