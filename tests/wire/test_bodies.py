@@ -216,6 +216,20 @@ def test_no_descriptor_left(tmp_path: Path, log: pytest.LogCaptureFixture) -> No
         taken(live)
 
 
+def test_no_room_for_a_stream_that_is_collected(tmp_path: Path) -> None:
+    """The same where a body was to be read as it comes, and there is no thread to wait for it."""
+    directory = tmp_path / "bodies"
+    directory.mkdir()
+    settings = {"threads": 1, "stream_body": ("/",), "body_memory": 0}
+    with serving(temp_dir=str(directory), **settings) as live:
+        live.play(Recorder())
+        directory.rmdir()
+        with live.connect() as client:
+            client.send(posted(10) + b"hello")
+            assert client.response().status == 507
+        assert live.get("/").status == 200
+
+
 def test_directory_that_is_removed(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     """A directory that goes while the server runs is 507 as well, until it is back."""
     directory = tmp_path / "bodies"

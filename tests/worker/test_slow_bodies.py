@@ -11,6 +11,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
+from breezeway.testing import LiveServer
+
 from ..applications import PLAIN, Recorder, plain
 from ..live import serving
 from ..wire.client import Client, request
@@ -50,14 +52,14 @@ def drip_until_answered(client: Client, text: bytes = b"x", pause: float = 0.05)
 )
 def test_too_slow(log: pytest.LogCaptureFixture, head: bytes, drop: bytes) -> None:
     """RFC 9110 section 15.5.9: a body slower than --min-rate on average is 408."""
-    with serving(**RATED) as live:
-        live.play(Recorder())
-        with live.connect() as client:
+    with LiveServer(Recorder(), **RATED) as server:
+        with Client(server.address) as client:
             client.send(head)
             assert drip_until_answered(client, drop) >= 0.2
             response = client.response()
             assert (response.status, response.options()) == (408, {"close"})
             assert b"too slowly" in response.body
+        assert server.reactor.counters["timeout.body_rate"] == 1
     assert any("too slowly" in record.getMessage() for record in log.records)
 
 
