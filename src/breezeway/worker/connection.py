@@ -121,7 +121,7 @@ class Connection(Bodies):
         if not data:
             return self._on_eof()
         answered = self._take_in(data)
-        return self._read_on() if answered is None else answered
+        return self._queue_up() if answered is None else answered
 
     def _answer(self, environ: Environ, flags: int) -> bool:
         """Run the application in this thread, which holds the baton; False when it has lost it."""
@@ -360,8 +360,10 @@ class Connection(Bodies):
                 if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
                     self._note_event(event)
                     return True
-        if self.state not in (HEAD, BODY):
-            return self.resume()
+        return self._queue_up() if self.state in (HEAD, BODY) else self.resume()
+
+    def _queue_up(self) -> bool:
+        """Have the rest of a request received when it is this connection's turn."""
         if not self.unread:  # else it is among those already
             self.unread = True
             self.reactor.ready.append(self)
