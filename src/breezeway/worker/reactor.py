@@ -53,7 +53,7 @@ TICK_SECONDS = SLOT_SECONDS
 JOIN_SECONDS = 1.0
 """How long `close` waits for threads that have nothing to do any more."""
 
-READY_SECONDS = 0.001
+READY_SECONDS = 0.0005
 """So long go on those who have sent more than was taken at a go; then new events have their turn. So
 bodies that cost much for each byte, on many connections, do not keep the others waiting."""
 
