@@ -169,6 +169,14 @@ class TestCommand:
             *("--bind=:1", "--bind=unix:/x", f"--app-dir={tmp_path}", "--threads=3", "--reload"),
         ]
 
+    def test_no_secrets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What other users can see has no password in it."""
+        app = plain(b"")
+        script_module(monkeypatch, tmp_path / "quick.py", app=app)
+        command = running.command(app, {"certfile": ("a",), "keyfile_password": "geheim"})
+        assert "--certfile=a" in command
+        assert "geheim" not in " ".join(command)
+
     def test_usual_name_is_preferred(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of several names for the same application, the usual one is taken."""
         app = plain(b"")
