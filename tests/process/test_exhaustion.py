@@ -131,7 +131,7 @@ def test_logs_that_are_full_from_the_start(tmp_path: Path) -> None:
     """The log goes to standard error, the access log is lost, and requests are served."""
     options = ("--log-file", "/dev/full", "--access-log-file", "/dev/full")
     with launching(tmp_path, *options, "--workers", "1", "--bind", "unix:web") as server:
-        eventually(lambda: (tmp_path / "web").exists(), "the socket")
+        server.log.wait_for("Serving")
         for _ in range(20):
             assert unix_get(tmp_path / "web", "/").startswith(b"HTTP/1.1 200")
         server.log.wait_for("cannot write to the log file /dev/full: No space left on device")
@@ -165,7 +165,7 @@ def test_disk_that_fills_up(tmp_path: Path, small_disk: Path) -> None:
         application=APPLICATION + FAILING,
         trouble=True,
     ) as server:
-        eventually(lambda: (tmp_path / "web").exists(), "the socket")
+        server.log.wait_for("Serving")
         assert unix_get(tmp_path / "web", "/").startswith(b"HTTP/1.1 200")
         eventually(lambda: access.stat().st_size, "a line of the access log")
         filler = small_disk / "filler"
