@@ -130,6 +130,8 @@ class Tls:
                 context.load_verify_locations(self._ca_certs)
             except ssl.SSLError:
                 raise _unusable(self._ca_certs, "--ca-certs", "holds no certificate in PEM")
+            except OSError as error:  # as below
+                raise _unreadable(self._ca_certs, "--ca-certs", error) from None
         if self.asks_clients:
             optional = self._client_certs == "optional"
             context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
@@ -273,6 +275,8 @@ def _load_pair(context: ssl.SSLContext, pair: Pair, password: str | None) -> Non
                 pair.keyfile, option, "has a key of another password", "--keyfile-password"
             )
         raise _unusable(pair.keyfile, option, f"cannot be used: {in_words(error)}")
+    except OSError as error:  # it has gone since it was read
+        raise _unreadable(pair.keyfile, option, error) from None
     except ValueError:  # a password of more than 1,023 bytes
         raise _unusable(pair.keyfile, option, "cannot have a password as long as that")
 
@@ -282,8 +286,12 @@ def _read(path: str, option: str) -> str:
         with open(path, encoding="latin-1") as file:
             return file.read()
     except OSError as error:
-        reason = (error.strerror or "it cannot be read").lower()
-        raise UsageError(f"cannot read {path} ({option}): {reason}.") from None
+        raise _unreadable(path, option, error) from None
+
+
+def _unreadable(path: str, option: str, error: OSError) -> UsageError:
+    reason = (error.strerror or "it cannot be read").lower()
+    return UsageError(f"cannot read {path} ({option}): {reason}.")
 
 
 def _unusable(path: str, option: str, what: str, hint: str = "") -> UsageError:
