@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
 
-from attack.hostile import Client, Hostile
-
-Life = Callable[[], Awaitable[None]]
+from attack.hostile import Client, Hostile, Life
 
 CROWD = 5000
 ONE_ADDRESS = 900  # below --limit-connections-per-client

@@ -7,8 +7,7 @@ import contextlib
 import os
 import shutil
 
-from attack.crowds import Life
-from attack.hostile import Hostile
+from attack.hostile import Hostile, Life
 
 STALLED = 1000
 ADDRESSES_AT_A_TIME = 20

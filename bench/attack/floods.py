@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
-from attack.hostile import Client, Hostile
+from attack.hostile import Client, Hostile, Life
 
 AT_A_TIME = 50
 SILENT = 900  # connections of one address that say nothing
@@ -61,7 +63,7 @@ async def ask_and_reset(hostile: Hostile) -> None:
 
 
 async def silent(hostile: Hostile) -> None:
-    """900 connections that say nothing, and as many new ones as there is time for."""
+    """900 connections of one address that say nothing."""
 
     async def begin(number: int) -> None:
         client = hostile.client()
@@ -78,11 +80,10 @@ async def one_address(hostile: Hostile) -> None:
     """5,000 connections from one address: more than it may have."""
     kept: list[Client] = []
 
-    async def begin(number: int):  # type: ignore[no-untyped-def]
+    async def begin(number: int) -> Life:
         client = hostile.client()
         kept.append(client)
-        if not await client.open():
-            return None
+        await client.open()
 
         async def life() -> None:
             await client.read_to_end(60)
@@ -146,7 +147,9 @@ async def break_off_responses(hostile: Hostile) -> None:
     await _all(hostile, iter(small + large + stream), one)
 
 
-async def _all(hostile: Hostile, cases, one) -> None:  # type: ignore[no-untyped-def]
+async def _all(
+    hostile: Hostile, cases: Iterator[tuple[Any, ...]], one: Callable[..., Awaitable[None]]
+) -> None:
     """Go through all cases once, some at a time."""
 
     async def once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from attack.hostile import Hostile
 
@@ -68,7 +69,7 @@ async def small_pieces(hostile: Hostile) -> None:
             for at in range(0, len(data), SMALL_PIECE):
                 if not await client.send(data[at : at + SMALL_PIECE]):
                     break
-            client._tally.requests += 1
+            hostile.tally.requests += 1
             await client.read_to_end()
             client.close()
 
@@ -126,7 +127,9 @@ async def malformed(hostile: Hostile) -> None:
     await hostile.again_and_again(AT_A_TIME, once)
 
 
-async def _pipelined(hostile: Hostile, request, count: int = FLOOD_PIPELINED) -> None:  # type: ignore[no-untyped-def]
+async def _pipelined(
+    hostile: Hostile, request: Callable[[], bytes], count: int = FLOOD_PIPELINED
+) -> None:
     """Send requests on connections that stay, some in one go, and read the answers."""
 
     async def task() -> None:

@@ -162,6 +162,9 @@ class Client:
             self.alive = False
 
 
+Life = Callable[[], Awaitable[None]]
+
+
 class Hostile:
     """What an attack works with."""
 
@@ -191,9 +194,7 @@ class Hostile:
                 await self.stopped.wait()
         return not self.stopped.is_set()
 
-    async def crowd(
-        self, count: int, begin: Callable[[int], Awaitable[Callable[[], Awaitable[None]] | None]]
-    ) -> None:
+    async def crowd(self, count: int, begin: Callable[[int], Awaitable[Life | None]]) -> None:
         """Begin so many clients, some at a time, then let what they returned run until the end."""
         lives = []
         for first in range(0, count, BATCH):

@@ -37,7 +37,8 @@ def slowhttptest(*options: str, path: str = "/") -> Attack:
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "TERM": "dumb"},
         )
-        reading = asyncio.ensure_future(child.stdout.read())  # type: ignore[union-attr]
+        assert child.stdout is not None
+        reading = asyncio.ensure_future(child.stdout.read())
         await hostile.pause(RAMP)
         hostile.ready()
         await hostile.stopped.wait()
