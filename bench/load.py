@@ -35,9 +35,7 @@ class LoadError(Exception):
     """The load generator failed."""
 
 
-def run(
-    port: int, request: bytes, connections: int, seconds: int, *, scheme: str = "http"
-) -> Load:
+def run(port: int, request: bytes, connections: int, seconds: int, *, scheme: str = "http") -> Load:
     """Run wrk once; `LoadError` with its words when it fails."""
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "request.lua"
