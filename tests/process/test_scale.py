@@ -58,7 +58,7 @@ def test_idle_clients_see_the_end(tmp_path: Path) -> None:
     """A worker that goes tells its clients with `Connection: close`, and leaves the idle for a while."""
     with serving(tmp_path, workers=2) as server:
         with Load(server.address, keep_alive=32, pause=0.05) as load:
-            load.wait_for(100)
+            eventually(lambda: len(load.spread()) == 2, "clients at both workers")
             server.ask("scale", workers=1)
             eventually(lambda: len(load.spread()) == 1, "all clients at one worker")
         assert not load.failures

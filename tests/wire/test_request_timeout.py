@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from breezeway import RequestTimeout
 from breezeway.gateway.failure import ClientGone
 from breezeway.worker import deadlines, reactor
+from breezeway.worker.process import SWITCH_SECONDS
 
 from ..applications import PLAIN, plain
 from ..live import Live, eventually, serving
@@ -331,6 +333,16 @@ def test_prefix_has_the_mount() -> None:
         assert live.get("/shop/other").status == 200
 
 
+@pytest.fixture
+def short_switches() -> Iterator[None]:
+    """Have threads give each other the GIL as quickly as in a server of its own process."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("short_switches")
 def test_siblings_are_untouched() -> None:
     """Requests on other threads are all answered while deadlines pass again and again."""
     with serving(threads=4, request_timeout=(f"/slow={LIMIT_SECONDS}",)) as live:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
+from breezeway.worker.deadlines import LOOKS, SLOT_SECONDS, Deadlines
 
 LATE = 2 * SLOT_SECONDS
 
@@ -70,6 +70,21 @@ def test_earlier_look_stays() -> None:
     deadlines.schedule(task, 1)
     deadlines.advance(2)
     assert task.looks == [2]
+    assert not deadlines
+
+
+def test_many_take_turns() -> None:
+    """Of very many that are due together, so many are looked at in a call, and each of them once."""
+    deadlines = Deadlines()
+    deadlines.advance(0)
+    tasks = [Task(1) for _ in range(2 * LOOKS + 1)]
+    for task in tasks:
+        deadlines.schedule(task, 1)
+    assert deadlines.advance(2)
+    assert sum(len(task.looks) for task in tasks) == LOOKS
+    assert deadlines.advance(2)
+    assert not deadlines.advance(2)
+    assert [len(task.looks) for task in tasks] == [1] * len(tasks)
     assert not deadlines
 
 

@@ -294,6 +294,8 @@ class Reactor:
         return not self.baton.pooled
 
     def _wait_seconds(self) -> float:
+        if self._next_tick <= self.now:
+            return 0.0
         due, again = self.baton.due, self.acceptors.again
         if again and not 0 < due < again:
             due = again
@@ -312,7 +314,8 @@ class Reactor:
         self._next_tick = now + TICK_SECONDS
         self.encoder.set_date(http_date(time.time()))
         try:
-            self.deadlines.advance(now)
+            if self.deadlines.advance(now):
+                self.tick_at(now)
         except Exception:
             self._survive(None)
         self.baton.expire(now)
