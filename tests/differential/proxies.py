@@ -10,6 +10,7 @@ They keep connections to the server open and use them for requests of any client
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -270,16 +272,25 @@ PROXIES: list[type[Proxy]] = [Nginx, NginxStreaming, HAProxy, HAProxyStreaming]
 
 def install(kinds: Iterable[type[Proxy]] = PROXIES) -> str:
     """Install what is missing if we may; return a sentence about what stays missing."""
-    missing = missing_packages(kinds)
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"Installing {' '.join(missing)}", flush=True)
-        subprocess.run(["apt-get", "update", "-qq"], check=False, stdout=subprocess.DEVNULL)
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    with _alone():
         missing = missing_packages(kinds)
+        command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+        if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+            print(f"Installing {' '.join(missing)}", flush=True)
+            subprocess.run(["apt-get", "update", "-qq"], check=False, stdout=subprocess.DEVNULL)
+            subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+            missing = missing_packages(kinds)
     if not missing:
         return ""
     return f"Not compared with {' and '.join(missing)}. As root on Debian: {' '.join(command)}"
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold a lock of this user's: the tests of several Pythons may want to install at the same time."""
+    with open(Path(tempfile.gettempdir()) / f"breezeway-install-{os.getuid()}", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def missing_packages(kinds: Iterable[type[Proxy]]) -> list[str]:
