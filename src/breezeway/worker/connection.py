@@ -371,10 +371,11 @@ class Connection(Bodies):
 
     def _on_receive_error(self, error: OSError) -> bool:
         if isinstance(error, LayerError):
-            self.reactor.note(error.kind, "%s: %s", self.peer, error.reason)
             if error.answer is not None:
+                self.reactor.counters[error.kind] += 1
                 self.refuse(error.answer)
             else:
+                self.reactor.note(error.kind, "%s: %s", self.peer, error.reason)
                 self._lose()
         elif not isinstance(error, BlockingIOError | InterruptedError):
             self._lose()
