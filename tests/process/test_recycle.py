@@ -170,9 +170,11 @@ def test_fewer_workers_meanwhile(tmp_path: Path) -> None:
     """TTOU while workers are being recycled leaves the number that was asked for, and no more."""
     with serving(tmp_path, "--max-requests", "100", workers=3) as server:
         with Load(server.address, keep_alive=16, one_shot=4) as load:
-            for number in (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTTOU):
+            signals = (signal.SIGTTOU, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTTOU)
+            for count, number in enumerate(signals, 1):
                 load.wait_for(500)
-                server.signal(number)
+                server.signal(number)  # two of a kind that wait would be one
+                server.log.wait_for(r"scaling to \d workers?$", count=count)
             load.wait_for(500)
         assert not load.failures
         server.wait_for_workers(1)
