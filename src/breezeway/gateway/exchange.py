@@ -203,7 +203,7 @@ class Exchange:
         """Send a result whose length is told, in one block as a rule: the way of most frameworks.
 
         It does what `_respond` does. Behind a framework nothing of it is in the processor's caches,
-        where each further function costs: 1.8 us less than on the general road for hello from Flask.
+        where each further function costs: 1.4 us less than on the general road for hello from Flask.
         """
         encoder = self._encoder
         try:
