@@ -16,20 +16,14 @@ import pytest
 
 from ..applications import PLAIN, Recorder
 from ..differential.proxies import install, missing_packages
+from ..forged import FORGED
 from .documented import ARRANGEMENTS, KINDS, Behind, running
 
 DEADLINE_SECONDS = 5.0
 
-FORGED = (
-    ("Forwarded", "for=6.6.6.6;proto=https;host=evil.example"),
+ALL_FORGED = (
+    *FORGED,
     ("Forwarded", 'for="'),
-    ("X-Forwarded-For", "6.6.6.6"),
-    ("X-Forwarded-Proto", "https"),
-    ("X-Forwarded-Host", "evil.example"),
-    ("X-Forwarded-Port", "443"),
-    ("X-Forwarded-Prefix", "/evil"),
-    ("X-Forwarded-Server", "evil.example"),
-    ("X-Real-IP", "6.6.6.6"),
     ("X_Forwarded_For", "6.6.6.6"),
     ("X_Forwarded_Proto", "https"),
 )
@@ -112,7 +106,7 @@ def test_forged_fields(behind: Behind, recorder: Recorder) -> None:
     """Nothing that a client says about itself in these fields changes what the application sees."""
     with connect(behind) as connection:
         ask(connection).read()
-        assert ask(connection, *FORGED).status == 200
+        assert ask(connection, *ALL_FORGED).status == 200
     honest, forged = (dict(each.environ) for each in recorder.seen)
     for environ in (honest, forged):
         for key in [key for key in environ if key.startswith(("wsgi.", "breezeway.c"))]:

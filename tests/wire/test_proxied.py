@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ..applications import Recorder, plain
+from ..forged import FORGED
 from ..live import Live, eventually, serving
 from .client import Response, request
 
@@ -20,17 +21,6 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 BINARY = SIGNATURE + b"\x21\x11\0\x13" + bytes([192, 0, 2, 1, 10, 0, 0, 1]) + b"\x15\xb3\x01\xbb"
 BINARY += b"\x03\0\x04abcd"
 LOCAL = SIGNATURE + b"\x20\0\0\0"
-
-FORGED = (
-    ("Forwarded", "for=6.6.6.6;proto=https;host=evil.example"),
-    ("X-Forwarded-For", "6.6.6.6"),
-    ("X-Forwarded-Proto", "https"),
-    ("X-Forwarded-Host", "evil.example"),
-    ("X-Forwarded-Port", "443"),
-    ("X-Forwarded-Prefix", "/evil"),
-    ("X-Forwarded-Server", "evil.example"),
-    ("X-Real-IP", "6.6.6.6"),
-)
 
 LOOK_ALIKES = [(name.replace("-", "_"), value) for name, value in FORGED if "-" in name] + [
     ("X-Forwarded_For", "6.6.6.6"),
