@@ -96,7 +96,7 @@ def test_time_of_the_application_does_not_count(path: str) -> None:
         stream = environ["wsgi.input"]
         go.wait(5)
         body = stream.read(5)
-        time.sleep(0.5)
+        time.sleep(0.5)  # longer than a body as slow as that may take: what the test is about
         body += stream.read()
         start_response("200 OK", [PLAIN])
         return [body]
