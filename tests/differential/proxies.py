@@ -10,20 +10,18 @@ They keep connections to the server open and use them for requests of any client
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from .. import debian
 
 READY_SECONDS = 10.0
 END_SECONDS = 15.0
@@ -120,7 +118,7 @@ class Proxy:
     @classmethod
     def version(cls) -> str:
         """Return the version of the program; empty when it is not installed."""
-        program = shutil.which(cls.program) or shutil.which(cls.program, path="/usr/sbin")
+        program = debian.find(cls.program)
         if program is None:
             return ""
         told = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
@@ -184,7 +182,7 @@ class Nginx(Proxy):
         """
 
     def _command(self) -> list[str]:
-        return [program(self.program), "-c", str(self._configuration), "-e", "stderr"]
+        return [debian.program(self.program), "-c", str(self._configuration), "-e", "stderr"]
 
     def _entry(self, line: dict[str, str]) -> Forwarded:
         status = int(line["status"]) if line["status"].isdigit() else 0
@@ -250,7 +248,7 @@ class HAProxy(Proxy):
         """
 
     def _command(self) -> list[str]:
-        return [program(self.program), "-db", "-f", str(self._configuration)]
+        return [debian.program(self.program), "-db", "-f", str(self._configuration)]
 
     def _entry(self, line: dict[str, str]) -> Forwarded:
         forwarded = not line["server"].startswith("<")
@@ -272,35 +270,15 @@ PROXIES: list[type[Proxy]] = [Nginx, NginxStreaming, HAProxy, HAProxyStreaming]
 
 def install(kinds: Iterable[type[Proxy]] = PROXIES) -> str:
     """Install what is missing if we may; return a sentence about what stays missing."""
-    with _alone():
-        missing = missing_packages(kinds)
-        command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-        if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-            print(f"Installing {' '.join(missing)}", flush=True)
-            subprocess.run(["apt-get", "update", "-qq"], check=False, stdout=subprocess.DEVNULL)
-            subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-            missing = missing_packages(kinds)
+    missing = debian.install(kind.program for kind in kinds)
     if not missing:
         return ""
-    return f"Not compared with {' and '.join(missing)}. As root on Debian: {' '.join(command)}"
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hold a lock of this user's: the tests of several Pythons may want to install at the same time."""
-    with open(Path(tempfile.gettempdir()) / f"breezeway-install-{os.getuid()}", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return f"Not compared with {' and '.join(missing)}. {debian.advice(missing)}"
 
 
 def missing_packages(kinds: Iterable[type[Proxy]]) -> list[str]:
     """Name the packages of Debian that are not installed; each is called like its program."""
-    return sorted({kind.program for kind in kinds if not kind.version()})
-
-
-def program(name: str) -> str:
-    """Return the path of a program."""
-    return shutil.which(name) or shutil.which(name, path="/usr/sbin") or name
+    return debian.missing(kind.program for kind in kinds)
 
 
 def _free_port() -> int:

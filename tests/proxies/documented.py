@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from breezeway.config.settings import TABLE
 
+from .. import debian
 from ..differential import proxies
 from ..live import Live, serving
 
@@ -102,7 +103,7 @@ class Caddy(_Documented):
     def _command(self) -> list[str]:
         own = [f"{name}={self._directory}" for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")]
         run = ["run", "--config", str(self._configuration), "--adapter", "caddyfile"]
-        return ["env", *own, proxies.program(self.program), *run]
+        return ["env", *own, debian.program(self.program), *run]
 
 
 class Arrangement(NamedTuple):

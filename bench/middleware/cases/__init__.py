@@ -1,0 +1,1 @@
+"""The cases of each piece, in a file of its name: `cases()` returns them."""

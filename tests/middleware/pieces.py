@@ -1,0 +1,16 @@
+"""Each piece as the matrix runs it: around any application, with nothing to object to.
+
+A piece may change fields of the head here, but neither status nor content. A piece that compresses gets
+no Accept-Encoding; one that asks for a password gets none, and is set up to let everybody through.
+`make` imports what it needs itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from wsgiref.types import WSGIApplication
+
+Make = Callable[[WSGIApplication], WSGIApplication]
+
+PIECES: dict[str, Make] = {}
+"""By the name of the class."""
