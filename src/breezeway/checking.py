@@ -14,6 +14,7 @@ from breezeway import importer
 from breezeway.config.directories import check_directories
 from breezeway.config.sources import DEFAULT, Resolved
 from breezeway.worker import credentials
+from breezeway.wrapping import wrap
 
 
 def check(application: str, resolved: Resolved) -> str:
@@ -23,7 +24,7 @@ def check(application: str, resolved: Resolved) -> str:
         UserError: a start would fail with this error.
     """
     settings = resolved.settings
-    importer.load(application, settings.app_dir)
+    wrap(importer.load(application, settings.app_dir), resolved.middleware, settings.app_dir)
     for hook in (settings.before_fork, settings.after_fork):
         if hook is not None:
             importer.find_hook(hook, settings.app_dir)

@@ -139,13 +139,23 @@ def _named(resolved: Resolved) -> str:
 def _load(resolved: Resolved) -> Any:
     from breezeway import importer
 
-    return importer.load(_named(resolved), resolved.settings.app_dir)
+    app_dir = resolved.settings.app_dir
+    return _wrapped(importer.load(_named(resolved), app_dir), resolved)
 
 
-def _load_demo(_: Resolved) -> Any:
+def _load_demo(resolved: Resolved) -> Any:
     from breezeway.demo import application
 
-    return application
+    return _wrapped(application, resolved)
+
+
+def _wrapped(application: Any, resolved: Resolved) -> Any:
+    """Return the application within the middleware of the file of settings."""
+    if not resolved.middleware:
+        return application
+    from breezeway import wrapping
+
+    return wrapping.wrap(application, resolved.middleware, resolved.settings.app_dir)
 
 
 def serve(**given: Any) -> int:

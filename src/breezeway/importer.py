@@ -2,7 +2,7 @@
 
 Whatever is wrong with the target or the code behind it is the user's to put right, so that each
 failure is a `UserError`. Where the user's code raised, the error carries its traceback, without the
-frames of this file and of importlib: they say nothing about the user's code.
+frames of this directory and of importlib: they say nothing about the user's code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from breezeway import suggest
-from breezeway.errors import ApplicationFailedError, ApplicationNotFoundError
+from breezeway.errors import ApplicationFailedError, ApplicationNotFoundError, UserError
 from breezeway.target import parse
 
 DEFAULT_NAMES = ("application", "app")
@@ -25,6 +25,7 @@ DEFAULT_NAMES = ("application", "app")
 
 _MISSING = object()
 _loading = False
+_HERE = os.path.dirname(__file__)
 _IMPORTLIB = ("<frozen importlib", os.path.join(os.path.dirname(os.__file__), "importlib", ""))
 
 
@@ -54,18 +55,24 @@ def call_hook(target: str, app_dir: str) -> None:
     Raises as `load` does.
     """
     hook = find_hook(target, app_dir)
-    with _users_code(f"the hook {target!r}"):
+    with users_code(f"the hook {target!r}"):
         hook()
 
 
 def find_hook(target: str, app_dir: str) -> Callable[[], object]:
     """Import the function that `target` (MODULE:NAME) names; raise as `load` does."""
+    return find(target, app_dir, "the hook")
+
+
+def find(target: str, app_dir: str, what: str = "the middleware") -> Callable[..., Any]:
+    """Import what `target` (MODULE:NAME) names, which is called later; raise as `load` does."""
     wanted = parse(target)
     module = _import(wanted.module, _enter(app_dir))
-    hook = _attribute(module, wanted.attribute or _default_attribute(module))
-    if not callable(hook):
-        raise ApplicationNotFoundError(f"the hook {target!r} is {_article(hook)}, not a function.")
-    return hook  # type: ignore[no-any-return]
+    found = _attribute(module, wanted.attribute or _default_attribute(module))
+    if not callable(found):
+        reason = f"{what} {target!r} is {_article(found)}, not a function."
+        raise ApplicationNotFoundError(reason)
+    return found  # type: ignore[no-any-return]
 
 
 def is_loading() -> bool:
@@ -85,12 +92,14 @@ def _enter(app_dir: str) -> str:
 
 
 @contextmanager
-def _users_code(doing: str) -> Iterator[None]:
+def users_code(doing: str) -> Iterator[None]:
     """Turn what the user's code raises while `doing` into an `ApplicationFailedError`."""
     global _loading
     before, _loading = _loading, True
     try:
         yield
+    except UserError:
+        raise
     except SystemExit as error:
         raise ApplicationFailedError(
             f"{doing} ended the program (SystemExit: {error.code}).",
@@ -121,11 +130,11 @@ def _strip(report: traceback.TracebackException) -> None:
 
 
 def _is_noise(filename: str) -> bool:
-    return filename == __file__ or filename.startswith(_IMPORTLIB)
+    return os.path.dirname(filename) == _HERE or filename.startswith(_IMPORTLIB)
 
 
 def _import(name: str, directory: str) -> ModuleType:
-    with _users_code(f"importing {name!r}"):
+    with users_code(f"importing {name!r}"):
         try:
             __import__(name)
         except ModuleNotFoundError as error:
@@ -183,7 +192,7 @@ def _attribute(module: ModuleType, path: str) -> Any:
     found: Any = module
     walked = module.__name__
     for name in path.split("."):
-        with _users_code(f"reading {name!r} of {walked!r}"):
+        with users_code(f"reading {name!r} of {walked!r}"):
             found = getattr(found, name, _MISSING)
         if found is _MISSING:
             hint = suggest.near_or_all(name, "Callables", suggest.callables(module))
@@ -202,7 +211,7 @@ def _call(target: str, factory: Any, args: tuple[Any, ...], kwargs: dict[str, An
             f"{target!r} calls the factory wrongly: {error}.",
             "Arguments are literals: MODULE:make_app('production', debug=False)",
         ) from None
-    with _users_code(f"the factory {target!r}"):
+    with users_code(f"the factory {target!r}"):
         made = factory(*args, **kwargs)
     if not callable(made):
         raise ApplicationNotFoundError(

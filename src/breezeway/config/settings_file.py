@@ -15,7 +15,9 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from breezeway import suggest
+from breezeway.config import middleware_tables
 from breezeway.config.kinds import MODE, SWITCH
+from breezeway.config.middleware_tables import MiddlewareTable
 from breezeway.config.setting import Setting, SettingError
 from breezeway.config.settings import TABLE
 from breezeway.errors import UsageError
@@ -62,7 +64,13 @@ class SettingsFile:
 
     def values(self) -> dict[str, Any]:
         """Return the values of the table, checked each for itself; `application` is one of them."""
-        return {key: self._value(key, found) for key, found in self.table.items()}
+        settings = {key: found for key, found in self.table.items() if key != middleware_tables.KEY}
+        return {key: self._value(key, found) for key, found in settings.items()}
+
+    def middleware(self) -> tuple[MiddlewareTable, ...]:
+        """Return what is put around the application."""
+        found = self.table.get(middleware_tables.KEY, [])
+        return middleware_tables.read(found, self.name, self.text, self.prefix)
 
     def _value(self, key: str, found: object) -> object:
         if key == APPLICATION:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from breezeway.config import environment, settings_file
+from breezeway.config.middleware_tables import MiddlewareTable
 from breezeway.config.setting import SettingError
 from breezeway.config.settings import TABLE, Settings
 from breezeway.errors import UsageError
@@ -32,7 +33,8 @@ class Resolved:
     `origins` has an entry for every setting: `default`, a flag such as `--threads`, a variable such
     as `BREEZEWAY_THREADS`, or a place such as `breezeway.toml, line 3`. `application` is the text
     that names it, None if no source does; its origin is empty then. `directory` is where relative
-    paths start. `files` are those that were read, as absolute paths.
+    paths start. `files` are those that were read, as absolute paths. `middleware` is put around the
+    application, the first outermost.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Resolved:
     application_origin: str
     directory: str
     files: tuple[str, ...] = ()
+    middleware: tuple[MiddlewareTable, ...] = ()
 
 
 def resolve(
@@ -76,9 +79,14 @@ def resolve(
     found |= environment.values(env, from_file)
     found |= _from_flags(given)
     resolved = _settle(found, defaults or {}, directory)
+    middleware = file.middleware() if file is not None else ()
     _replace(environ, env)
     read = [name for name in (file.name if file is not None else None, env_file) if name]
-    return replace(resolved, files=tuple(os.path.join(directory, name) for name in read))
+    return replace(
+        resolved,
+        files=tuple(os.path.join(directory, name) for name in read),
+        middleware=middleware,
+    )
 
 
 def working_directory() -> str:

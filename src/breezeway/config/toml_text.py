@@ -22,6 +22,20 @@ def string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
+def plain(given: Any) -> str:
+    """Write a value as it was read from TOML."""
+    if isinstance(given, bool):
+        return "true" if given else "false"
+    if isinstance(given, str):
+        return string(given)
+    if isinstance(given, list):
+        return f"[{', '.join(map(plain, given))}]"
+    if isinstance(given, dict):
+        items = [f"{string(key)} = {plain(value)}" for key, value in given.items()]
+        return f"{{ {', '.join(items)} }}" if items else "{}"
+    return str(given)
+
+
 def _one(kind: Kind, item: Any) -> str:
     if isinstance(item, bool):
         return "true" if item else "false"

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from breezeway.config import toml_text
+from breezeway.config.middleware_tables import MiddlewareTable
 from breezeway.config.setting import Setting
 from breezeway.config.settings import TABLE
 from breezeway.config.sources import DEFAULT, Resolved
@@ -36,7 +37,18 @@ def as_toml(resolved: Resolved) -> list[tuple[str, bool]]:
             given = getattr(resolved.settings, row.name)
             lines.append((_line(row, given, origin), origin != DEFAULT))
         lines.append(("", False))
+    for table in resolved.middleware:
+        lines.append((_with_comment("[[middleware]]", table.place), True))
+        lines.append((f"use = {toml_text.string(table.use)}", True))
+        lines += [(_option(name, value), True) for name, value in table.options.items()]
+        lines.append(("", False))
     return lines[:-1]
+
+
+def _option(name: str, value: Any) -> str:
+    if MiddlewareTable.is_secret(name):
+        return f"# {name} = {HIDDEN}"
+    return f"{name} = {toml_text.plain(value)}"
 
 
 def _line(row: Setting, given: Any, origin: str) -> str:
@@ -74,4 +86,16 @@ def as_json(resolved: Resolved) -> str:
         for row in TABLE
     }
     application = {"value": resolved.application, "origin": resolved.application_origin or None}
-    return json.dumps({"application": application, "settings": rows}, indent=2)
+    middleware = [
+        {
+            "use": table.use,
+            "options": {
+                name: HIDDEN if table.is_secret(name) else value
+                for name, value in table.options.items()
+            },
+            "origin": table.place,
+        }
+        for table in resolved.middleware
+    ]
+    whole = {"application": application, "settings": rows, "middleware": middleware}
+    return json.dumps(whole, indent=2, default=str)
