@@ -36,6 +36,7 @@ PACKAGES = (
     "itsdangerous",
     "opentelemetry-instrumentation-wsgi",
     "opentelemetry-sdk",
+    "paste",
     "prometheus-client",
     "pyinstrument",
     "redis",
