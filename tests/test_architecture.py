@@ -21,7 +21,7 @@ LONGEST_PIECE = 250
 LAYERS = ("supervisor", "worker", "gateway", "http1")
 """The server, from top to bottom; each part may import those below it."""
 
-SERVICES = {"config", "observe", "semantics", "errors", "__version__"}
+SERVICES = {"config", "observe", "semantics", "errors", "__version__", "beneath"}
 """What every layer of the server may import beside the layers below it."""
 
 EXCEPTIONS = {"supervisor": {"terminal"}}
@@ -30,12 +30,13 @@ EXCEPTIONS = {"supervisor": {"terminal"}}
 LEAVES: dict[str, set[str]] = {
     "config": {"http1.limits", "errors", "semantics", "suggest"},
     "observe": {"errors"},
+    "beneath": set(),
     "errors": set(),
     "terminal": {"errors"},
     "suggest": set(),
     "semantics": set(),
-    "middleware": {"semantics"},
-    "web": {"semantics"},
+    "middleware": {"semantics", "beneath"},
+    "web": {"semantics", "beneath"},
     "demo": set(),
 }
 """All that the parts beside the layers may import; what is in no table here may import anything."""

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from breezeway.semantics.dates import http_date
-from breezeway.semantics.file_plan import FilePlan, Representation, plan, validators_of
+from breezeway.semantics.file_plan import (
+    FilePlan,
+    Representation,
+    file_name,
+    plan,
+    validators_of,
+)
 from breezeway.semantics.ranges import Range
 
 SIZE = 1000
@@ -156,3 +162,34 @@ def test_only_a_whole_answer_is_one_to_repeat() -> None:
     assert not planned(range="bytes=0-0").whole
     assert not planned(range="bytes=0-0", if_range='"x"').whole
     assert not planned(if_none_match=ETAG).whole
+
+
+def test_nobody_knows_when_it_was_modified() -> None:
+    """Without a time of modification there are the validators of the response, or none."""
+    unknown = FILE._replace(modified_ns=None)
+    found = planned(file=unknown, if_none_match="*")
+    assert found.status == "304 Not Modified"
+    assert planned(file=unknown, if_none_match='"a"', own=(("ETag", '"a"'),)).status[:3] == "304"
+    names = [name for name, _ in planned(file=unknown).headers]
+    assert names == ["Content-Type", "Cache-Control", "Accept-Ranges", "Content-Length"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a.css", "a.css"),
+        ("b/a.css", "b/a.css"),
+        (".well-known/security.txt", ".well-known/security.txt"),
+        ("b/.well-known/a", None),
+        (".env", None),
+        ("b/../a", None),
+        ("b//a", None),
+        ("b/", None),
+        ("", None),
+        ("a\0", None),
+        ("\xc3\xa4", "ä"),
+    ],
+)
+def test_file_name(path: str, name: str | None) -> None:
+    """There is one path for each file, and none for what is not for the public."""
+    assert file_name(path) == name

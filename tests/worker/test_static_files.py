@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from breezeway import beneath
 from breezeway.config.settings import Settings
-from breezeway.gateway import beneath
 from breezeway.worker import static_files
 from breezeway.worker.static_files import CACHE_BYTES, StaticFiles
 

@@ -10,20 +10,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from breezeway.gateway.beneath import OpenFile
+from breezeway.beneath import OpenFile, status_for
 from breezeway.gateway.file_wrapper import FilePieces
 from breezeway.gateway.types import Environ, Headers, StartResponse
-from breezeway.semantics.content_types import content_type
-from breezeway.semantics.file_plan import FilePlan, Representation, plan
+from breezeway.semantics.file_plan import (
+    NOSNIFF,
+    FilePlan,
+    Representation,
+    content_within,
+    plan,
+)
 from breezeway.semantics.negotiation import IDENTITY
 from breezeway.semantics.ranges import Range
 
 SMALL_BYTES: Final = 16 * 1024
 """Up to this size a file is read, and leaves with its head in one send; above, sendfile(2) is cheaper
 than to copy it twice. It is what `exchange.COPY_BYTES` joins."""
-
-NOSNIFF: Final = ("X-Content-Type-Options", "nosniff")
-"""A browser that guesses at types would run an uploaded text as a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +54,12 @@ FORBIDDEN: Final = refusal("403 Forbidden")
 BUSY: Final = refusal("503 Service Unavailable", ("Retry-After", "1"))
 FAILED: Final = refusal("500 Internal Server Error")
 
-_ANSWERS: Final = {
-    errno.ENOENT: NOT_FOUND,
-    errno.ENOTDIR: NOT_FOUND,
-    errno.EISDIR: NOT_FOUND,
-    errno.ENAMETOOLONG: NOT_FOUND,
-    errno.ELOOP: NOT_FOUND,
-    errno.EACCES: FORBIDDEN,
-    errno.EPERM: FORBIDDEN,
-    errno.EMFILE: BUSY,
-    errno.ENFILE: BUSY,
-    errno.ENOMEM: BUSY,
-}
+_ANSWERS: Final = {each.status: each for each in (NOT_FOUND, FORBIDDEN, BUSY, FAILED)}
 
 
 def refusal_for(error: OSError) -> Refusal:
     """Return the answer when a file cannot be opened or read."""
-    return _ANSWERS.get(error.errno or 0, FAILED)
-
-
-def fields_of(name: str, coding: str = IDENTITY) -> Headers:
-    """Return what a response says of a file of this name, which was found in that coding."""
-    fields = [("Content-Type", content_type(name)), NOSNIFF]
-    if coding != IDENTITY:
-        fields.append(("Content-Encoding", coding))
-    return fields
+    return _ANSWERS[status_for(error)]
 
 
 def plan_for(
@@ -106,13 +89,6 @@ def content_of(
         blocks = [content_within(b"", pieces)]
     file.close()
     return blocks
-
-
-def content_within(content: bytes, pieces: Sequence[bytes | Range]) -> bytes:
-    """Return the content of a response with a file whose content is known."""
-    return b"".join(
-        each if isinstance(each, bytes) else content[each.start : each.stop] for each in pieces
-    )
 
 
 def read(file: OpenFile, part: Range) -> bytes:

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, Final
 
-from breezeway.gateway.beneath import OutsideError, open_beneath
-from breezeway.gateway.file_answer import FAILED, content_of, fields_of, plan_for, refusal_for
+from breezeway.beneath import OutsideError, open_beneath
+from breezeway.gateway.file_answer import FAILED, content_of, plan_for, refusal_for
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, StartResponse, Write
-from breezeway.semantics.file_plan import METHODS, FilePlan
+from breezeway.semantics.file_plan import METHODS, FilePlan, fields_of
 from breezeway.semantics.ranges import Range
 
 logger = logging.getLogger("breezeway.application")

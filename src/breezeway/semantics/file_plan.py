@@ -10,10 +10,12 @@ image or archive agree on the tag, and a range that was begun on one can be cont
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from breezeway.semantics import ranges
+from breezeway.semantics.content_types import content_type
 from breezeway.semantics.dates import http_date, parse_http_date
 from breezeway.semantics.negotiation import IDENTITY
 from breezeway.semantics.ranges import Range
@@ -55,6 +57,16 @@ _OF_CONTENT: Final = frozenset(
 )
 """What a 304 does not repeat (RFC 9110 section 15.4.5)."""
 
+NOSNIFF: Final = ("X-Content-Type-Options", "nosniff")
+"""A browser that guesses at types would run an uploaded text as a page."""
+
+WELL_KNOWN: Final = ".well-known"
+"""RFC 8615; any other name that begins with a dot is not for the public, such as .git and .env."""
+
+STALE_SECONDS: Final = 60
+"""A precompressed sibling that is older than its file by more than this was made of an older version,
+and is left alone. Less is the disorder of copying a tree."""
+
 _PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 
@@ -64,8 +76,8 @@ class Representation(NamedTuple):
     size: int
     """Bytes."""
 
-    modified_ns: int
-    """Nanoseconds since the epoch."""
+    modified_ns: int | None
+    """Nanoseconds since the epoch; None if nobody knows, which leaves the validators to the fields."""
 
     coding: str = IDENTITY
     """Its content coding."""
@@ -85,9 +97,39 @@ class FilePlan(NamedTuple):
     """It is the whole file, so that another GET or HEAD may well get the same plan."""
 
 
+def file_name(path: str) -> str | None:
+    """Return the name of a file for a path of an environ; None if no file may have it.
+
+    There is one path for each file: no empty segment, no `.` and no `..`.
+    """
+    if "\0" in path:
+        return None
+    for number, segment in enumerate(path.split("/")):
+        if not segment or (segment.startswith(".") and (number or segment != WELL_KNOWN)):
+            return None
+    return os.fsdecode(path.encode("latin-1"))
+
+
+def fields_of(name: str, coding: str = IDENTITY) -> Headers:
+    """Return what a response says of a file of this name, which was found in that coding."""
+    fields = [("Content-Type", content_type(name)), NOSNIFF]
+    if coding != IDENTITY:
+        fields.append(("Content-Encoding", coding))
+    return fields
+
+
+def content_within(content: bytes, pieces: Sequence[bytes | Range]) -> bytes:
+    """Return the content of a response with a file whose content is known."""
+    return b"".join(
+        each if isinstance(each, bytes) else content[each.start : each.stop] for each in pieces
+    )
+
+
 def validators_of(representation: Representation) -> Validators:
     """Return the validators of a representation; its tag is a strong one."""
     size, modified_ns, coding = representation
+    if modified_ns is None:
+        return Validators(None, None)
     suffix = "" if coding == IDENTITY else f"-{coding}"
     return Validators(f'"{modified_ns:x}-{size:x}{suffix}"', modified_ns // _NANOSECONDS)
 
@@ -109,7 +151,7 @@ def plan(
     validators, fields = _with_validators(representation, fields, now)
     status = precondition(environ, validators)
     if status == NOT_MODIFIED:
-        return FilePlan("304 Not Modified", _of_not_modified(fields), (), whole=False)
+        return FilePlan("304 Not Modified", of_not_modified(fields), (), whole=False)
     if status is not None:
         text = b"412 Precondition Failed\n"
         return FilePlan("412 Precondition Failed", _told(text), (text,), whole=False)
@@ -169,7 +211,7 @@ def _with_validators(
     return Validators(etag, modified), fields
 
 
-def _of_not_modified(fields: Headers) -> Headers:
+def of_not_modified(fields: Headers) -> Headers:
     """Keep what steers caches, and nothing of the content that is not sent."""
     return [field for field in fields if field[0].lower() not in _OF_CONTENT]
 

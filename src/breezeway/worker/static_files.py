@@ -4,7 +4,7 @@ For each parsed head `local` decides who answers, and gives the head a `_Request
 request with that head. It keeps the plan (`semantics.file_plan`) that it has made, for as long as
 stat(2) says that the file is the same; the content of small files is in a cache that all share. So a
 small file that is asked for again costs one system call more than hello does. A larger one is
-opened each time (`gateway.beneath`), and goes out by sendfile(2).
+opened each time (`beneath`), and goes out by sendfile(2).
 
 What a prefix means: it is compared with PATH_INFO, so `--root-path` comes off before; the longest one
 wins; what is below it is the server's, found or not. Only the prefix `/` leaves to the application
@@ -13,17 +13,15 @@ what there is no file for.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from breezeway.beneath import OutsideError, is_file_since, open_beneath
 from breezeway.config.checks import statics
 from breezeway.config.settings import Settings
-from breezeway.gateway.beneath import OutsideError, open_beneath
 from breezeway.gateway.file_answer import (
     BUSY,
     FAILED,
@@ -31,8 +29,6 @@ from breezeway.gateway.file_answer import (
     SMALL_BYTES,
     Refusal,
     content_of,
-    content_within,
-    fields_of,
     plan_for,
     read,
     refusal,
@@ -46,7 +42,11 @@ from breezeway.semantics.file_plan import (
     FOR_EVER,
     METHODS,
     SIBLINGS,
+    STALE_SECONDS,
     FilePlan,
+    content_within,
+    fields_of,
+    file_name,
 )
 from breezeway.semantics.fingerprints import is_fingerprinted
 from breezeway.semantics.negotiation import IDENTITY, choose_coding
@@ -66,13 +66,6 @@ LOOK_SECONDS: Final = 1.0
 
 MOST_LISTS: Final = 4096
 """Files whose siblings are known; all are looked up anew when there are more."""
-
-STALE_SECONDS: Final = 60
-"""A sibling that is older than its file by more than this was made of an older version, and is left
-alone. Less is the disorder of copying a tree."""
-
-WELL_KNOWN: Final = ".well-known"
-"""RFC 8615; any other name that begins with a dot is not for the public, such as .git and .env."""
 
 NOT_ALLOWED: Final = refusal("405 Method Not Allowed", ("Allow", ALLOW))
 OPTIONS: Final = Refusal("204 No Content", [("Allow", ALLOW)], b"")
@@ -128,7 +121,7 @@ class StaticFiles:
             if not owned:
                 return None
             return OPTIONS if method == "OPTIONS" else NOT_ALLOWED
-        name = _file_name(path)
+        name = file_name(path)
         if name is None:
             return NOT_FOUND if owned else None
         if not owned and not os.path.isfile(f"{root}/{name}"):
@@ -150,7 +143,7 @@ class StaticFiles:
         found = tuple(
             Sibling(coding, path + extension)
             for coding, extension in SIBLINGS
-            if _is_file_since(full + extension, oldest)
+            if is_file_since(full + extension, oldest)
         )
         if len(self._lists) >= MOST_LISTS:
             self._lists.clear()
@@ -301,26 +294,3 @@ def identity_of(status: os.stat_result) -> Identity:
     return Identity(
         status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
     )
-
-
-def _file_name(path: str) -> str | None:
-    """Return the name of a file for a path of an environ; None if no file may have it.
-
-    There is one path for each file: no empty segment, no `.` and no `..`.
-    """
-    if "\0" in path:
-        return None
-    for number, segment in enumerate(path.split("/")):
-        if not segment or (segment.startswith(".") and (number or segment != WELL_KNOWN)):
-            return None
-    return os.fsdecode(path.encode("latin-1"))
-
-
-def _is_file_since(path: str, oldest: float) -> bool:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP):
-            return False
-        raise
-    return stat.S_ISREG(status.st_mode) and status.st_mtime >= oldest

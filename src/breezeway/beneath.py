@@ -1,5 +1,7 @@
 """Opens a file below a directory, and nothing else, whatever else happens there meanwhile.
 
+The server and the middleware serve files with it.
+
 A path is walked one segment at a time, each opened relative to the directory before it and never
 through a symbolic link (`openat` with O_NOFOLLOW): there is no moment between a check and its use in
 which a directory could be replaced by a link. A link is read and followed by hand, so that its target
@@ -25,6 +27,20 @@ _ROOT: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXE
 
 _DIRECTORY: Final = _ROOT | _FOLLOW_NONE
 _FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _FOLLOW_NONE
+
+
+_STATUSES: Final = {
+    errno.ENOENT: "404 Not Found",
+    errno.ENOTDIR: "404 Not Found",
+    errno.EISDIR: "404 Not Found",
+    errno.ENAMETOOLONG: "404 Not Found",
+    errno.ELOOP: "404 Not Found",
+    errno.EACCES: "403 Forbidden",
+    errno.EPERM: "403 Forbidden",
+    errno.EMFILE: "503 Service Unavailable",
+    errno.ENFILE: "503 Service Unavailable",
+    errno.ENOMEM: "503 Service Unavailable",
+}
 
 
 class OutsideError(PermissionError):
@@ -58,6 +74,28 @@ def open_beneath(root: str, path: str, *, anywhere: bool = False) -> OpenFile:
     if anywhere:
         return _regular(None, os.path.join(root, path), follow=True)
     return _Walk(root).open(path.split("/"))
+
+
+def status_for(error: OSError) -> str:
+    """Return the status that tells a client why a file cannot be opened or read."""
+    if isinstance(error, OutsideError):
+        return "404 Not Found"
+    return _STATUSES.get(error.errno or 0, "500 Internal Server Error")
+
+
+def is_file_since(path: str, oldest: float) -> bool:
+    """Whether a regular file is there that was modified then or later, in seconds since the epoch.
+
+    Raises:
+        OSError: nobody can tell, because the disk fails.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP):
+            return False
+        raise
+    return stat.S_ISREG(status.st_mode) and status.st_mtime >= oldest
 
 
 class _Walk:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from breezeway.gateway.beneath import MOST_LINKS, OutsideError, open_beneath
+from breezeway.beneath import MOST_LINKS, OutsideError, open_beneath
 
 INSIDE = b"inside"
 OUTSIDE = b"outside"
