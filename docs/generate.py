@@ -49,9 +49,10 @@ the settings in force and where each comes from.
 - **true or false** is a flag with and without `no-`: `--preload`, `--no-preload`.
 - Without a **default** the setting is off, or does what its description says.
 
-Two names are not settings. The key `application`, or the variable `BREEZEWAY_APPLICATION`, is what
+Three names are not settings. The key `application`, or the variable `BREEZEWAY_APPLICATION`, is what
 `breezeway serve` serves without an argument. The variable `BREEZEWAY_CONFIG`, or the flag `--config`, is
-the path of the file.
+the path of the file. Tables `[[middleware]]` in the file are
+[put around the application](middleware/index.md#without-touching-code).
 """
 
 
