@@ -44,12 +44,17 @@ def filtered(
     response_filter: Filter,
 ) -> Iterable[bytes]:
     """Call an application, and send its response through a filter."""
-    response = _Response(environ, start_response, response_filter)
+    response = Response(environ, start_response, response_filter)
     return response.returned(application(environ, response.start_response))
 
 
-class _Response:
-    """One response, and the iterable that the server gets if it comes in blocks."""
+class Response:
+    """One response, and the iterable that the server gets if it comes in blocks.
+
+    `filtered` makes one for each request. A piece that can tell by the head alone that most responses
+    are none of its business makes one only when it is needed: it hands the application's call on to
+    `start_response`, and what the application returns to `returned`.
+    """
 
     __slots__ = (
         "_blocks",
