@@ -1,8 +1,12 @@
 """The way to a Redis server, which may be away for a while.
 
-While it is away, nobody waits for it: after a failure the next attempt is made `RETRY_SECONDS` later,
-and until then each call fails at once. What is done then is the caller's choice. The log says when it
-has gone and when it is back, once each. A process that was forked opens connections of its own.
+While it is away, nobody waits for it: after a failure the next attempt is made `RETRY_SECONDS` later, by
+one thread alone, and until then each call fails at once. What is done then is the caller's choice. The
+log says when it has gone and when it is back, once each. A process that was forked opens connections of
+its own.
+
+Away is also a server that answers, but cannot do its work for now: it loads its data, is out of memory,
+is a replica or without its cluster, or a script keeps it busy. Other errors are the caller's, and raised.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ TIMEOUT_SECONDS = 0.25
 
 RETRY_SECONDS = 1.0
 """After a failure, before Redis is asked again."""
+
+PASSING = ("OOM ", "MISCONF ", "BUSY ", "NOREPLICAS ", "command not allowed when used memory")
+"""How answers begin that have no exception of their own, or lost it on the way through a script."""
 
 T = TypeVar("T")
 
@@ -51,6 +58,8 @@ class RedisLink:
         self._lock = threading.Lock()
         self._away_until = 0.0
         self._is_away = False
+        self._turn = 0
+        """Counts how often it has gone and come: what was asked before tells nothing about now."""
 
     def call(self, ask: Callable[[], T]) -> T:
         """Return what `ask` does, which uses `client`.
@@ -58,9 +67,11 @@ class RedisLink:
         Raises:
             RedisAwayError: Redis did not answer, or has not a moment ago.
         """
-        from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+        from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
-        if self._is_away:
+        turn = self._turn
+        is_probe = self._is_away
+        if is_probe:
             with self._lock:
                 now = time.monotonic()
                 if now < self._away_until:
@@ -68,10 +79,14 @@ class RedisLink:
                 self._away_until = now + RETRY_SECONDS  # one asks, the others go on without
         try:
             result = ask()
-        except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as error:
-            self._gone(error)
-            raise RedisAwayError(f"Redis at {self.name} is away: {error}") from error
-        if self._is_away:
+        except (RedisError, OSError) as error:
+            if isinstance(error, (ConnectionError, TimeoutError, OSError)) or _is_passing(error):
+                self._gone(error, turn)
+                raise RedisAwayError(f"Redis at {self.name} is away: {error}") from error
+            if is_probe:
+                self._back()
+            raise
+        if is_probe:
             self._back()
         return result
 
@@ -79,24 +94,45 @@ class RedisLink:
         """Return a function for a Lua script, which runs whole or not at all: `f(keys=, args=)`."""
         return self.client.register_script(source)
 
-    def _gone(self, error: Exception) -> None:
+    def _gone(self, error: Exception, turn: int) -> None:
         with self._lock:
+            if turn != self._turn:  # it was asked before Redis went, or came back
+                return
             was_away, self._is_away = self._is_away, True
             self._away_until = time.monotonic() + RETRY_SECONDS
-        if not was_away:
-            log.error("Redis at %s is away: %s; it is asked again every second", self.name, error)
+            if was_away:
+                return
+            self._turn += 1
+        log.error("Redis at %s is away: %s; it is asked again every second", self.name, error)
 
     def _back(self) -> None:
         with self._lock:
             was_away, self._is_away = self._is_away, False
-        if was_away:
-            log.warning("Redis at %s is back", self.name)
+            if not was_away:
+                return
+            self._turn += 1
+        log.warning("Redis at %s is back", self.name)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Tell whether what Redis has answered will be over by itself, or when an operator has looked."""
+    from redis import exceptions
+
+    types = (
+        exceptions.ReadOnlyError,
+        exceptions.OutOfMemoryError,
+        exceptions.ClusterDownError,
+        exceptions.MasterDownError,
+        exceptions.TryAgainError,
+    )
+    return isinstance(error, types) or str(error).startswith(PASSING)
 
 
 def _connect(url: str, timeout: float) -> Redis:
     try:
         import redis
         from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError
         from redis.retry import Retry
     except ImportError:
         raise ValueError("Redis needs the package redis: pip install 'breezeway[redis]'") from None
@@ -104,6 +140,7 @@ def _connect(url: str, timeout: float) -> Redis:
         url,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
-        # An idle connection that a restart has closed is opened anew; a second failure counts.
-        retry=Retry(NoBackoff(), 1),
+        # An idle connection that a restart has closed is opened anew; a second failure counts. Who has
+        # waited in vain does not wait again.
+        retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
     )
