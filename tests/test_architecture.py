@@ -43,8 +43,8 @@ LEAVES: dict[str, set[str]] = {
 
 EXTRAS = {
     "config.environment": {"dotenv"},
-    "middleware.compress": {"brotli", "zstandard"},
-    "middleware.decompress": {"brotli", "zstandard"},
+    "middleware.compress_codings": {"brotli", "zstandard"},
+    "middleware.decompress_codings": {"brotli", "zstandard"},
     "middleware.opentelemetry": {"opentelemetry"},
     "middleware.profiler": {"pyinstrument"},
     "middleware.proxy": {"urllib3"},

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from wsgiref.types import WSGIApplication
 
+from breezeway import middleware
+
 Make = Callable[[WSGIApplication], WSGIApplication]
 
-PIECES: dict[str, Make] = {}
+PIECES: dict[str, Make] = {
+    "Compress": lambda app: middleware.Compress(app),
+}
 """By the name of the class."""

@@ -1,0 +1,545 @@
+"""Compress: which responses, with which coding, what becomes of the head, and streaming."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from wsgiref.types import WSGIApplication
+from wsgiref.util import FileWrapper
+
+import brotli
+import flask
+import pytest
+import zstandard
+
+from breezeway.middleware import Compress
+
+from .calling import Counted, Result, call, make_environ
+
+PAGE = b"<p>Breezeway</p>\n" * 100
+HTML = ("Content-Type", "text/html; charset=utf-8")
+ALL = {"Accept-Encoding": "gzip, deflate, br, zstd"}
+NAMES = ["zstd", "br", "gzip"]
+
+
+def decoded(result: Result) -> bytes:
+    """Decode a response by its Content-Encoding."""
+    return DECODERS[result["content-encoding"] or "identity"]().decompress(result.body)
+
+
+class _Identity:
+    def decompress(self, data: bytes) -> bytes:
+        return data
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._decompressor = brotli.Decompressor()
+
+    def decompress(self, data: bytes) -> bytes:
+        return self._decompressor.process(data)
+
+
+DECODERS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(31),
+    "br": _Brotli,
+    "zstd": lambda: zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj(),
+    "identity": _Identity,
+}
+
+
+def page(
+    *fields: tuple[str, str], status: str = "200 OK", body: Any = PAGE, type_: str = HTML[1]
+) -> WSGIApplication:
+    """Make an application that answers with a list."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response(status, [("Content-Type", type_), *fields])
+        return [body] if isinstance(body, bytes) else body
+
+    return application
+
+
+def get(application: WSGIApplication, accept: str | None = "gzip", **options: Any) -> Result:
+    """Ask through the piece."""
+    more = {key: options.pop(key) for key in ("method", "path", "fields") if key in options}
+    fields = dict(more.pop("fields", {}))
+    if accept is not None:
+        fields["Accept-Encoding"] = accept
+    return call(Compress(application, **options), **more, fields=fields)
+
+
+# --- which coding -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br", "br"),
+        ("gzip", "gzip"),
+        ("GZIP;Q=0.5", "gzip"),
+        ("x-gzip", "gzip"),
+        ("*", "zstd"),
+        ("gzip;q=1, zstd;q=0.5, br;q=0.5", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip;q=0, *", "zstd"),
+        ("*;q=0", None),
+        ("identity", None),
+        ("identity;q=0, gzip;q=0.1", "gzip"),
+        ("identity;q=0, compress", None),
+        ("gzip;q=0.3, identity;q=0.7", None),
+        ("deflate", None),
+        ("", None),
+        (None, None),
+        ("gzip" + " " * 300, "gzip"),
+        ("gzip;q=oh", None),
+    ],
+)
+def test_coding(accept: str | None, expected: str | None) -> None:
+    """The client's weights, then the order of the server; Vary in any case."""
+    result = get(page(), accept)
+    assert result["content-encoding"] == expected
+    assert result["vary"] == "Accept-Encoding"
+    assert decoded(result) == PAGE
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_whole(name: str, blocks: int) -> None:
+    """A list becomes one block with its length, and a browser's decoder reads it."""
+    fields = ("Content-Length", str(len(PAGE) * blocks))
+    result = get(page(fields, body=[PAGE] * blocks), name)
+    assert len(result.blocks) == 1
+    assert result["content-length"] == str(len(result.body))
+    assert len(result.body) < len(PAGE) / 4
+    assert decoded(result) == PAGE * blocks
+
+
+def test_preference() -> None:
+    """`codings` is the order among what the client likes as much, and all there is."""
+    assert get(page(), ALL["Accept-Encoding"], codings=["gzip", "br"])["content-encoding"] == "gzip"
+    assert get(page(), "zstd", codings=["gzip", "br"])["content-encoding"] is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_levels(name: str) -> None:
+    """A higher level is smaller."""
+    body = b"".join(b'{"id": %d, "n": "%x"}' % (n, n * n) for n in range(5000))
+    low, high = (
+        len(get(page(body=body), name, levels={name: level}).body)
+        for level in ((1, 9) if name != "br" else (0, 9))
+    )
+    assert high < low
+
+
+def test_window_of_zstd() -> None:
+    """At any level a browser's window of 8 MiB is enough."""
+    for level in (3, 19, 22):
+        piece = Compress(page(body=[b"x" * 9_000_000, PAGE]), levels={"zstd": level})
+        result = call(piece, fields={"Accept-Encoding": "zstd"})
+        assert zstandard.get_frame_parameters(result.body).window_size <= 1 << 23
+        assert len(decoded(result)) == 9_000_000 + len(PAGE)
+        encoder = piece.codings["zstd"].encoder()
+        start = encoder.block(PAGE, True)
+        assert zstandard.get_frame_parameters(start).window_size <= 1 << 23
+
+
+# --- which responses --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        "text/html",
+        "TEXT/HTML;charset=utf-8",
+        "text/event-stream",
+        "application/json",
+        "application/problem+json",
+        "application/javascript",
+        "text/javascript",
+        "image/svg+xml",
+        "application/atom+xml",
+        "application/wasm",
+        "font/ttf",
+    ],
+)
+def test_types(type_: str) -> None:
+    """What gets smaller is compressed."""
+    assert get(page(type_=type_))["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    "application",
+    [
+        *(
+            page(type_=type_)
+            for type_ in [
+                "image/png",
+                "image/webp",
+                "video/mp4",
+                "application/zip",
+                "application/pdf",
+                "application/octet-stream",
+                "font/woff2",
+                "application/textile",
+                "",
+            ]
+        ),
+        page(("Content-Encoding", "br")),
+        page(("content-ENCODING", "identity")),
+        page(("Content-Range", "bytes 0-9/10"), status="206 Partial Content"),
+        page(status="206 Partial Content"),
+        page(("Content-Range", "bytes */10"), status="416 Range Not Satisfiable"),
+        page(("Cache-Control", "public, No-Transform")),
+        page(("Content-Length", "499"), body=b"x" * 499),
+    ],
+)
+def test_left_alone(application: WSGIApplication) -> None:
+    """What would go as it is to anybody, goes as it is: the same fields, no Vary."""
+    bare = call(application, fields=ALL)
+    assert get(application) == bare
+
+
+def test_small_without_length() -> None:
+    """What turns out small goes as it is."""
+    result = get(page(body=[b"x" * 400, b"y" * 99]))
+    assert (result["content-encoding"], result.blocks) == (None, [b"x" * 400, b"y" * 99])
+    assert get(page(body=[b"x" * 400, b"y" * 100]))["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+def test_without_content(status: str) -> None:
+    """A response without content has none to compress."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response(status, [("ETag", '"a"')])
+        return []
+
+    assert get(application).headers == [("ETag", '"a"')]
+
+
+def test_errors_are_compressed() -> None:
+    """A page of an error is a page."""
+    assert get(page(status="404 Not Found"))["content-encoding"] == "gzip"
+
+
+def test_options() -> None:
+    """`minimum` and `types` are what they say."""
+    assert get(page(body=b"x"), minimum=0)["content-encoding"] == "gzip"
+    assert get(page(), minimum=len(PAGE) + 1)["content-encoding"] is None
+    types = ["image/x-own", "*+own", "model/*"]
+    for type_ in ("image/x-own", "a/b+own; x=y", "Model/b"):
+        assert get(page(type_=type_), types=types)["content-encoding"] == "gzip"
+    assert get(page(), types=types)["content-encoding"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"codings": "gzip"}, "codings must be a list of names, not 'gzip'"),
+        ({"codings": []}, "codings must be a list"),
+        ({"codings": ["deflate"]}, "zstd, br, gzip, and not of 'deflate'"),
+        ({"levels": {"lz4": 1}}, "not of 'lz4'"),
+        ({"levels": {"gzip": 10}}, "the level of gzip is from 1 to 9, not 10"),
+        ({"levels": {"br": -1}}, "from 0 to 11"),
+        ({"levels": {"zstd": 23}}, "from 1 to 22"),
+        ({"levels": {"gzip": True}}, "not True"),
+        ({"levels": {"gzip": "6"}}, "not '6'"),
+        ({"minimum": -1}, "minimum must be a number of bytes, not -1"),
+        ({"minimum": "1k"}, "minimum must be"),
+        ({"types": "text/html"}, "types must be a list"),
+        ({"types": ["*"]}, "types are as text/css"),
+        ({"types": ["html"]}, "types are as"),
+        ({"types": ["text/*/x"]}, "types are as"),
+        ({"types": [""]}, "types are as"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    """An option that makes no sense is told at once."""
+    with pytest.raises(ValueError, match=message):
+        Compress(**options)
+
+
+def test_without_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not installed is left out, unless somebody asks for it."""
+    real = builtins.__import__
+
+    def fail(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name in ("brotli", "zstandard"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    assert list(Compress().codings) == ["gzip"]
+    with pytest.raises(ValueError, match=r"br needs a package: pip install 'breezeway\[brotli\]'"):
+        Compress(codings=["br", "gzip"])
+    with pytest.raises(ValueError, match=r"breezeway\[zstd\]"):
+        Compress(levels={"zstd": 3})
+
+
+# --- the head ---------------------------------------------------------------------------------------
+
+
+def test_fields() -> None:
+    """What was said of the application's bytes is gone or weak; what was not stays."""
+    result = get(
+        page(
+            ("ETag", '"a"'),
+            ("Accept-Ranges", "bytes"),
+            ("Content-Length", str(len(PAGE))),
+            ("Repr-Digest", "sha-256=:x:"),
+            ("Vary", "Cookie"),
+            ("X-Other", "1"),
+        )
+    )
+    assert result["etag"] == 'W/"a"'
+    assert result["vary"] == "Cookie, Accept-Encoding"
+    assert result["x-other"] == "1"
+    assert result.all("accept-ranges") == result.all("repr-digest") == []
+    assert result["content-length"] == str(len(result.body))
+
+
+def test_fields_of_identity() -> None:
+    """Who takes no coding gets everything, and Vary."""
+    fields = [("ETag", '"a"'), ("Accept-Ranges", "bytes"), ("Content-Length", str(len(PAGE)))]
+    result = get(page(*fields), None)
+    assert result.headers == [HTML, *fields, ("Vary", "Accept-Encoding")]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("body", [[], (), iter(())])
+def test_head(known: bool, body: Any) -> None:
+    """HEAD has the fields of GET, less the length that nobody knows."""
+    length = [("Content-Length", str(len(PAGE)))] if known else []
+    result = get(page(("ETag", '"a"'), *length, body=body), method="HEAD")
+    assert result.headers == [
+        HTML,
+        ("ETag", 'W/"a"'),
+        ("Vary", "Accept-Encoding"),
+        ("Content-Encoding", "gzip"),
+    ]
+    assert result.body == b""
+
+
+def test_head_of_small() -> None:
+    """A HEAD of what is small has its length."""
+    result = get(page(("Content-Length", "3"), body=[]), method="HEAD")
+    assert (result["content-length"], result["content-encoding"]) == ("3", None)
+
+
+def test_etag_through_flask() -> None:
+    """The weak tag that the client has got makes a 304 with that tag, through a real framework."""
+    app = flask.Flask(__name__)
+
+    @app.get("/")
+    def index() -> Any:
+        response = flask.Response(PAGE, mimetype="text/html")
+        response.set_etag("a")
+        return response.make_conditional(flask.request.environ)
+
+    first = get(app)
+    tag = first["etag"]
+    assert tag.startswith('W/"')
+    again = get(app, fields={"If-None-Match": f'"other", {tag}'})
+    assert (again.code, again["etag"], again["vary"]) == (304, tag, "Accept-Encoding")
+    plain = get(app, None)
+    again = get(app, None, fields={"If-None-Match": plain["etag"]})
+    assert (again.code, again["etag"]) == (304, tag[2:])
+
+
+# --- BREACH -----------------------------------------------------------------------------------------
+
+CROSS = {"Sec-Fetch-Site": "cross-site"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "compressed"),
+    [
+        (CROSS, True),
+        ({**CROSS, "Cookie": "a=b"}, False),
+        ({**CROSS, "Authorization": "Basic eA=="}, False),
+        ({**CROSS, "Authorization": "Bearer x"}, True),
+        ({**CROSS, "Authorization": "Bearer x", "Cookie": "a=b"}, False),
+        ({**CROSS, "Cookie": "a=b", "Sec-Fetch-User": "?1", "Sec-Fetch-Dest": "document"}, True),
+        ({**CROSS, "Cookie": "a=b", "Sec-Fetch-User": "?1", "Sec-Fetch-Dest": "iframe"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Cookie": "a=b"}, True),
+        ({"Sec-Fetch-Site": "same-site", "Cookie": "a=b"}, True),
+        ({"Cookie": "a=b"}, True),
+    ],
+)
+def test_other_sites(fields: dict[str, str], compressed: bool) -> None:
+    """A page of another site that asks with the user's credentials learns no compressed length."""
+    result = get(page(), fields=fields)
+    assert result["content-encoding"] == ("gzip" if compressed else None)
+    assert result["vary"] == "Accept-Encoding"
+    assert get(page(), fields=fields, cross_site=True)["content-encoding"] == "gzip"
+
+
+def test_switched_off_by_the_application() -> None:
+    """A key of the environ leaves one response out."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        environ["breezeway.compress"] = environ["PATH_INFO"] != "/secret"
+        start_response("200 OK", [HTML])
+        return [PAGE]
+
+    assert get(application)["content-encoding"] == "gzip"
+    assert get(application, path="/secret").headers == [HTML, ("Content-Length", "1700")][:1]
+
+
+# --- streaming --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_can_be_read_at_once(name: str) -> None:
+    """What the client has got after a block is all of it."""
+    application = Counted(b"one ", b"", b"two ", b"three")
+    blocks = iter(Compress(application)(make_environ(fields={"Accept-Encoding": name}), _start))
+    decoder = DECODERS[name]()
+    for number, expected in enumerate([b"one ", b"", b"two ", b"three"], 1):
+        block = next(blocks)
+        assert application.yielded == number
+        assert decoder.decompress(block) == expected
+        assert bool(block) == bool(expected)
+    assert decoder.decompress(b"".join(blocks)) == b""
+    blocks.close()  # type: ignore[attr-defined]
+    assert application.closed == 1
+
+
+def _start(status: str, headers: Any, exc_info: Any = None) -> Any:
+    return lambda data: None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_streamed(name: str) -> None:
+    """A response in blocks has no length, and ends well."""
+    application = Counted(*[PAGE] * 9, fields=[("Content-Length", str(9 * len(PAGE)))])
+    result = get(application, name)
+    assert result["content-length"] is None
+    assert result["content-encoding"] == name
+    assert decoded(result) == PAGE * 9
+    assert application.closed == 1
+
+
+def test_streamed_as_it_is() -> None:
+    """Who takes no coding gets the blocks, with Vary."""
+    result = get(Counted(b"a", b"b"), None)
+    assert (result.blocks, result["vary"]) == ([b"a", b"b"], "Accept-Encoding")
+
+
+def test_empty_stream() -> None:
+    """A stream without a block is none of many codings: it goes as it is."""
+    result = get(Counted())
+    assert (result.body, result["content-encoding"]) == (b"", None)
+
+
+def test_write() -> None:
+    """What is given to write() is compressed, flushed, and comes first."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        write = start_response("200 OK", [HTML])
+        write(b"a")
+        write(b"b")
+        return [b"c", b"d"]
+
+    result = get(application)
+    assert decoded(result) == b"abcd"
+    assert zlib.decompressobj(31).decompress(result.blocks[0]) == b"a"
+
+
+@pytest.mark.parametrize("type_", ["image/png", "text/html"])
+def test_exc_info(type_: str) -> None:
+    """A page of an error that takes the place of a response is the one that counts."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", type_), ("ETag", '"a"')])
+        error = LookupError()
+        start_response("500 Oh", [HTML], (LookupError, error, None))
+        return [PAGE]
+
+    result = get(application)
+    assert (result.status, result["etag"], decoded(result)) == ("500 Oh", None, PAGE)
+
+
+def test_exc_info_within_a_generator() -> None:
+    """The head of an error page is the one that is compressed."""
+
+    def application(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "image/png")])
+        yield b""
+        start_response("500 Oh", [HTML], (LookupError, LookupError(), None))
+        yield PAGE
+
+    result = get(application)
+    assert (result.status, result["content-encoding"], decoded(result)) == ("500 Oh", "gzip", PAGE)
+
+
+def test_failing_application() -> None:
+    """What an application raises goes on, and nothing is left open."""
+    application = Counted(b"a", 5)  # type: ignore[arg-type]
+    blocks = Compress(application._application)(make_environ(fields=ALL), _start)
+    with pytest.raises((AttributeError, TypeError)):
+        list(blocks)
+    blocks.close()  # type: ignore[attr-defined]
+    assert application.closed == 1
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("type_", "accept", "length"),
+    [("image/png", "gzip", 1700), ("text/html", None, 1700), ("text/html", "gzip", 10)],
+)
+def test_files_left_alone(type_: str, accept: str | None, length: int) -> None:
+    """A file that is not compressed reaches the server as a file."""
+    file = FileWrapper(io.BytesIO(PAGE[:length]))
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", type_), ("Content-Length", str(length))])
+        return file
+
+    fields = {"Accept-Encoding": accept} if accept else {}
+    assert Compress(application)(make_environ(fields=fields), _start) is file
+    file.close()
+
+
+def test_files_are_compressed() -> None:
+    """A file is compressed in blocks that are not flushed each, and closed."""
+    content = io.BytesIO(PAGE * 100)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [HTML])
+        return environ["wsgi.file_wrapper"](content)
+
+    result = get(application)
+    assert decoded(result) == PAGE * 100
+    assert content.closed
+    assert len(result.body) < 1.1 * len(zlib.compress(PAGE * 100, 6))
+
+
+# --- many at once -----------------------------------------------------------------------------------
+
+
+def test_threads() -> None:
+    """Sixteen threads share one."""
+    piece = Compress(page(body=[PAGE] * 20))
+    wrong: list[Any] = []
+
+    def ask(name: str) -> None:
+        for _ in range(20):
+            result = call(piece, fields={"Accept-Encoding": name})
+            if decoded(result) != PAGE * 20 or result["content-encoding"] != name:
+                wrong.append(result)
+
+    threads = [threading.Thread(target=ask, args=(NAMES[n % 3],)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
