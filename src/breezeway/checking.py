@@ -2,13 +2,15 @@
 
 The settings were read and checked when this is called. What is left is what a start does with them:
 the application and the hooks are imported, not called, the user, the group and the directories of files
-are looked up, and certificates and keys are read. No address is bound, no file is written.
+are looked up, and certificates and keys are read. No address is bound, no file is written. With `--lint`
+the application is called as well (`breezeway.linting`).
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 
 from breezeway import importer
 from breezeway.config.directories import check_directories
@@ -17,14 +19,19 @@ from breezeway.worker import credentials
 from breezeway.wrapping import wrap
 
 
-def check(application: str, resolved: Resolved) -> str:
+def check(
+    application: str, resolved: Resolved, *, lint: bool = False, paths: Sequence[str] = ()
+) -> str:
     """Check what a start would need, and say in a line what was checked.
 
+    With `lint` the application is asked for `/` and `paths`, too, and has to keep to PEP 3333.
+
     Raises:
-        UserError: a start would fail with this error.
+        UserError: a start would fail with this error, or the application breaks PEP 3333.
     """
     settings = resolved.settings
-    wrap(importer.load(application, settings.app_dir), resolved.middleware, settings.app_dir)
+    loaded = importer.load(application, settings.app_dir)
+    wrapped = wrap(loaded, resolved.middleware, settings.app_dir)
     for hook in (settings.before_fork, settings.after_fork):
         if hook is not None:
             importer.find_hook(hook, settings.app_dir)
@@ -34,7 +41,12 @@ def check(application: str, resolved: Resolved) -> str:
 
         privileges.resolve(settings.user, settings.group)
     said = "".join(f"\nWarning: {each}." for each in credentials.check(settings))
-    return f"{application} can be served; {_settings(resolved)}. Nothing was bound.{said}"
+    told = f"{application} can be served; {_settings(resolved)}. Nothing was bound.{said}"
+    if lint:
+        from breezeway import linting
+
+        told += f"\n{linting.check(wrapped, application, paths)}"
+    return told
 
 
 def _settings(resolved: Resolved) -> str:

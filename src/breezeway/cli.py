@@ -194,13 +194,13 @@ def show_config(as_json: bool, **given: Any) -> int:
     return 0
 
 
-def check(**given: Any) -> int:
+def check(lint: bool, path: tuple[str, ...], **given: Any) -> int:
     """Check settings and application without serving; return the exit status."""
     resolved = _resolver(given)()
     application = _named(resolved)
     from breezeway import checking
 
-    click.echo(checking.check(application, resolved))
+    click.echo(checking.check(application, resolved, lint=lint or bool(path), paths=path))
     return 0
 
 
@@ -233,6 +233,22 @@ def _application() -> click.Argument:
     return click.Argument(["application"], metavar="[MODULE:NAME]", required=False)
 
 
+def _lint() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--lint"],
+            is_flag=True,
+            help="Ask the application in every way, and tell where it breaks PEP 3333.",
+        ),
+        click.Option(
+            ["--path"],
+            multiple=True,
+            metavar="PATH",
+            help="Another path, beside /, that --lint asks for. May be repeated.",
+        ),
+    ]
+
+
 def _json() -> click.Option:
     return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, for programs.")
 
@@ -257,7 +273,7 @@ COMMANDS: list[click.Command] = [
     _Command(
         "check",
         callback=check,
-        params=[_application(), *options.options(), options.config()],
+        params=[_application(), *_lint(), *options.options(), options.config()],
         help="Check the settings and import the application, without serving it.",
     ),
     _Command(

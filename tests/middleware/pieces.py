@@ -15,6 +15,7 @@ from breezeway import middleware
 Make = Callable[[WSGIApplication], WSGIApplication]
 
 PIECES: dict[str, Make] = {
+    "Lint": lambda app: middleware.Lint(app),
     "Compress": lambda app: middleware.Compress(app),
 }
 """By the name of the class."""
