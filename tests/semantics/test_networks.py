@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.semantics.networks import Networks
+from breezeway.semantics.networks import LOOPBACK, Networks
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,23 @@ def test_any_text(text: str) -> None:
     assert text not in Networks(["unix"]) or not text
     with contextlib.suppress(ValueError):
         Networks([text])
+
+
+@pytest.mark.parametrize(
+    ("specs", "environ", "admitted"),
+    [
+        (LOOPBACK, {"REMOTE_ADDR": "127.0.0.1"}, True),
+        (LOOPBACK, {"REMOTE_ADDR": "::1"}, True),
+        (LOOPBACK, {"REMOTE_ADDR": "::ffff:127.0.0.1"}, True),
+        (LOOPBACK, {"REMOTE_ADDR": ""}, True),
+        (LOOPBACK, {}, True),
+        (LOOPBACK, {"REMOTE_ADDR": "192.0.2.1"}, False),
+        (LOOPBACK, {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),
+        (LOOPBACK, {"REMOTE_ADDR": "127.0.0.1", "HTTP_FORWARDED": "for=127.0.0.1"}, False),
+        (LOOPBACK, {"REMOTE_ADDR": "", "HTTP_X_REAL_IP": "127.0.0.1"}, False),
+        (["*"], {"REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": "a"}, True),
+    ],
+)
+def test_admission(specs: tuple[str, ...], environ: dict[str, str], admitted: bool) -> None:
+    """A request that a proxy has passed on, and nobody has settled, comes from nowhere near."""
+    assert Networks(specs).admit(environ) is admitted

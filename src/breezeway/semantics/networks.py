@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 ALL: Final = "*"
 UNIX: Final = "unix"
+
+LOOPBACK: Final = ("127.0.0.0/8", "::1", UNIX)
+"""This machine."""
+
+_UNSETTLED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
 
 
 class Networks:
@@ -38,6 +43,19 @@ class Networks:
         except ValueError:
             return False
         return any(parsed in network for network in self._networks)
+
+    def admit(self, environ: Mapping[str, Any]) -> bool:
+        """Tell whether the client of a request is among them.
+
+        While there are fields in which proxies name the client, nobody has settled who that is, and
+        REMOTE_ADDR may be that of a proxy on this machine: then it is nobody in particular. They may
+        be forged; but who forges them is only kept out.
+        """
+        if self._all:
+            return True
+        if environ.get("REMOTE_ADDR", "") not in self:
+            return False
+        return not any(key in environ for key in _UNSETTLED)
 
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
