@@ -127,7 +127,7 @@ def test_write_and_exc_info(piece: str) -> None:
 
 
 @BY_NAME
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PATCH"])
 def test_validates(piece: str, method: str) -> None:
     """wsgiref.validate on both sides finds nothing, and the content is the application's."""
     application = Counted(b"first,", b"", b"second")
