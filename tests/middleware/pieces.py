@@ -15,6 +15,7 @@ from breezeway import middleware
 Make = Callable[[WSGIApplication], WSGIApplication]
 
 PIECES: dict[str, Make] = {
+    "Errors": lambda app: middleware.Errors(app),
     "Lint": lambda app: middleware.Lint(app),
     "Compress": lambda app: middleware.Compress(app),
 }
