@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.semantics.cookies import find_cookie, parse_cookies, removed_cookie, set_cookie
+from breezeway.semantics.cookies import (
+    find_cookie,
+    parse_cookies,
+    removed_cookie,
+    set_cookie,
+    with_cookie,
+)
 
 NAMES = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=20)
 VALUES = st.text([chr(c) for c in range(0x21, 0x7F) if chr(c) not in '",;\\'], max_size=40)
@@ -163,3 +169,25 @@ def test_others_read_it(name: str, value: str) -> None:
     field = set_cookie(name, value, max_age=5, path="/p", secure=True, same_site="Lax")
     assert SimpleCookie(field)[name].value == value
     assert SimpleCookie(field)[name]["max-age"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "no-store"),
+        ("no-store", "no-store"),
+        ("No-Store, max-age=0", "No-Store, max-age=0"),
+        ("max-age=5, Private", "max-age=5, Private"),
+        ("public, max-age=5, s-maxage=9", "private, max-age=5"),
+        ('private="x, y", no-cache', "private, no-cache"),
+        ("no-cache", "private, no-cache"),
+        ("", "private"),
+    ],
+)
+def test_no_shared_cache_keeps_it(before: str | None, after: str) -> None:
+    """A response with a cookie is for one visitor."""
+    headers = [("A", "b")] + ([] if before is None else [("cache-control", before)])
+    found = with_cookie(headers, "c=d")
+    assert found[0] == ("A", "b")
+    assert found[-1] == ("Set-Cookie", "c=d")
+    assert [value for name, value in found if name.lower() == "cache-control"] == [after]

@@ -10,6 +10,7 @@ import re
 from typing import Final, Literal, get_args
 
 from breezeway.semantics.dates import http_date
+from breezeway.semantics.fields import Headers, get, members, replaced
 
 LONGEST_COOKIE: Final = 4096
 """Bytes of name and value together that a browser keeps (6265bis section 5.6)."""
@@ -32,6 +33,8 @@ _PATH: Final = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}\Z)(?=.*[A-Za-z])[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*"
 )
+
+_SHARED: Final = ("public", "private", "s-maxage")
 
 SECURE_PREFIX: Final = "__Secure-"
 HOST_PREFIX: Final = "__Host-"
@@ -134,6 +137,24 @@ def removed_cookie(
         same_site=same_site,
         partitioned=partitioned,
     )
+
+
+def with_cookie(headers: Headers, cookie: str) -> Headers:
+    """Return the fields of a response with a `Set-Cookie`, which no shared cache may store.
+
+    A cache that keeps one visitor's cookie hands it to the next (RFC 9111 section 7.3). Without
+    Cache-Control the response gets `no-store`; otherwise what is there becomes `private`.
+    """
+    value = get(headers, "cache-control")
+    if value is None:
+        return [*headers, ("Cache-Control", "no-store"), ("Set-Cookie", cookie)]
+    told = {member: member.partition("=")[0].strip().lower() for member in members(value)}
+    # Private with a list of fields is for those fields alone (RFC 9111 section 5.2.2.7).
+    if "no-store" in told.values() or "private" in [member.lower() for member in told]:
+        return [*headers, ("Set-Cookie", cookie)]
+    kept = [member for member, name in told.items() if name not in _SHARED]
+    private = ", ".join(["private", *kept])
+    return [*replaced(headers, "Cache-Control", private), ("Set-Cookie", cookie)]
 
 
 def _check_pair(name: str, value: str) -> None:

@@ -1,0 +1,139 @@
+"""Sessions in a file of SQLite: for all threads and processes of one machine.
+
+The journal is a write-ahead log: readers do not wait for a writer. A connection serves one call at a
+time; idle ones are kept, and a process that was forked opens its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from breezeway.middleware.sessions_store import Record, StoreAwayError
+
+BUSY_SECONDS: Final = 5.0
+"""How long a writer waits for the others; each of them takes less than a millisecond."""
+
+PURGE_SECONDS: Final = 60.0
+"""Between two purges of one process."""
+
+PURGE_ROWS: Final = 1000
+"""Rows that a purge takes away at most, so that nobody waits for it long; after as many it goes on
+with the next session that begins."""
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS breezeway_sessions (
+    key TEXT PRIMARY KEY, text TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS breezeway_sessions_expires ON breezeway_sessions (expires);
+"""
+_LOAD: Final = "SELECT text, created, expires FROM breezeway_sessions WHERE key = ? AND expires > ?"
+_CREATE: Final = "INSERT INTO breezeway_sessions VALUES (?, ?, ?, ?)"
+_REPLACE: Final = "UPDATE breezeway_sessions SET text = ?, created = ?, expires = ? WHERE key = ?"
+_MOVE: Final = (
+    "UPDATE breezeway_sessions SET key = ?, text = ?, created = ?, expires = ? WHERE key = ?"
+)
+_TOUCH: Final = "UPDATE breezeway_sessions SET expires = ? WHERE key = ?"
+_DELETE: Final = "DELETE FROM breezeway_sessions WHERE key = ?"
+_PURGE: Final = (
+    "DELETE FROM breezeway_sessions WHERE key IN"
+    " (SELECT key FROM breezeway_sessions WHERE expires <= ? LIMIT ?)"
+)
+
+
+class SQLiteStore:
+    """Sessions in a file."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file, and make it and its table if they are not there.
+
+        Raises:
+            ValueError: it cannot be opened or written.
+        """
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._inherited: list[list[sqlite3.Connection]] = []
+        self._pid = os.getpid()
+        self._purge_at = 0.0
+        try:
+            connection = self._connect()
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_TABLE)
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise ValueError(f"store: {path} cannot be used as a database: {error}") from None
+
+    def load(self, key: str, now: float) -> Record | None:
+        """Return a record whose end is after `now`."""
+        with self._connection() as connection:
+            row = connection.execute(_LOAD, (key, now)).fetchone()
+        return None if row is None else Record(*row)
+
+    def create(self, key: str, record: Record, now: float) -> None:
+        """Keep a new record, and now and then take away those that have ended."""
+        with self._connection() as connection:
+            connection.execute(_CREATE, (key, *record))
+            if time.monotonic() >= self._purge_at:
+                self._purge_at = time.monotonic() + PURGE_SECONDS
+                purged = connection.execute(_PURGE, (now, PURGE_ROWS)).rowcount
+                if purged == PURGE_ROWS:
+                    self._purge_at = 0.0
+
+    def replace(self, key: str, record: Record, now: float) -> bool:
+        """Change a record if it is there."""
+        return self._change(_REPLACE, (*record, key))
+
+    def move(self, old: str, new: str, record: Record, now: float) -> bool:
+        """Give a record another key and another content, if it is there."""
+        return self._change(_MOVE, (new, *record, old))
+
+    def touch(self, key: str, expires: int, now: float) -> bool:
+        """Change the end of a record if it is there."""
+        return self._change(_TOUCH, (expires, key))
+
+    def delete(self, key: str) -> None:
+        """Take a record away if it is there."""
+        self._change(_DELETE, (key,))
+
+    def close(self) -> None:
+        """Close the idle connections of this process."""
+        while self._idle and self._pid == os.getpid():
+            self._idle.pop().close()
+
+    def _change(self, statement: str, values: tuple[object, ...]) -> bool:
+        with self._connection() as connection:
+            return connection.execute(statement, values).rowcount > 0
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; a failing one is closed."""
+        if self._pid != os.getpid():
+            # Closing them here would drop the locks of the parent (POSIX), so they stay open.
+            self._inherited.append(self._idle)
+            self._idle, self._pid = [], os.getpid()
+        connection = None
+        try:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            yield connection
+        except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
+            raise StoreAwayError(f"sessions in {self._path}: {error}") from error
+        self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        # With a write-ahead log a crash of the machine may lose the last sessions, and no more.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
