@@ -47,12 +47,13 @@ EXTRAS = {
     "middleware.decompress_codings": {"brotli", "zstandard"},
     "middleware.opentelemetry": {"opentelemetry"},
     "middleware.profiler": {"pyinstrument"},
-    "middleware.proxy": {"urllib3"},
+    "middleware.proxy_wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
     "middleware.sessions": {"itsdangerous"},
     "middleware.sessions_cookie": {"itsdangerous"},
 }
-"""What a file may import, within a function, that is an extra of pyproject.toml."""
+"""What a file may import, within a function, that is an extra of pyproject.toml; `middleware.proxy_wire` is
+itself imported within one."""
 
 WITHOUT_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time"}
 """What `http1` does without: no socket, no thread, no clock."""

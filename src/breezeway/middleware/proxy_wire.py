@@ -1,0 +1,230 @@
+"""The way from `Proxy` to an upstream, over urllib3: pool, connections and TLS are its.
+
+The head of a request goes out as `Proxy` has made it, the target byte by byte; `proxy_answer` reads the
+response. A `Request` is what urllib3 takes for the header fields; it carries what its connection must
+know.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from functools import partial
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, Final
+
+from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import EmptyPoolError, HTTPError, NewConnectionError
+from urllib3.util import SKIP_HEADER
+from urllib3.util.wait import wait_for_read
+
+from breezeway.middleware.proxy_answer import Answer
+from breezeway.middleware.proxy_errors import UpstreamError
+from breezeway.middleware.proxy_options import HEAD_BYTES
+from breezeway.semantics.fields import Headers
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+    from breezeway.middleware.proxy_request import Body
+    from breezeway.middleware.proxy_upstreams import Upstream
+
+HEALTH_WAIT: Final = 5.0
+"""Seconds that a look may take."""
+_FIRST_BAD: Final = 400
+
+FAILURES: Final = (HTTPError, HTTPException, OSError)
+"""What urllib3, and what lies below it, raise."""
+
+
+class Request(HTTPHeaderDict):
+    """A request to an upstream: its header fields, and the rest."""
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        fields: Headers,
+        body: Body | None = None,
+        *,
+        wait: float,
+        deadline: float | None = None,
+        longest_head: int,
+    ) -> None:
+        """`wait` is in seconds: for the whole head of the response, then for each block.
+
+        By `deadline`, on the monotonic clock, the response must have come in whole.
+        """
+        super().__init__()
+        for name, value in fields:
+            self.add(name, value)
+        if "User-Agent" not in self:  # or urllib3 would speak of itself
+            self.add("User-Agent", SKIP_HEADER)
+        self.method, self.target, self.body = method, target, body
+        self.wait, self.deadline, self.longest_head = wait, deadline, longest_head
+        self.connection: Any = None
+        """Set when there is a connection: from then on, parts of the request may have arrived."""
+        self.is_reused = False
+        self.is_cut = False
+        """The upstream has answered before it had the whole body."""
+        self.answer: Answer
+
+    def copy(self) -> Request:
+        """Stay the same: urllib3 wants a copy to add fields of proxies, of which there are none."""
+        return self
+
+    def is_answered(self) -> bool:
+        """Tell whether the upstream has begun to answer; in TLS there may be bytes of its own."""
+        connection = self.connection
+        if isinstance(connection, HTTPSConnection) or not wait_for_read(connection.sock, 0.0):
+            return False
+        self.is_cut = True
+        return True
+
+
+class _Connection(HTTPConnection):
+    """A connection that sends a `Request` and reads an `Answer`."""
+
+    exchanges = 0
+
+    def connect(self) -> None:
+        """Connect."""
+        super().connect()
+        self.exchanges = 0
+
+    def request(
+        self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
+    ) -> None:
+        """Send a request; `headers` is a `Request`."""
+        if self.sock is None:
+            self.connect()
+        headers.connection = self
+        headers.is_reused = self.exchanges > 0
+        self.exchanges += 1
+        self._target = headers.target
+        self.response_class = partial(Answer, request=headers)  # type: ignore[assignment]
+        self.timeout = headers.wait
+        super().request(method, url, body, headers, **more)
+
+    def putrequest(self, method: str, url: str, *_: Any, **__: Any) -> None:
+        """Send the request line with the target as it is; Host is among the fields."""
+        super().putrequest(method, self._target, skip_host=True, skip_accept_encoding=True)
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """The same, in TLS."""
+
+
+class _UncheckedConnection(_SecureConnection):
+    """The same; the operator has said that the certificate does not matter."""
+
+    def connect(self) -> None:
+        """Connect."""
+        super().connect()
+        self.is_verified = True  # or urllib3 would warn at each request
+
+
+class _UnixConnection(_Connection):
+    """The same, over a unix socket."""
+
+    path: str
+
+    def _new_conn(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(self.timeout)
+            connection.connect(self.path)
+        except OSError as error:
+            connection.close()
+            raise NewConnectionError(self, str(error)) from error
+        return connection
+
+
+def make_pool(
+    scheme: str, host: str, port: int | None, *, connections: int, verify: bool, ca_file: str
+) -> HTTPConnectionPool:
+    """Make a pool of at most so many connections; for `unix`, `host` is the path of the socket."""
+    if scheme == "https":
+        secure = HTTPSConnectionPool(
+            host,
+            port,
+            maxsize=connections,
+            block=True,
+            cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE",
+            ca_certs=ca_file or None,
+        )
+        secure.ConnectionCls = _SecureConnection if verify else _UncheckedConnection
+        return secure
+    if scheme == "unix":
+        pool = HTTPConnectionPool("localhost", maxsize=connections, block=True)
+        pool.ConnectionCls = type("_UnixConnection", (_UnixConnection,), {"path": host})
+        return pool
+    pool = HTTPConnectionPool(host, port, maxsize=connections, block=True)
+    pool.ConnectionCls = _Connection
+    return pool
+
+
+def ask(pool: HTTPConnectionPool, request: Request, connect_seconds: float) -> BaseHTTPResponse:
+    """Send a request, and return the response when its head is there.
+
+    Raises:
+        UpstreamError: there is none.
+    """
+    try:
+        return pool.urlopen(
+            request.method,
+            "/",  # `Request.target` counts
+            body=request.body,
+            headers=request,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+            pool_timeout=connect_seconds,  # type: ignore[arg-type]
+            timeout=Timeout(connect=connect_seconds, read=request.wait),
+        )
+    except EmptyPoolError:
+        raise UpstreamError(
+            503, "all connections to it are taken", is_sent=False, is_fault=False
+        ) from None
+    except FAILURES as error:
+        raise _failure(error, request) from error
+
+
+def _failure(error: Exception, request: Request) -> UpstreamError:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, TimeoutError):
+        cause = cause.__cause__ or (cause.__context__ if isinstance(cause, HTTPError) else None)
+    is_sent = request.connection is not None
+    what = "it does not take the request" if is_sent else "it takes no connection"
+    if cause is not None:
+        return UpstreamError(504, f"{what} in time", is_sent=is_sent)
+    return UpstreamError(502, f"{what}: {error.__cause__ or error}", is_sent=is_sent)
+
+
+def look(path: str, connect_seconds: float, upstream: Upstream) -> None:
+    """Ask an upstream for its health.
+
+    Raises:
+        UpstreamError: what is wrong.
+    """
+    fields = [("Host", upstream.address.authority), ("User-Agent", "breezeway-health")]
+    request = Request(
+        "GET",
+        path,
+        fields,
+        wait=HEALTH_WAIT,
+        deadline=time.monotonic() + HEALTH_WAIT,
+        longest_head=HEAD_BYTES,
+    )
+    try:
+        response = ask(upstream.pool, request, connect_seconds)
+    except UpstreamError as error:
+        if error.is_fault:
+            raise
+        return  # all its connections are at work
+    response.close()
+    response.release_conn()
+    if request.answer.status >= _FIRST_BAD:
+        raise UpstreamError(503, f"{path} answers {request.answer.status}")
