@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from breezeway.middleware.compress_codings import Coding, Encoder, make_codings
+from breezeway.middleware.compress_codings import make_codings
+from breezeway.middleware.compress_encoding import Encoding
 from breezeway.middleware.compress_types import TYPES, Types
-from breezeway.middleware.response_filter import Response
 from breezeway.middleware.stack import unset
 from breezeway.semantics import fields
 from breezeway.semantics.fields import Headers
@@ -28,17 +28,11 @@ LONGEST_IN_MEMO: Final = 200
 SWITCH: Final = "breezeway.compress"
 """An application sets this key of the environ to False when a response shall go as it is."""
 
+_VARY: Final = ("Vary", "Accept-Encoding")
+
 _NEVER: Final = frozenset(("204", "205", "206", "304"))
 
-_OF_ONE_CODING: Final = (
-    "content-length",
-    "accept-ranges",
-    "content-md5",
-    "digest",
-    "content-digest",
-    "repr-digest",
-)
-"""Fields that say something about the bytes as the application has them (RFC 9530 for the digests)."""
+_ENCODED: Final = frozenset(("content-encoding", "content-range"))
 
 
 class Compress:
@@ -88,43 +82,69 @@ class Compress:
         if type(minimum) is not int or minimum < 0:
             raise ValueError(f"minimum must be a number of bytes, not {minimum!r}")
         self.minimum = minimum
+        self._digits = len(str(minimum))  # a number with more need not be read
         self._cross_site = bool(cross_site)
         self._is_worth_it = lru_cache(MEMO_ENTRIES)(Types(types).have)
         self._choose = lru_cache(MEMO_ENTRIES)(self._choose_coding)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        encoding: _Encoding | None = None
+        accepted = environ.get("HTTP_ACCEPT_ENCODING")
+        if not accepted or (
+            environ.get("HTTP_SEC_FETCH_SITE") == "cross-site"
+            and not self._cross_site
+            and _is_sent_with_credentials(environ)
+        ):
+            return self._as_it_is(environ, start_response)
+        encoding: Encoding | None = None
         started = False
 
         def start(status: str, headers: Headers, exc_info: object = None) -> object:
             nonlocal encoding, started
-            coding = self._coding_of(environ, status, headers)
-            if coding is not None:
-                headers = fields.with_vary(headers, "Accept-Encoding")
+            coding = None
+            varying = self._varying(status, headers)
+            if varying is not None:
+                headers = varying
+                if environ.get(SWITCH) is not False:
+                    coding = self._coding_for(accepted)
             elif status[:3] == "304":
                 headers = _revalidated(environ, headers)
             if encoding is None:
-                if started or coding is None or coding == IDENTITY:
+                if started or coding is None:
                     started = True
                     if exc_info is None:
                         return start_response(status, headers)
                     return start_response(status, headers, exc_info)  # type: ignore[arg-type]
-                encoding = _Encoding(self, environ, start_response)
-            encoding.choose(coding)
+                encoding = Encoding(environ, start_response, self.minimum)
+            encoding.choose(coding, self.codings)
             return encoding.response.start_response(status, headers, exc_info)
 
         returned = self.application(environ, start)  # type: ignore[arg-type]
         if encoding is None:
             if started:
                 return returned
-            encoding = _Encoding(self, environ, start_response)
+            encoding = Encoding(environ, start_response, self.minimum)
         encoding.look(returned)
         return encoding.response.returned(returned)
 
-    def _coding_of(self, environ: WSGIEnvironment, status: str, headers: Headers) -> str | None:
-        """Return the coding for a response; None when it would go as it is to any client."""
-        is_worth_it = False
+    def _as_it_is(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer somebody who gets no coding: others may."""
+
+        def start(status: str, headers: Headers, exc_info: object = None) -> object:
+            varying = self._varying(status, headers)
+            if varying is not None:
+                headers = varying
+            elif status[:3] == "304":
+                headers = _revalidated(environ, headers)
+            if exc_info is None:
+                return start_response(status, headers)
+            return start_response(status, headers, exc_info)  # type: ignore[arg-type]
+
+        return self.application(environ, start)  # type: ignore[arg-type]
+
+    def _varying(self, status: str, headers: Headers) -> Headers | None:
+        """Return the fields with Vary; None when no client would get this response compressed."""
+        is_worth_it = has_vary = False
         for name, value in headers:
             name = name.lower()
             if name == "content-type":
@@ -132,105 +152,31 @@ class Compress:
                     return None
                 is_worth_it = True
             elif name == "content-length":
-                if value.isdecimal() and int(value) < self.minimum:
+                if len(value) <= self._digits and value.isdecimal() and int(value) < self.minimum:
                     return None
-            elif name in ("content-encoding", "content-range") or (
-                name == "cache-control" and "no-transform" in value.lower()
-            ):
+            elif name == "vary":
+                has_vary = True
+            elif name in _ENCODED or (name == "cache-control" and "no-transform" in value.lower()):
                 return None
-        if not is_worth_it or status[0] == "1" or status[:3] in _NEVER:
+        if not is_worth_it or status[:3] in _NEVER:
             return None
-        if environ.get(SWITCH) is False:
-            return None
-        accepted = environ.get("HTTP_ACCEPT_ENCODING")
-        if not accepted or (not self._cross_site and _is_of_another_site(environ)):
-            return IDENTITY
-        if len(accepted) > LONGEST_IN_MEMO:
-            return self._choose_coding(accepted)
-        return self._choose(accepted)
+        return fields.with_vary(headers, _VARY[1]) if has_vary else [*headers, _VARY]
+
+    def _coding_for(self, accepted: str) -> str | None:
+        """Return the coding for a client; None if it takes none."""
+        choose = self._choose_coding if len(accepted) > LONGEST_IN_MEMO else self._choose
+        coding = choose(accepted)
+        return None if coding == IDENTITY else coding
 
     def _choose_coding(self, accepted: str) -> str:
         return choose_coding(accepted, tuple(self.codings))
 
 
-class _Encoding:
-    """One response on its way through a coding."""
-
-    __slots__ = (
-        "_blocks",
-        "_coding",
-        "_encoder",
-        "_flushes",
-        "_is_head",
-        "_is_whole",
-        "_name",
-        "_piece",
-        "_wrapper",
-        "response",
-    )
-
-    def __init__(
-        self, piece: Compress, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> None:
-        self.response = Response(environ, start_response, self)
-        self._piece = piece
-        self._is_head = environ["REQUEST_METHOD"] == "HEAD"
-        self._wrapper = environ.get("wsgi.file_wrapper")
-        self._name: str | None = None
-        self._coding: Coding | None = None
-        self._encoder: Encoder | None = None
-        self._blocks: list[bytes] = []
-        self._is_whole = False
-        self._flushes = True
-
-    def choose(self, coding: str | None) -> None:
-        """Take this coding for the head that comes next."""
-        self._name = coding
-
-    def look(self, returned: Iterable[bytes]) -> None:
-        """See what the application has returned: a whole response, blocks, or a file."""
-        self._is_whole = type(returned) is list or type(returned) is tuple
-        self._flushes = type(returned) is not self._wrapper  # nobody waits for the next block
-
-    def start(self, status: str, headers: Headers, length: int | None) -> Headers | None:
-        """Return the fields of the compressed response."""
-        coding = self._piece.codings.get(self._name or IDENTITY)
-        if coding is None or (length is not None and length < self._piece.minimum):
-            return None
-        self._coding = coding
-        if not self._is_whole and not self._is_head:
-            self._encoder = coding.encoder()
-        assert self._name is not None
-        headers = fields.weakened(fields.without(headers, *_OF_ONE_CODING))
-        headers.append(("Content-Encoding", self._name))
-        return headers
-
-    def block(self, block: bytes) -> bytes:
-        """Compress a block, or keep it until all are there."""
-        if self._encoder is not None:
-            return self._encoder.block(block, self._flushes) if block else b""
-        if not self._is_head:
-            self._blocks.append(block)
-        return b""
-
-    def end(self) -> bytes:
-        """Compress what is whole; end what is streamed."""
-        if self._encoder is not None:
-            return self._encoder.end()
-        if self._is_head:
-            return b""
-        assert self._coding is not None
-        blocks = self._blocks
-        return self._coding.whole(blocks[0] if len(blocks) == 1 else b"".join(blocks))
-
-
-def _is_of_another_site(environ: WSGIEnvironment) -> bool:
-    """Whether a page of another site asks with a user's credentials, and no click of the user does.
+def _is_sent_with_credentials(environ: WSGIEnvironment) -> bool:
+    """Whether a browser has added a user's credentials to a request, which is not a click of the user.
 
     It takes thousands of requests to find a secret out, and as many clicks.
     """
-    if environ.get("HTTP_SEC_FETCH_SITE") != "cross-site":
-        return False
     if environ.get("HTTP_SEC_FETCH_USER") == "?1" and (
         environ.get("HTTP_SEC_FETCH_DEST") == "document"
     ):
@@ -247,4 +193,4 @@ def _revalidated(environ: WSGIEnvironment, headers: Headers) -> Headers:
     tag = fields.get(headers, "etag")
     if asked is None or tag is None or f"W/{tag}" not in entity_tags(asked):
         return headers
-    return fields.with_vary(fields.weakened(headers), "Accept-Encoding")
+    return fields.with_vary(fields.weakened(headers), _VARY[1])

@@ -46,7 +46,7 @@ def with_vary(headers: Headers, *names: str) -> Headers:
     if "*" in there:
         return headers
     more = [name for name in names if name.lower() not in there]
-    return replaced(headers, "Vary", ", ".join([value, *more])) if more else headers
+    return replaced(headers, "Vary", ", ".join(filter(None, [value, *more]))) if more else headers
 
 
 def weakened(headers: Headers) -> Headers:
