@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from breezeway.beneath import MOST_LINKS, OutsideError, open_beneath
+from breezeway.beneath import MOST_LINKS, OutsideError, open_beneath, reopen
 
 INSIDE = b"inside"
 OUTSIDE = b"outside"
@@ -212,3 +212,22 @@ def test_swaps(root: Path, tmp_path: Path) -> None:
     assert INSIDE in seen
     assert OUTSIDE not in seen
     assert len(seen) > 1, "nothing was swapped at the right moment"
+
+
+def test_reopen(tmp_path: Path) -> None:
+    """What was opened before is opened again, however it is called; anything else is not."""
+    path = tmp_path / "a"
+    path.write_bytes(b"a")
+    file = open_beneath(str(tmp_path), "a")
+    file.close()
+    path.rename(tmp_path / "b")
+    assert reopen(str(path), file.status) is None
+    path.write_bytes(b"a")
+    assert reopen(str(path), file.status) is None
+    path.unlink()
+    path.symlink_to("b")
+    assert reopen(str(path), file.status) is None
+    again = reopen(str(tmp_path / "b"), file.status)
+    assert again is not None
+    again.close()
+    assert reopen("x" * 5000, file.status) is None

@@ -48,7 +48,7 @@ class OutsideError(PermissionError):
 
 
 class OpenFile:
-    """A regular file that is open for reading; `close` it, or hand its descriptor on."""
+    """A regular file that is open for reading; `close` it, or `take` its descriptor."""
 
     __slots__ = ("descriptor", "status")
 
@@ -57,8 +57,15 @@ class OpenFile:
         self.status = status
 
     def close(self) -> None:
-        """Close it."""
-        os.close(self.descriptor)
+        """Close it, unless it is closed or its descriptor was taken."""
+        descriptor = self.take()
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def take(self) -> int:
+        """Return the descriptor, which is the caller's from now on."""
+        descriptor, self.descriptor = self.descriptor, -1
+        return descriptor
 
 
 def open_beneath(root: str, path: str, *, anywhere: bool = False) -> OpenFile:
@@ -83,19 +90,31 @@ def status_for(error: OSError) -> str:
     return _STATUSES.get(error.errno or 0, "500 Internal Server Error")
 
 
-def is_file_since(path: str, oldest: float) -> bool:
-    """Whether a regular file is there that was modified then or later, in seconds since the epoch.
+def reopen(path: str, known: os.stat_result) -> OpenFile | None:
+    """Open a file that was opened or found below its directory before, if it is the same one still.
+
+    That is told by what was opened, so that it does not matter what became of the path; it saves the
+    walk, which costs twice as much. None: it is not the same, and has to be looked for.
 
     Raises:
-        OSError: nobody can tell, because the disk fails.
+        OSError: as from `open`, but for what tells that it is another file.
     """
     try:
-        status = os.stat(path)
+        descriptor = os.open(path, _FILE)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP):
-            return False
+        if status_for(error)[:3] in ("403", "404"):
+            return None
         raise
-    return stat.S_ISREG(status.st_mode) and status.st_mtime >= oldest
+    status = os.fstat(descriptor)
+    if (
+        status.st_ino == known.st_ino
+        and status.st_mtime_ns == known.st_mtime_ns
+        and status.st_size == known.st_size
+        and status.st_dev == known.st_dev
+    ):
+        return OpenFile(descriptor, status)
+    os.close(descriptor)
+    return None
 
 
 class _Walk:

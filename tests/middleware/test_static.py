@@ -103,7 +103,10 @@ def test_large_file_goes_by_the_wrapper_of_the_server(make: Make) -> None:
         found.close()
     environ = make_environ("/static/large.bin", fields={"Range": "bytes=5-9"})
     found = make()(environ, lambda *args: print)
-    assert b"".join(found) == LARGE[5:10]
+    assert found == [LARGE[5:10]]
+    environ = make_environ("/static/large.bin", fields={"Range": "bytes=5-99999"})
+    found = make()(environ, lambda *args: print)
+    assert b"".join(found) == LARGE[5:100_000]
     found.close()
     environ = make_environ("/static/large.bin")
     del environ["wsgi.file_wrapper"]
@@ -302,6 +305,10 @@ def test_swapped_for_a_link(root: Path) -> None:
     (root / "large.bin").unlink()
     (root / "large.bin").symlink_to("../outside.txt")
     assert call(application, "/static/large.bin").body == b"application"
+    (root / "css").rename(root.parent / "css")
+    (root / "css").symlink_to("../css")
+    (root.parent / "css" / "site.css").write_bytes(b"secret")
+    assert call(application, "/static/css/site.css").body == b"application"
 
 
 def test_another_version(root: Path) -> None:
@@ -330,14 +337,21 @@ def test_fails(root: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None
     from breezeway.middleware import static_answer
 
     application = Static(Counted(b"application"), directory=root)
-    for number, status in ((errno.EMFILE, 503), (errno.EIO, 500), (errno.EACCES, 403)):
+    for number, status in ((errno.EMFILE, 503), (errno.EIO, 500), (errno.ENOMEM, 503)):
 
         def fail(*args: Any, number: int = number, **kwargs: Any) -> Any:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(static_answer, "open_beneath", fail)
+        monkeypatch.setattr(static_answer, "reopen", fail)
         assert call(application, "/static/large.bin").code == status
-    assert len(caplog.records) == 2
+    assert len(caplog.records) == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable(make: Make, root: Path) -> None:
+    """A file that may not be read is not there."""
+    (root / "large.bin").chmod(0)
+    assert call(make(), "/static/large.bin").body == b"application"
 
 
 def test_descriptors_are_closed(make: Make) -> None:

@@ -164,16 +164,6 @@ def test_only_a_whole_answer_is_one_to_repeat() -> None:
     assert not planned(if_none_match=ETAG).whole
 
 
-def test_nobody_knows_when_it_was_modified() -> None:
-    """Without a time of modification there are the validators of the response, or none."""
-    unknown = FILE._replace(modified_ns=None)
-    found = planned(file=unknown, if_none_match="*")
-    assert found.status == "304 Not Modified"
-    assert planned(file=unknown, if_none_match='"a"', own=(("ETag", '"a"'),)).status[:3] == "304"
-    names = [name for name, _ in planned(file=unknown).headers]
-    assert names == ["Content-Type", "Cache-Control", "Accept-Ranges", "Content-Length"]
-
-
 @pytest.mark.parametrize(
     ("path", "name"),
     [

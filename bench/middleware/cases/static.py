@@ -15,14 +15,16 @@ ETAG = "HTTP_IF_NONE_MATCH"
 
 
 class FileWrapper:
-    """What a server does with a file that it sends by itself: nothing for each block."""
+    """What a server does: a file goes by sendfile, anything else has to be read."""
 
     def __init__(self, file: Any, block_size: int = 8192) -> None:
         self.file = file
         self.close = file.close
 
     def __iter__(self) -> Any:
-        return iter(())
+        if hasattr(self.file, "fileno"):
+            return iter(())
+        return iter(lambda: self.file.read(8192), b"")
 
 
 def _directory() -> Path:

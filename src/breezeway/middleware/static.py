@@ -104,6 +104,7 @@ class Static:
             anywhere=symlinks,
             hidden=(where,),
         )
+        self._url = self.url  # made once: it is set for each request
         self._sender = Sender(anywhere=symlinks, memory=memory, keeps=not refresh)
         self._table: dict[str, Found] | None = None if refresh else self._files.table()
 
@@ -127,9 +128,10 @@ class Static:
         """Answer with a file, or let the application answer."""
         if self._names or KEY not in environ:
             script_name = environ.get("SCRIPT_NAME")
-            environ[KEY] = partial(self.url, script_name=script_name) if script_name else self.url
+            environ[KEY] = partial(self.url, script_name=script_name) if script_name else self._url
         path = environ.get("PATH_INFO", "")
-        found = self._files.find(path) if self._table is None else self._table.get(path)
+        table = self._table
+        found = self._files.find(path) if table is None else table.get(path)
         if found is None and self._fallback:
             found = self._fallback_for(path, environ)
         if found is not None:

@@ -6,19 +6,18 @@ import errno
 import io
 import logging
 import os
-import secrets
 import threading
-import time
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from breezeway.beneath import OpenFile, open_beneath, status_for
+from breezeway.beneath import OpenFile, open_beneath, reopen, status_for
 from breezeway.middleware.answer import answer
 from breezeway.middleware.file_parts import sent
 from breezeway.middleware.static_files import Entry, Variant
-from breezeway.semantics.file_plan import content_within, plan
+from breezeway.semantics.fields import Headers
+from breezeway.semantics.file_plan import FilePlan, content_within
 from breezeway.semantics.negotiation import IDENTITY, choose_coding
 from breezeway.semantics.ranges import Range
 
@@ -31,7 +30,9 @@ MEMORY_BYTES: Final = 8 * 1024 * 1024
 ACCEPT_CHARACTERS: Final = 256
 """A longer Accept-Encoding is read anew each time, for the memo has to have a bound."""
 
-_coding = lru_cache(maxsize=256)(choose_coding)
+_coding: Final = lru_cache(maxsize=256)(choose_coding)
+
+Response = tuple[str, Headers, Iterable[bytes]]
 
 log = logging.getLogger("breezeway.middleware")
 
@@ -64,12 +65,14 @@ class Sender:
             if coding != IDENTITY:
                 variant = entry.variants[coding]
                 try:
-                    return self._send(entry, variant, environ, start_response)
+                    response = self._response(entry, variant, environ)
                 except OSError as error:
                     if status_for(error)[:3] != "404":
                         log.warning("static file %s: %s", variant.path, error.strerror)
+                else:
+                    return _started(response, start_response)
         try:
-            return self._send(entry, entry.variants[IDENTITY], environ, start_response)
+            response = self._response(entry, entry.variants[IDENTITY], environ)
         except OSError as error:
             status = status_for(error)
             if status[:3] == "404":
@@ -78,18 +81,13 @@ class Sender:
                 log.error("static file %s: %s", entry.name, error.strerror)
             more = [("Retry-After", "1")] if status[:3] == "503" else []
             return answer(environ, start_response, status, headers=more)
+        return _started(response, start_response)
 
-    def _send(
-        self,
-        entry: Entry,
-        variant: Variant,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-    ) -> Iterable[bytes]:
-        """Answer with a variant.
+    def _response(self, entry: Entry, variant: Variant, environ: WSGIEnvironment) -> Response:
+        """Return the answer with a variant.
 
         Raises:
-            OSError: it cannot be opened or read; nothing was sent.
+            OSError: it cannot be opened or read.
         """
         is_plain = not (
             "HTTP_IF_NONE_MATCH" in environ
@@ -100,75 +98,92 @@ class Sender:
         )
         content = variant.content
         if is_plain and content is not None:
-            start_response("200 OK", variant.whole[:])
-            return [content] if environ["REQUEST_METHOD"] == "GET" else [b""]
+            blocks = [b""] if environ["REQUEST_METHOD"] == "HEAD" else [content]
+            return "200 OK", variant.whole[:], blocks
         if (
-            environ.get("HTTP_IF_NONE_MATCH") == variant.etag
+            environ.get("HTTP_IF_NONE_MATCH") == variant.validators.etag
             and "HTTP_IF_MATCH" not in environ
             and "HTTP_IF_UNMODIFIED_SINCE" not in environ
         ):
-            start_response("304 Not Modified", variant.unchanged[:])
-            return []
-        file = None
-        if content is None:
-            file = open_beneath(entry.root, variant.path, anywhere=self._anywhere)
+            return "304 Not Modified", variant.unchanged[:], []
+        if content is not None:
+            planned = variant.plan(environ)
+            silent = _silent(environ, planned)
+            blocks = [content_within(content, planned.pieces)] if silent is None else silent
+            return planned.status, planned.headers, blocks
+        file = self._open(entry, variant)
         try:
-            return self._with(entry, variant, file, environ, start_response)
-        except BaseException:
-            if file is not None and file.descriptor >= 0:
-                file.close()
-            raise
+            if file.status is not variant.status:
+                variant = Variant(variant.path, file.status, variant.coding, variant.fields)
+                entry.variants[variant.coding] = variant  # another version has come
+            return self._with(variant, file, environ, is_plain=is_plain)
+        finally:
+            file.close()
+
+    def _open(self, entry: Entry, variant: Variant) -> OpenFile:
+        """Open the file; its status is that of the variant if it is the same."""
+        file = reopen(f"{entry.root}/{variant.path}", variant.status)
+        if file is None:
+            return open_beneath(entry.root, variant.path, anywhere=self._anywhere)
+        file.status = variant.status
+        return file
 
     def _with(
-        self,
-        entry: Entry,
-        variant: Variant,
-        file: OpenFile | None,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-    ) -> Iterable[bytes]:
-        """Answer by the plan, with a file that is open or with what is kept of it."""
-        if file is not None and not variant.is_still(file.status):
-            variant = variant.now(file.status)
-            entry.variants[variant.representation.coding] = variant
-        planned = plan(environ, variant.representation, variant.fields, time.time(), _boundary)
-        pieces = planned.pieces
-        has_file = any(isinstance(piece, Range) for piece in pieces)
-        is_head = environ["REQUEST_METHOD"] == "HEAD"
-        if file is not None and has_file and not is_head:
-            self._keep(variant, file)
-        content = variant.content
-        if is_head or content is not None or not has_file:
-            if file is not None:
-                file.close()
-                file.descriptor = -1
-            blocks = [b"" if is_head else content_within(content or b"", pieces)]
-            start_response(planned.status, planned.headers)
-            return blocks if planned.status[:3] != "304" else []
-        assert file is not None
-        opened = io.FileIO(file.descriptor)
-        try:
-            start_response(planned.status, planned.headers)
-            return sent(environ, opened, pieces, variant.representation.size)
-        except BaseException:
-            file.descriptor = -1
-            opened.close()
-            raise
+        self, variant: Variant, file: OpenFile, environ: WSGIEnvironment, *, is_plain: bool
+    ) -> Response:
+        """Return the answer with a file that is open; its descriptor is taken if need be."""
+        size = variant.status.st_size
+        if is_plain and size > KEPT_BYTES and environ["REQUEST_METHOD"] == "GET":
+            opened = io.FileIO(file.take())  # without a plan, for it is known
+            return "200 OK", variant.whole[:], sent(environ, opened, (Range(0, size),), size)
+        planned = variant.plan(environ)
+        blocks: Iterable[bytes] | None = _silent(environ, planned)
+        if blocks is None:
+            blocks = self._small(variant, file, planned)
+        if blocks is None:
+            blocks = sent(environ, io.FileIO(file.take()), planned.pieces, size)
+        return planned.status, planned.headers, blocks
 
-    def _keep(self, variant: Variant, file: OpenFile) -> None:
-        """Keep the content of a small file, if there is room."""
-        size = variant.representation.size
-        if size > min(KEPT_BYTES, self._room):
-            return
-        with self._lock:
-            if variant.content is not None or size > self._room:
-                return
-            content = os.pread(file.descriptor, size, 0)
-            if len(content) != size:
-                raise OSError(errno.EIO, "the file has become shorter while it was read")
-            self._room -= size
-            variant.content = content
+    def _small(self, variant: Variant, file: OpenFile, planned: FilePlan) -> list[bytes] | None:
+        """Return content that is small, read; keep it if it is the whole file, and there is room."""
+        left = KEPT_BYTES
+        for piece in planned.pieces:
+            left -= len(piece) if isinstance(piece, bytes) else piece.stop - piece.start
+        if left < 0:
+            return None
+        blocks = [
+            piece if isinstance(piece, bytes) else _read(file, piece) for piece in planned.pieces
+        ]
+        content = b"".join(blocks)
+        if planned.whole and len(content) <= self._room:
+            with self._lock:
+                if variant.content is None and len(content) <= self._room:
+                    self._room -= len(content)
+                    variant.content = content
+        return [content]
 
 
-def _boundary() -> str:
-    return secrets.token_hex(12)
+def _started(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+    status, headers, blocks = response
+    try:
+        start_response(status, headers)
+    except BaseException:
+        close = getattr(blocks, "close", None)
+        if close is not None:
+            close()
+        raise
+    return blocks
+
+
+def _silent(environ: WSGIEnvironment, planned: FilePlan) -> list[bytes] | None:
+    """Return the blocks of a response that has no content; None if it has some."""
+    if planned.status[:3] == "304":
+        return []
+    return [b""] if environ["REQUEST_METHOD"] == "HEAD" else None
+
+
+def _read(file: OpenFile, part: Range) -> bytes:
+    content = os.pread(file.descriptor, part.stop - part.start, part.start)
+    if len(content) != part.stop - part.start:
+        raise OSError(errno.EIO, "the file has become shorter while it was read")
+    return content

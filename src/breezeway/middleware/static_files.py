@@ -6,20 +6,21 @@ The key of a file is its path in an environ, prefix included, as latin-1 has its
 from __future__ import annotations
 
 import os
-import stat
+import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from breezeway.beneath import is_file_since, open_beneath
+from breezeway.beneath import open_beneath
 from breezeway.semantics.fields import Headers
 from breezeway.semantics.file_plan import (
     SIBLINGS,
     STALE_SECONDS,
+    FilePlan,
     Representation,
     file_name,
-    plan,
-    validators_of,
+    plan_by,
+    with_validators,
 )
 from breezeway.semantics.negotiation import IDENTITY
 
@@ -30,30 +31,37 @@ Describe = Callable[[str, str, bool], Headers]
 class Variant:
     """A file in one content coding, and the heads of the most frequent answers with it."""
 
-    __slots__ = ("content", "etag", "fields", "path", "representation", "unchanged", "whole")
+    __slots__ = (
+        "coding",
+        "content",
+        "fields",
+        "headers",
+        "path",
+        "status",
+        "unchanged",
+        "validators",
+        "whole",
+    )
 
     def __init__(self, path: str, status: os.stat_result, coding: str, fields: Headers) -> None:
         """`path` is below the root of its entry; `fields` are those of `plan`."""
         self.path = path
+        self.status = status
         self.fields = fields
-        self.representation = Representation(status.st_size, status.st_mtime_ns, coding)
-        self.etag = validators_of(self.representation).etag
-        self.whole = self._plan()
-        self.unchanged = self._plan(HTTP_IF_NONE_MATCH="*")
+        self.coding = coding
+        now = time.time()
+        representation = Representation(status.st_size, status.st_mtime_ns, coding)
+        self.validators, self.headers = with_validators(representation, fields, now)
+        get = {"REQUEST_METHOD": "GET"}
+        self.whole = self.plan(get).headers
+        self.unchanged = self.plan({**get, "HTTP_IF_NONE_MATCH": "*"}).headers
         self.content: bytes | None = None
         """If it is kept in memory."""
 
-    def _plan(self, **conditions: str) -> Headers:
-        environ = {"REQUEST_METHOD": "GET", **conditions}
-        return plan(environ, self.representation, self.fields, time.time(), str).headers
-
-    def now(self, status: os.stat_result) -> Variant:
-        """Return the same for another version of the file."""
-        return Variant(self.path, status, self.representation.coding, self.fields)
-
-    def is_still(self, status: os.stat_result) -> bool:
-        """Whether a file is the version that this is about."""
-        return self.representation[:2] == (status.st_size, status.st_mtime_ns)
+    def plan(self, environ: Mapping[str, Any]) -> FilePlan:
+        """Plan the answer to a GET or HEAD."""
+        size = self.status.st_size
+        return plan_by(environ, size, self.validators, self.headers, time.time(), _boundary)
 
 
 class Entry:
@@ -100,10 +108,10 @@ class Files:
         """List all files; the first directory that has one counts."""
         found: dict[str, Found] = {}
         for root in self._roots:
-            for name, linked in _walk(root, ""):
+            for name in _walk(root, ""):
                 key = f"{self._prefix}/{_key(name)}"
                 if key not in found:
-                    entry = self._entry(root, name, linked=linked)
+                    entry = self._entry(root, name)
                     if entry is not None:
                         found[key] = entry
         for key, each in list(found.items()):
@@ -131,49 +139,48 @@ class Files:
         name = file_name(path)
         if name is not None:
             for root in self._roots:
-                entry = self._entry(root, name, linked=False)
+                entry = self._entry(root, name)
                 if entry is not None:
                     return entry
         return None
 
-    def _entry(self, root: str, name: str, *, linked: bool) -> Entry | None:
+    def _entry(self, root: str, name: str) -> Entry | None:
         """Make the entry of a file; None if there is none that may be served.
 
-        `linked`: there are symbolic links on the way, so that it may lie outside. At each request
-        `open_beneath` sees to that all the same; here it must not hide what the application has.
+        Each was opened once as `open_beneath` does: what is known of it is of a file below the root.
         """
-        full = f"{root}/{name}"
-        if full in self._hidden:
+        if f"{root}/{name}" in self._hidden:
             return None
-        try:
-            if linked and not self._anywhere:
-                open_beneath(root, name).close()
-            status = os.stat(full)
-            return self._made(root, name, status) if stat.S_ISREG(status.st_mode) else None
-        except OSError:
+        status = self._status(root, name)
+        if status is None:
             return None
-
-    def _made(self, root: str, name: str, status: os.stat_result) -> Entry:
-        full = f"{root}/{name}"
         oldest = status.st_mtime - STALE_SECONDS
         siblings = [
-            (coding, ending) for coding, ending in SIBLINGS if is_file_since(full + ending, oldest)
+            (coding, name + ending, its)
+            for coding, ending in SIBLINGS
+            if (its := self._status(root, name + ending)) and its.st_mtime >= oldest
         ]
         fields = self._describe(name, IDENTITY, bool(siblings))
         variants = {IDENTITY: Variant(name, status, IDENTITY, fields)}
-        for coding, ending in siblings:
-            fields = self._describe(name, coding, True)
-            variants[coding] = Variant(name + ending, os.stat(full + ending), coding, fields)
+        for coding, path, its in siblings:
+            variants[coding] = Variant(path, its, coding, self._describe(name, coding, True))
         return Entry(root, name, variants)
 
+    def _status(self, root: str, name: str) -> os.stat_result | None:
+        try:
+            file = open_beneath(root, name, anywhere=self._anywhere)
+        except OSError:
+            return None
+        file.close()
+        return file.status
 
-def _walk(root: str, below: str, on_the_way: tuple[str, ...] = ()) -> Iterator[tuple[str, bool]]:
-    """Name the files of a directory, and whether there is a link on the way to each."""
+
+def _walk(root: str, below: str, on_the_way: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name all files below a directory that may have an entry."""
     here = os.path.join(root, below)
     real = os.path.realpath(here)
     if real in on_the_way:
         return  # a link that leads back up
-    linked = bool(below) and real != os.path.join(os.path.realpath(root), below)
     try:
         entries = sorted(os.scandir(here), key=lambda entry: entry.name)
     except OSError:
@@ -189,9 +196,13 @@ def _walk(root: str, below: str, on_the_way: tuple[str, ...] = ()) -> Iterator[t
         if is_directory:
             yield from _walk(root, name, (*on_the_way, real))
         else:
-            yield name, linked or entry.is_symlink()
+            yield name
 
 
 def _key(name: str) -> str:
     """Return the name of a file as a path of an environ has it."""
     return os.fsencode(name).decode("latin-1")
+
+
+def _boundary() -> str:
+    return secrets.token_hex(12)

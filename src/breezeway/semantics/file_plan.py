@@ -76,8 +76,8 @@ class Representation(NamedTuple):
     size: int
     """Bytes."""
 
-    modified_ns: int | None
-    """Nanoseconds since the epoch; None if nobody knows, which leaves the validators to the fields."""
+    modified_ns: int
+    """Nanoseconds since the epoch."""
 
     coding: str = IDENTITY
     """Its content coding."""
@@ -128,8 +128,6 @@ def content_within(content: bytes, pieces: Sequence[bytes | Range]) -> bytes:
 def validators_of(representation: Representation) -> Validators:
     """Return the validators of a representation; its tag is a strong one."""
     size, modified_ns, coding = representation
-    if modified_ns is None:
-        return Validators(None, None)
     suffix = "" if coding == IDENTITY else f"-{coding}"
     return Validators(f'"{modified_ns:x}-{size:x}{suffix}"', modified_ns // _NANOSECONDS)
 
@@ -148,14 +146,28 @@ def plan(
     the epoch. `boundary` makes a multipart boundary that nobody can foresee, for nobody must be able
     to put it into a file.
     """
-    validators, fields = _with_validators(representation, fields, now)
+    validators, fields = with_validators(representation, fields, now)
+    return plan_by(environ, representation.size, validators, fields, now, boundary)
+
+
+def plan_by(
+    environ: Mapping[str, Any],
+    size: int,
+    validators: Validators,
+    fields: Headers,
+    now: float,
+    boundary: Callable[[], str],
+) -> FilePlan:
+    """Plan the answer to a GET or HEAD with content of `size` bytes, as `plan` does.
+
+    `validators` are those that `fields` tells the client.
+    """
     status = precondition(environ, validators)
     if status == NOT_MODIFIED:
         return FilePlan("304 Not Modified", of_not_modified(fields), (), whole=False)
     if status is not None:
         text = b"412 Precondition Failed\n"
         return FilePlan("412 Precondition Failed", _told(text), (text,), whole=False)
-    size = representation.size
     wanted = None
     asked = environ.get("HTTP_RANGE")
     if asked is not None and environ["REQUEST_METHOD"] == "GET":  # RFC 9110 section 14.2
@@ -191,10 +203,10 @@ def _partial(
     return FilePlan("206 Partial Content", headers, pieces, whole=False)
 
 
-def _with_validators(
+def with_validators(
     representation: Representation, fields: Headers, now: float
 ) -> tuple[Validators, Headers]:
-    """Return the validators in force, and the fields with them."""
+    """Return the validators of a file, and `fields` with them; those that are there already win."""
     etag, modified = validators_of(representation)
     named = {name.lower(): value for name, value in fields}
     if "last-modified" in named:

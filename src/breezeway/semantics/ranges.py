@@ -62,7 +62,7 @@ def requested(value: str, size: int) -> list[Range] | None:
             found.append(wanted)
     if not size and any(spec.startswith("-") and int(spec[1:]) for spec in specs):
         return None  # the last bytes of nothing can be had, but no Content-Range can say so
-    return joined(found)
+    return joined(found) if len(found) > 1 else found
 
 
 def _satisfied(first: str, last: str, size: int) -> Range | None:

@@ -13,13 +13,15 @@ what there is no file for.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from breezeway.beneath import OutsideError, is_file_since, open_beneath
+from breezeway.beneath import OutsideError, open_beneath
 from breezeway.config.checks import statics
 from breezeway.config.settings import Settings
 from breezeway.gateway.file_answer import (
@@ -143,7 +145,7 @@ class StaticFiles:
         found = tuple(
             Sibling(coding, path + extension)
             for coding, extension in SIBLINGS
-            if is_file_since(full + extension, oldest)
+            if _is_file_since(full + extension, oldest)
         )
         if len(self._lists) >= MOST_LISTS:
             self._lists.clear()
@@ -294,3 +296,13 @@ def identity_of(status: os.stat_result) -> Identity:
     return Identity(
         status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
     )
+
+
+def _is_file_since(path: str, oldest: float) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP):
+            return False
+        raise
+    return stat.S_ISREG(status.st_mode) and status.st_mtime >= oldest
