@@ -8,6 +8,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
 from breezeway.middleware.cors_rule import Rule
+from breezeway.middleware.option_checks import tables
 from breezeway.middleware.stack import unset
 from breezeway.semantics.fields import Headers, with_vary
 from breezeway.semantics.path_prefixes import PathTable
@@ -93,15 +94,7 @@ class Cors:
             "private_network": private_network,
         }
         self._rule: Final = Rule(**options)
-        rules = {}
-        if not isinstance(paths, Mapping | None):
-            raise ValueError(f"paths is a table of tables by prefix, not {paths!r}")
-        for prefix, table in (paths or {}).items():
-            if not isinstance(table, Mapping):
-                raise ValueError(f"paths: {prefix!r} has a table of options, not {table!r}")
-            if unknown := {*table} - {*options}:
-                raise ValueError(f"paths: {prefix!r} has unknown options: {', '.join(unknown)}")
-            rules[prefix] = Rule(**{**options, **table})
+        rules = {prefix: Rule(**table) for prefix, table in tables("paths", paths, options)}
         self._paths: Final = PathTable(rules) if rules else None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

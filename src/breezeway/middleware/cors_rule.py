@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
+from breezeway.middleware.option_checks import flag, texts, whole
 from breezeway.semantics.fields import Headers
 from breezeway.semantics.origins import ANY, NULL, Origins
 
@@ -43,16 +44,12 @@ class Rule:
         private_network: bool,
     ) -> None:
         """Take the options of `Cors`; raise ValueError."""
-        for option, flag in (("credentials", credentials), ("private_network", private_network)):
-            if not isinstance(flag, bool):
-                raise ValueError(f"{option} is true or false, not {flag!r}")
-        if isinstance(max_age, bool) or not isinstance(max_age, int) or max_age < 0:
-            raise ValueError(f"max_age is a number of seconds, at least 0, not {max_age!r}")
+        self._credentials: Final = flag("credentials", credentials)
         self._any, self._origins = _origins(origins, credentials)
         any_exposed = _names("expose", expose)
         if any_exposed == ANY and credentials:
             raise ValueError("expose: with credentials, * is a name like any: list the fields")
-        more = [("Access-Control-Allow-Credentials", "true")] if credentials else []
+        more = [("Access-Control-Allow-Credentials", "true")] if self._credentials else []
         if any_exposed:
             more.append(("Access-Control-Expose-Headers", any_exposed))
         self._more: Final = tuple(more)
@@ -61,11 +58,10 @@ class Rule:
         self.idle: Final[tuple[tuple[str, str], ...]] = self.fields(ANY) if self._any else _VARY
         """What a response gets whose request names no origin."""
         self._known = {origin: self._allowed(origin) for origin in self._origins.exact}
-        self._credentials: Final = credentials
         self._methods: Final = _methods(methods)
         self._headers: Final = _names("headers", headers, SAFELISTED_FIELDS)
-        self._max_age: Final = str(max_age)
-        self._private_network: Final = private_network
+        self._max_age: Final = str(whole("max_age", max_age, 0, unit="seconds"))
+        self._private_network: Final = flag("private_network", private_network)
 
     def allows(self, origin: str) -> bool:
         """Whether an origin is let in."""
@@ -115,48 +111,43 @@ class Rule:
 
 
 def _listed(option: str, value: str | Iterable[str]) -> list[str]:
-    if isinstance(value, Mapping) or not isinstance(value, Iterable):
-        raise ValueError(f"{option} is a list of texts, not {value!r}")
-    texts = [value] if isinstance(value, str) else list(value)
-    for text in texts:
-        if not isinstance(text, str):
-            raise ValueError(f"{option}: {text!r} is not text")
-    if ANY in texts and len(texts) > 1:
+    found = texts(option, value)
+    if ANY in found and len(found) > 1:
         raise ValueError(f"{option}: * is all of them, and stands alone")
-    return texts
+    return found
 
 
 def _origins(value: str | Iterable[str], credentials: bool) -> tuple[bool, Origins]:
-    texts = _listed("origins", value)
-    if texts == [ANY]:
+    patterns = _listed("origins", value)
+    if patterns == [ANY]:
         if credentials:
             raise ValueError(
                 "origins: * cannot go with credentials: any page at all could act as the user and"
                 " read the result; name the origins"
             )
         return True, Origins(())
-    if NULL in texts and credentials:
+    if NULL in patterns and credentials:
         raise ValueError("origins: null cannot go with credentials: any page can pose as null")
     try:
-        return False, Origins(texts)
+        return False, Origins(patterns)
     except ValueError as error:
         raise ValueError(f"origins: {error}") from None
 
 
 def _methods(value: str | Iterable[str]) -> str:
-    texts = _listed("methods", value)
-    for text in texts:
+    found = _listed("methods", value)
+    for text in found:
         if text != ANY and (_TOKEN.fullmatch(text) is None or text != text.upper()):
             raise ValueError(f"methods: {text!r} is not a method in capitals, such as PUT")
-    return ", ".join(texts)
+    return ", ".join(found)
 
 
 def _names(option: str, value: str | Iterable[str], always: Iterable[str] = ()) -> str:
-    texts = _listed(option, value)
-    if texts == [ANY]:
+    found = _listed(option, value)
+    if found == [ANY]:
         return ANY
-    for text in texts:
+    for text in found:
         if _TOKEN.fullmatch(text) is None:
             raise ValueError(f"{option}: {text!r} is not the name of a field")
     there = {text.lower() for text in always}
-    return ", ".join([*always, *(text for text in texts if text.lower() not in there)])
+    return ", ".join([*always, *(text for text in found if text.lower() not in there)])
