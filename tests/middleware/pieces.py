@@ -18,5 +18,13 @@ PIECES: dict[str, Make] = {
     "Errors": lambda app: middleware.Errors(app),
     "Lint": lambda app: middleware.Lint(app),
     "Compress": lambda app: middleware.Compress(app),
+    "AllowedHosts": lambda app: middleware.AllowedHosts(
+        app, hosts=["127.0.0.1", "[::1]", "localhost", "test"]
+    ),
+    "Cors": lambda app: middleware.Cors(app, origins=["https://shop.example"], credentials=True),
+    "HttpsRedirect": lambda app: middleware.HttpsRedirect(app, hosts="localhost", exempt="/"),
+    "ProxyHeaders": lambda app: middleware.ProxyHeaders(app, trusted_proxies=["127.0.0.1", "::1"]),
+    "RequestId": lambda app: middleware.RequestId(app, accept=True),
+    "Security": lambda app: middleware.Security(app, csp="script-src 'nonce-{nonce}'", hsts=60),
 }
 """By the name of the class."""
