@@ -147,7 +147,12 @@ class RequestId:
         return ClosingIterator(blocks, _forget)
 
     def _is_good(self, text: str) -> bool:
-        return len(text) <= self._longest and self._matches(text) is not None
+        return (
+            0 < len(text) <= self._longest
+            and text.isascii()
+            and text.isprintable()  # whatever the pattern takes
+            and self._matches(text) is not None
+        )
 
     def _trace(self, environ: WSGIEnvironment) -> tuple[str, str] | None:
         """Return trace-id and flags of a request; take away what is malformed or unwanted."""
