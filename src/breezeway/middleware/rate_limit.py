@@ -16,7 +16,7 @@ from breezeway.middleware.stack import unset
 from breezeway.semantics.rates import LIMITERS, WITH_BURST, Rate, parse_rate
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from breezeway.middleware.redis_link import Redis
 
 MAX_KEYS: Final = 100_000
 """Clients that are counted at once; some 30 MiB."""

@@ -19,7 +19,7 @@ from breezeway.middleware.redis_link import TIMEOUT_SECONDS, RedisLink
 from breezeway.semantics.rates import Rate
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from breezeway.middleware.redis_link import Redis
 
 _READABLE: Final = re.compile(r"[\w.:/ \-]{1,80}", re.ASCII)
 """A key that an operator can look up as it is; others are hashed."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from redis import Redis as Redis
 
 TIMEOUT_SECONDS = 0.25
 """For connecting and for each answer; a healthy server in the same network takes a millisecond."""
