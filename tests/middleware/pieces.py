@@ -26,5 +26,6 @@ PIECES: dict[str, Make] = {
     "ProxyHeaders": lambda app: middleware.ProxyHeaders(app, trusted_proxies=["127.0.0.1", "::1"]),
     "RequestId": lambda app: middleware.RequestId(app, accept=True),
     "Security": lambda app: middleware.Security(app, csp="script-src 'nonce-{nonce}'", hsts=60),
+    "Cache": lambda app: middleware.Cache(app),
 }
 """By the name of the class."""
