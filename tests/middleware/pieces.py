@@ -15,8 +15,11 @@ from breezeway import middleware
 Make = Callable[[WSGIApplication], WSGIApplication]
 
 PIECES: dict[str, Make] = {
+    "Dispatch": lambda app: middleware.Dispatch({"/never": app, "never.example": app}, app),
+    "Maintenance": lambda app: middleware.Maintenance(app, file="/nonexistent", paths=["/health"]),
     "Errors": lambda app: middleware.Errors(app),
     "Lint": lambda app: middleware.Lint(app),
+    "BodyLimit": lambda app: middleware.BodyLimit(app),
     "Compress": lambda app: middleware.Compress(app),
     "AllowedHosts": lambda app: middleware.AllowedHosts(
         app, hosts=["127.0.0.1", "[::1]", "localhost", "test"]
