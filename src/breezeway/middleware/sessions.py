@@ -108,6 +108,9 @@ class Sessions:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application with a session, and save what it has changed."""
         environ[KEY] = session = Session(self, environ)
+        if self._one_process and environ["wsgi.multiprocess"]:
+            self._one_process = False
+            log.warning("sessions in memory: there are several processes, and each has its own")
 
         def start(status: str, headers: Headers, exc_info: Any = None, /) -> Any:
             if session.is_touched:
@@ -137,11 +140,7 @@ class Sessions:
 
     def load(self, session: Session) -> Record | None:
         """Return what there is for the cookie of a request."""
-        environ = session.environ
-        if self._one_process and environ.get("wsgi.multiprocess"):
-            self._one_process = False
-            log.warning("sessions in memory: there are several processes, and each has its own")
-        value = find_cookie(environ.get("HTTP_COOKIE", ""), self._jar(environ).name)
+        value = find_cookie(session.cookies, self._jar(session).name)
         if not value:
             return None
         session.value = value
@@ -186,7 +185,7 @@ class Sessions:
             record = None
         if session.is_empty:
             if value is not None and (session.ends or session.record is not None):
-                session.cookie = self._jar(session.environ).removed
+                session.cookie = self._jar(session).removed
                 session.saved(None, None)
             return
         now = int(self._clock())
@@ -220,7 +219,7 @@ class Sessions:
             log.info("a session was ended by another request; what this one has changed is dropped")
             return
         if value != session.value:
-            jar = self._jar(session.environ)
+            jar = self._jar(session)
             size = len(jar.name) + len(value)
             if size > LONGEST_COOKIE:
                 raise ValueError(
@@ -237,8 +236,8 @@ class Sessions:
                 f"the session takes {len(text):,} bytes, and session_bytes is {self._bytes:,}"
             )
 
-    def _jar(self, environ: WSGIEnvironment) -> Jar:
-        return self._https if environ["wsgi.url_scheme"] == "https" else self._http
+    def _jar(self, session: Session) -> Jar:
+        return self._https if session.scheme == "https" else self._http
 
 
 def _unavailable(headers: Headers) -> tuple[str, Headers]:

@@ -51,7 +51,7 @@ def jars_of(
     persistent: bool,
 ) -> tuple[Jar, Jar]:
     """Return the cookies over https and over http; raise ValueError if browsers would not keep one."""
-    if secure not in (True, False, "auto") or isinstance(secure, int) is isinstance(secure, str):
+    if not isinstance(secure, bool) and secure != "auto":
         raise ValueError(f"secure is true, false or 'auto', not {secure!r}")
     if not isinstance(persistent, bool):
         raise ValueError(f"persistent is true or false, not {persistent!r}")

@@ -14,6 +14,9 @@ log = logging.getLogger("breezeway.middleware")
 
 _encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
+CSRF_KEY: Final = "_csrf"
+"""Where `Csrf` has the secret of its tokens."""
+
 _SCALARS: Final = frozenset([str, int, float, bool, type(None)])
 
 
@@ -35,7 +38,8 @@ class Session(MutableMapping[str, Any]):
     dictionaries count, too.
     """
 
-    # Most requests touch no session, and pay for no more than the two attributes of `__init__`.
+    # Most requests touch no session, and pay for no more than the attributes of `__init__`. The environ
+    # is none of them: it has the session in it, and a circle would have to wait for the collector.
     _data: dict[str, Any] | None = None
     record: Record | None = None
     """As it was read or saved last; None for a new session."""
@@ -58,7 +62,9 @@ class Session(MutableMapping[str, Any]):
 
     def __init__(self, keeper: Keeper, environ: WSGIEnvironment) -> None:
         self._keeper = keeper
-        self.environ = environ
+        self.cookies: str = environ.get("HTTP_COOKIE", "")
+        self.scheme: str = environ["wsgi.url_scheme"]
+        self._path = environ.get("PATH_INFO", "")
 
     # --- the mapping --------------------------------------------------------------------------------
 
@@ -100,9 +106,10 @@ class Session(MutableMapping[str, Any]):
         """Give the session a new id and a new age, and make the old id worthless; keep the content.
 
         For every change of rights, a login above all: an id that somebody else has brought into this
-        browser, or has read before, must not become the id of who logs in.
+        browser, or has read before, must not become the id of who logs in. The tokens of `Csrf` that were
+        given out before go with the old id.
         """
-        self._write()
+        self._write().pop(CSRF_KEY, None)
         self.rotates = True
 
     # --- for the piece ------------------------------------------------------------------------------
@@ -154,7 +161,7 @@ class Session(MutableMapping[str, Any]):
             self._told = True
             log.warning(
                 "the session was changed after start_response was called, for %r: that is not saved",
-                self.environ.get("PATH_INFO", ""),
+                self._path,
             )
         self._changed = True
         return data
