@@ -30,5 +30,9 @@ PIECES: dict[str, Make] = {
     "RequestId": lambda app: middleware.RequestId(app, accept=True),
     "Security": lambda app: middleware.Security(app, csp="script-src 'nonce-{nonce}'", hsts=60),
     "Cache": lambda app: middleware.Cache(app),
+    "BasicAuth": lambda app: middleware.BasicAuth(app, users={"ann": "x"}, protect=["/admin"]),
+    "BearerAuth": lambda app: middleware.BearerAuth(app, tokens=["x" * 16], protect=["/api"]),
+    "Csrf": lambda app: middleware.Csrf(app, secret="x" * 32, unmarked="allow"),
+    "Sessions": lambda app: middleware.Sessions(app, secret="x" * 32),
 }
 """By the name of the class."""
