@@ -142,7 +142,7 @@ class RateLimit:
         if not self._tells:
             return self.application(environ, start_response)
         if self._only:
-            _, left, wait = outcomes[0]
+            _, _, left, wait = outcomes[0]
             limit = f"{self._only}{left};t={-(-wait // store.second)}"
         else:
             limit = self._written(outcomes, store.second)
@@ -166,7 +166,7 @@ class RateLimit:
     def _written(self, outcomes: Iterable[Outcome], second: int) -> str:
         return ", ".join(
             f"{name};r={left};t={-(-wait // second)}"
-            for name, (_, left, wait) in zip(self._names, outcomes, strict=True)
+            for name, (_, _, left, wait) in zip(self._names, outcomes, strict=True)
         )
 
     def _refuse(
@@ -174,7 +174,7 @@ class RateLimit:
         environ: WSGIEnvironment,
         start_response: StartResponse,
         key: str,
-        outcomes: list[Outcome],
+        outcomes: Sequence[Outcome],
         second: int,
     ) -> Iterable[bytes]:
         """Answer with 429, and tell of the limits that were reached."""
@@ -182,9 +182,9 @@ class RateLimit:
             (name, each) for name, each in zip(self._names, outcomes, strict=True) if not each[0]
         ]
         # Not sooner than any of them says: the client would be refused again.
-        retry = max(1, max(-(-wait // second) for _, (_, _, wait) in reached))
+        retry = max(1, max(-(-wait // second) for _, (_, _, _, wait) in reached))
         limit = ", ".join(
-            f"{name};r={left};t={-(-wait // second)}" for name, (_, left, wait) in reached
+            f"{name};r={left};t={-(-wait // second)}" for name, (_, _, left, wait) in reached
         )
         self._refusals.tell(key, ", ".join(name for name, _ in reached))
         more = [self._policy, ("RateLimit", limit), ("Retry-After", str(retry))]

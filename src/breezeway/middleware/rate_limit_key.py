@@ -70,13 +70,16 @@ def make_key_of(
         )
     if not limited and not exempt and not exempt_networks:
         return key_of
+    is_under_limited, is_under_exempt = make_is_under(limited), make_is_under(exempt)
     is_exempt = lru_cache(KEPT)(networks.__contains__)
 
     def concerned(environ: WSGIEnvironment) -> str | None:
         path = environ.get("PATH_INFO", "")
-        if limited and prefix_of(path, limited) is None:
-            return None
-        if exempt and is_under(path, exempt) and _ODD.search(path) is None:
+        if limited and not is_under_limited(path):
+            is_told_otherwise = is_odd(path) and prefix_of(path, limited) is not None
+            if not is_told_otherwise:
+                return None
+        if is_under_exempt(path) and not is_odd(path):
             return None
         if exempt_networks and is_exempt(environ.get("REMOTE_ADDR", "")):
             return None
@@ -150,18 +153,24 @@ def read_paths(option: str, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({prefix.rstrip("/") for prefix in prefixes}, key=len, reverse=True))
 
 
-def is_under(path: str, prefixes: tuple[str, ...]) -> bool:
-    """Tell whether a path is one of the prefixes, or below one."""
-    return any(path.startswith(p) and path[len(p) : len(p) + 1] in ("", "/") for p in prefixes)
+def make_is_under(prefixes: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return a function that tells whether a path is one of the prefixes, or below one."""
+    exact, below = frozenset(prefixes), tuple(prefix + "/" for prefix in prefixes)
+    return lambda path: path.startswith(below) or path in exact
+
+
+def is_odd(path: str) -> bool:
+    """Tell whether a path has empty or dot segments."""
+    return ("//" in path or "/." in path) and _ODD.search(path) is not None
 
 
 def prefix_of(path: str, prefixes: tuple[str, ...]) -> str | None:
     """Return the longest prefix that a path is under; it may be so only when it is tidied up."""
-    readings = [path]
-    if _ODD.search(path):
-        readings.append("/" + posixpath.normpath(path).lstrip("/"))
+    readings = [f"{path}/"]
+    if is_odd(path):
+        readings.append("/" + posixpath.normpath(path).lstrip("/") + "/")
     for prefix in prefixes:
-        if any(is_under(reading, (prefix,)) for reading in readings):
+        if any(reading.startswith(f"{prefix}/") for reading in readings):
             return prefix or "/"
     return None
 

@@ -29,8 +29,8 @@ SWEPT: Final = 2
 
 log = logging.getLogger("breezeway.middleware")
 
-Outcome = tuple[bool, int, int]
-"""Of one rate: whether it allows the request, what is left, and a time; as in `semantics.rates`."""
+Outcome = tuple[bool, Any, int, int]
+"""Of one rate, what `take` returns: see `semantics.rates`."""
 
 
 class MemoryStore:
@@ -52,49 +52,54 @@ class MemoryStore:
         self._tables = [(threading.Lock(), OrderedDict[str, Any]()) for _ in range(count)]
         self._count = count
         self._has_told = False
-        self._take_one = limiters[0].take
+        self._takes = [limiter.take for limiter in limiters]
+        self._take = self._takes[0]
+        self._none = [None] * len(limiters)
         self.take = self._take_of_one if len(limiters) == 1 else self._take_of_all
 
     def __len__(self) -> int:
         """Return how many clients are kept."""
         return sum(len(table) for _, table in self._tables)
 
-    def _take_of_all(self, key: str, cost: int) -> tuple[bool, list[Outcome]]:
+    def _take_of_all(self, key: str, cost: int) -> tuple[bool, Sequence[Outcome]]:
         """Take `cost` units of each rate, or nothing of any; return whether they were there."""
         lock, table = self._tables[hash(key) % self._count]
-        limiters = self._limiters
+        takes = self._takes
         with lock:
             now = self._clock()
             states = table.get(key)
             if states is None:
-                states = (None,) * len(limiters)
+                states = self._none
                 self._make_room(table, now)
-            taken = [
-                limiter.take(state, now, cost)
-                for limiter, state in zip(limiters, states, strict=True)
-            ]
-            allowed = all(each[0] for each in taken)
-            table[key] = tuple(
+            taken = []
+            allowed = True
+            for take, state in zip(takes, states, strict=True):
+                outcome = take(state, now, cost)
+                taken.append(outcome)
+                allowed = allowed and outcome[0]
+            table[key] = [
                 # What one rate would have given is not taken if another one refuses.
-                each[1] if allowed or not each[0] else state
-                for each, state in zip(taken, states, strict=True)
-            )
+                outcome[1] if allowed or not outcome[0] else state
+                for outcome, state in zip(taken, states, strict=True)
+            ]
             table.move_to_end(key)
-        return allowed, [(each[0], each[2], each[3]) for each in taken]
+        return allowed, taken
 
-    def _take_of_one(self, key: str, cost: int) -> tuple[bool, list[Outcome]]:
+    def _take_of_one(self, key: str, cost: int) -> tuple[bool, Sequence[Outcome]]:
         """Do the same for a single rate, in half the time."""
         lock, table = self._tables[hash(key) % self._count]
         with lock:
-            now = self._clock()
             state = table.get(key)
-            if state is None:
-                self._make_room(table, now)
-                allowed, table[key], left, wait = self._take_one(None, now, cost)
-            else:
-                allowed, table[key], left, wait = self._take_one(state, now, cost)
+            if state is not None:
+                outcome = self._take(state, self._clock(), cost)
+                table[key] = outcome[1]
                 table.move_to_end(key)
-        return allowed, [(allowed, left, wait)]
+            else:
+                now = self._clock()
+                self._make_room(table, now)
+                outcome = self._take(None, now, cost)
+                table[key] = outcome[1]
+        return outcome[0], (outcome,)
 
     def _make_room(self, table: OrderedDict[str, Any], now: int) -> None:
         for _ in range(SWEPT):

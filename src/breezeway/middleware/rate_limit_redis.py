@@ -176,7 +176,7 @@ class RedisStore:
             for number in (rate.quota, rate.window * self.second, rate.burst or rate.quota)
         ]
 
-    def take(self, key: str, cost: int) -> tuple[bool, list[Outcome]]:
+    def take(self, key: str, cost: int) -> tuple[bool, Sequence[Outcome]]:
         """Take `cost` units of each rate, or nothing of any; return whether they were there.
 
         Raises:
@@ -187,6 +187,6 @@ class RedisStore:
         args = [cost, *self._numbers]
         found: list[Any] = self._link.call(lambda: self._script(keys=keys, args=args))
         outcomes = [
-            (found[at] == 1, found[at + 1], found[at + 2]) for at in range(1, len(found), 3)
+            (found[at] == 1, None, found[at + 1], found[at + 2]) for at in range(1, len(found), 3)
         ]
         return found[0] == 1, outcomes
