@@ -15,7 +15,7 @@ PEER_KEY: Final = "breezeway.peer"
 """Where the environ has the address of the other end of the connection, `unix` for a unix socket."""
 
 ORIGINAL_KEY: Final = "breezeway.before_proxies"
-"""Where the environ has what was changed or taken away, as the server had it."""
+"""Where the environ has a copy of itself as the server has made it; only if that was changed."""
 
 FIELDS: Final = (
     "forwarded",
@@ -28,20 +28,6 @@ FIELDS: Final = (
 """What proxies can be believed about."""
 
 _KEYS: Final = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in FIELDS}
-_KEPT: Final = frozenset(
-    [
-        "REMOTE_ADDR",
-        "REMOTE_PORT",
-        "wsgi.url_scheme",
-        "HTTPS",
-        "HTTP_HOST",
-        "SERVER_NAME",
-        "SERVER_PORT",
-        "SCRIPT_NAME",
-        "HTTP_FORWARDED",
-        "HTTP_X_REAL_IP",
-    ]
-)
 _FAMILY: Final = "HTTP_X_FORWARDED_"
 
 
@@ -102,11 +88,7 @@ class ProxyHeaders:
             or "HTTP_FORWARDED" in environ
             or "HTTP_X_REAL_IP" in environ
         ):
-            environ[ORIGINAL_KEY] = {
-                key: value
-                for key, value in environ.items()
-                if key in _KEPT or key.startswith(_FAMILY)
-            }
+            environ[ORIGINAL_KEY] = environ.copy()
             for key in self._disbelieved:
                 environ.pop(key, None)
             try:

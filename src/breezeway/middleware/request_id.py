@@ -14,7 +14,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware.closing import ClosingIterator
 from breezeway.middleware.option_checks import flag, whole
 from breezeway.middleware.stack import unset
-from breezeway.semantics.fields import Headers
+from breezeway.semantics.fields import Headers, without
 from breezeway.semantics.trace_context import parse_traceparent, parse_tracestate
 
 ID_KEY: Final = "breezeway.request_id"
@@ -35,6 +35,9 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # 2,500 bytes; an id costs 0.2 us so, and 0.4 us of os.urandom. An id is unique, and no secret.
 _random: Final = random.Random()  # noqa: S311
 os.register_at_fork(after_in_child=_random.seed)
+_random_bits: Final = _random.getrandbits
+_BITS: Final = 192
+"""128 of the trace-id, 64 of the span-id."""
 
 _current: Final[ContextVar[str | None]] = ContextVar("breezeway_request_id", default=None)
 
@@ -114,10 +117,9 @@ class RequestId:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Give a request its id, and let the application answer."""
-        digits = _random.randbytes(24).hex()  # 16 bytes of trace-id, 8 of span-id
-        flags = "00"
+        digits = _random_bits(_BITS).to_bytes(_BITS // 8, "little").hex()
         request_id = trace_id = digits[:32]
-        environ[TRACESTATE_KEY] = ""
+        flags, environ[TRACESTATE_KEY] = "00", ""
         if "HTTP_TRACEPARENT" in environ or "HTTP_TRACESTATE" in environ:
             trace_id, flags = self._trace(environ) or (trace_id, flags)
         if self._key in environ and self._is_good(environ[self._key]):
@@ -125,14 +127,15 @@ class RequestId:
         environ[ID_KEY] = request_id
         environ[TRACE_ID_KEY] = trace_id
         environ[TRACEPARENT_KEY] = f"00-{trace_id}-{digits[32:]}-{flags}"
-        lower, field = self._lower, (self._field, request_id)
 
         def start(
             status: str, headers: Headers, exc_info: Any = None, /
         ) -> Callable[[bytes], object]:
-            headers = [line for line in headers if line[0].lower() != lower]
-            headers.append(field)
-            return start_response(status, headers, exc_info)
+            for name, _ in headers:
+                if name.lower() == self._lower:
+                    headers = without(headers, self._lower)
+                    break
+            return start_response(status, [*headers, (self._field, request_id)], exc_info)
 
         _current.set(request_id)
         try:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
@@ -141,6 +141,8 @@ class Told:
     host: str = ""
     port: str = ""
     prefix: str = ""
+    name: str = ""
+    """The host without its port."""
 
 
 def settle(environ: MutableMapping[str, Any], trust: Trust) -> bool:
@@ -158,10 +160,11 @@ def settle(environ: MutableMapping[str, Any], trust: Trust) -> bool:
         fields = Fields(*[get(key, "") for key in _KEYS])
         if any(fields):
             _apply(trust.read(fields), environ)
-    for key in [key for key in environ if key.startswith(_FAMILY)]:
-        del environ[key]
-    environ.pop(_FORWARDED, None)
-    environ.pop(_REAL_IP, None)
+    for key in (*_KEYS, _REAL_IP):
+        environ.pop(key, None)
+    if _FAMILY in " ".join(environ):  # in one look: others of the family are rare
+        for key in [key for key in environ if key.startswith(_FAMILY)]:
+            del environ[key]
     return trusted
 
 
@@ -172,7 +175,7 @@ def _read(trust: Trust, fields: Fields) -> Told:
     standard = _read_forwarded(trust, fields.forwarded)
     if fields.addresses or fields.proto or fields.host:
         _compare(standard, family)
-    return Told(standard.client, standard.scheme, standard.host, family.port, family.prefix)
+    return replace(standard, port=family.port, prefix=family.prefix)
 
 
 def _compare(standard: Told, family: Told) -> None:
@@ -197,7 +200,7 @@ def _apply(told: Told, environ: MutableMapping[str, Any]) -> None:
             environ["HTTPS"] = "on"
     if told.host:
         environ["HTTP_HOST"] = told.host
-        environ["SERVER_NAME"] = parse_host(told.host).name
+        environ["SERVER_NAME"] = told.name
     if told.scheme or told.host or told.port:
         host = environ.get("HTTP_HOST", "").removesuffix(":")
         default = DEFAULT_PORTS[environ["wsgi.url_scheme"]]
@@ -222,13 +225,11 @@ def _read_family(trust: Trust, fields: Fields) -> Told:
         return items[-min(depth, len(items))]
 
     _, _, proto, host, port, prefix = fields
-    return Told(
-        client,
-        _scheme(pick(proto, "X-Forwarded-Proto")) if proto else "",
-        _host(pick(host, "X-Forwarded-Host")) if host else "",
-        _port(pick(port, "X-Forwarded-Port")) if port else "",
-        _prefix(pick(prefix, "X-Forwarded-Prefix")) if prefix else "",
-    )
+    scheme = _scheme(pick(proto, "X-Forwarded-Proto")) if proto else ""
+    host, name = _host(pick(host, "X-Forwarded-Host")) if host else ("", "")
+    port = _port(pick(port, "X-Forwarded-Port")) if port else ""
+    prefix = _prefix(pick(prefix, "X-Forwarded-Prefix")) if prefix else ""
+    return Told(client, scheme, host, port, prefix, name)
 
 
 def _items(value: str, name: str) -> list[str]:
@@ -284,14 +285,15 @@ def _scheme(text: str) -> str:
     return scheme
 
 
-def _host(text: str) -> str:
+def _host(text: str) -> tuple[str, str]:
+    """Return a host as it is, and its name alone."""
     try:
-        parse_host(text)
+        name = parse_host(text).name
     except ValueError:
         raise ForwardedError("the forwarded host is malformed") from None
     if text.endswith(":"):
         raise ForwardedError("the forwarded host is malformed")
-    return text
+    return text, name
 
 
 def _port(text: str) -> str:
@@ -315,11 +317,9 @@ def _read_forwarded(trust: Trust, value: str) -> Told:
     elements = parse_forwarded(value)
     client, depth = _walk((_node(each.get("for", "unknown")) for each in reversed(elements)), trust)
     said = elements[-depth]
-    return Told(
-        client,
-        _scheme(said["proto"]) if "proto" in said else "",
-        _host(said["host"]) if "host" in said else "",
-    )
+    scheme = _scheme(said["proto"]) if "proto" in said else ""
+    host, name = _host(said["host"]) if "host" in said else ("", "")
+    return Told(client, scheme, host, name=name)
 
 
 def parse_forwarded(value: str) -> list[dict[str, str]]:
