@@ -138,6 +138,9 @@ class Cache:
             wishes.no_store
             or "HTTP_IF_MATCH" in environ  # RFC 9111 section 4.3.2: these are for the origin
             or "HTTP_IF_UNMODIFIED_SINCE" in environ
+            or environ.get("CONTENT_LENGTH", "0")
+            not in ("0", "")  # content could be what it answers
+            or "HTTP_TRANSFER_ENCODING" in environ
             or len(key) > LONGEST_KEY
         ):
             return self.application(environ, start_response)

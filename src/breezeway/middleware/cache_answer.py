@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from breezeway.middleware.answer import answer
 from breezeway.middleware.cache_entry import Entry
 from breezeway.semantics.fields import Headers, replaced, without
 from breezeway.semantics.ranges import Range, content_range, requested, unsatisfied
@@ -46,13 +47,8 @@ def _range(
     part: Range | None = None,
 ) -> list[bytes]:
     if part is None:
-        headers = [
-            *without(headers, *_OF_CONTENT, "etag", "last-modified"),
-            ("Content-Length", "0"),
-        ]
-        headers.append(("Content-Range", unsatisfied(len(body))))
-        start_response("416 Range Not Satisfiable", headers)
-        return []
+        fields = [("Content-Range", unsatisfied(len(body)))]
+        return answer(environ, start_response, "416 Range Not Satisfiable", headers=fields)
     start, stop = part
     headers = replaced(headers, "Content-Length", str(stop - start))
     headers.append(("Content-Range", content_range(part, len(body))))

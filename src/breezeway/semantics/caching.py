@@ -366,7 +366,7 @@ def covers_error(rules: Rules, age: float, wishes: Wishes = NO_WISHES) -> bool:
     window = rules.stale_if_error
     if not rules.strict:
         window = max(window, wishes.stale_if_error)
-    return age - rules.lifetime < window
+    return window > 0 and age - rules.lifetime < window
 
 
 # --- Keys ----------------------------------------------------------------------------------------
