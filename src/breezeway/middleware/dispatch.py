@@ -13,16 +13,21 @@ from breezeway.middleware.answer import answer
 from breezeway.middleware.stack import unset
 from breezeway.semantics.hosts import LONGEST_NAME, Host, parse_host
 
-KEPT_HOSTS: Final = 1024
-"""Hosts whose mounts are remembered."""
+KEPT: Final = 1024
+"""Paths, or hosts, for which it is remembered what is mounted there."""
 
 LONGEST_KEPT: Final = LONGEST_NAME + len(":65535")
-"""Characters of a Host that may name something here."""
+"""Characters of what is remembered; a Host that is longer names nothing."""
+
+MOST_SPLITS: Final = 16
+"""Segments beyond the deepest mount up to which taking a path apart from its end is quicker."""
 
 DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 _WILDCARD: Final = "*."
 _URLS: Final = ("http://", "https://", "unix:")
+
+_Found = tuple[str, WSGIApplication]
 
 Mount = WSGIApplication | str | Sequence[str] | Mapping[str, Any]
 
@@ -52,20 +57,22 @@ class Dispatch:
         if not isinstance(mounts, Mapping) or not mounts:
             raise ValueError(f"mounts must be a table of one application at least, not {mounts!r}")
         self.application = application
-        self._any: _Node = _Node()
-        self._hosts: dict[Host, _Node] = {}
-        self._below: dict[Host, _Node] = {}
+        self._any: _Mounts = _Mounts()
+        self._hosts: dict[Host, _Mounts] = {}
+        self._below: dict[Host, _Mounts] = {}
         for key, value in mounts.items():
             self._mount(key, _application(key, value))
-        self._find_hosts: Callable[[str, str], tuple[_Node, ...]] = lru_cache(KEPT_HOSTS)(
-            self._nodes
+        self._has_hosts = bool(self._hosts or self._below)
+        self._find: Callable[[str], _Found | None] = lru_cache(KEPT)(self._any.find)
+        self._find_hosts: Callable[[str, str], tuple[_Mounts, ...]] = lru_cache(KEPT)(
+            self._mounts_of
         )
 
     def _mount(self, key: str, application: WSGIApplication) -> None:
         if not isinstance(key, str) or not key or re.search(r"[?#]|//", key):
             raise ValueError(f"a key of mounts is a path, a host or host/path, not {key!r}")
         host, _, path = key.partition("/")
-        root = self._any
+        mounts = self._any
         if host:
             name = host.removeprefix(_WILDCARD)
             try:
@@ -76,18 +83,14 @@ class Dispatch:
                     " a path begins with a slash"
                 ) from None
             table = self._hosts if name == host else self._below
-            root = table.setdefault(parsed, _Node())
+            mounts = table.setdefault(parsed, _Mounts())
         # As in PATH_INFO: the bytes, each as a character (PEP 3333, "Unicode Issues").
-        text = unquote_to_bytes(path).decode("latin-1").rstrip("/")
-        node = root
-        for segment in text.split("/") if text else ():
-            node = node.below.setdefault(segment, _Node())
-        if node.application is not None:
+        prefix = unquote_to_bytes(f"/{path}").decode("latin-1").rstrip("/")
+        if not mounts.add(prefix, application):
             raise ValueError(f"{key!r} in mounts means the same as another key")
-        node.application = application
 
-    def _nodes(self, host: str, scheme: str) -> tuple[_Node, ...]:
-        """Return the trees for a host, the most precise first, then the one for any."""
+    def _mounts_of(self, host: str, scheme: str) -> tuple[_Mounts, ...]:
+        """Return the mounts for a host, the most precise first, then those for any."""
         try:
             name, port = parse_host(host)
         except ValueError:
@@ -103,61 +106,80 @@ class Dispatch:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application that the request is for."""
         path: str = environ.get("PATH_INFO", "")
-        if not self._hosts and not self._below:
-            roots: tuple[_Node, ...] = (self._any,)
-        else:
+        if self._has_hosts:
             host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-            if len(host) > LONGEST_KEPT:
-                host = ""
-            roots = self._find_hosts(host, environ["wsgi.url_scheme"])
-        for root in roots:
-            application, length = root.find(path)
-            if application is not None:
-                if length:
-                    environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + path[:length]
-                    environ["PATH_INFO"] = path[length:]
-                return application(environ, start_response)
-        if self.application is unset:
-            return answer(environ, start_response, "404 Not Found")
-        return self.application(environ, start_response)
+            name = host if len(host) <= LONGEST_KEPT else ""
+            for mounts in self._find_hosts(name, environ["wsgi.url_scheme"]):
+                found = mounts.find(path)
+                if found is not None:
+                    break
+        else:
+            found = self._find(path) if len(path) <= LONGEST_KEPT else self._any.find(path)
+        if found is None:
+            if self.application is unset:
+                return answer(environ, start_response, "404 Not Found")
+            return self.application(environ, start_response)
+        prefix, application = found
+        if prefix:
+            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + prefix
+            environ["PATH_INFO"] = path[len(prefix) :]
+        return application(environ, start_response)
 
 
-class _Node:
-    """A segment of the mounts' paths."""
+class _Mounts:
+    """What is mounted for one host, or for any."""
 
-    __slots__ = ("application", "below")
+    __slots__ = ("_by_prefix", "_depths", "_root")
 
     def __init__(self) -> None:
-        self.application: WSGIApplication | None = None
-        self.below: dict[str, _Node] = {}
+        self._by_prefix: dict[str, _Found] = {}
+        self._depths: dict[str, int] = {}
+        """By the first segment: how many the longest prefix that begins with it has."""
+        self._root: _Found | None = None
+        """What covers all paths."""
 
-    def find(self, path: str) -> tuple[WSGIApplication | None, int]:
-        """Return the application with the longest prefix of a path, and how long that is."""
-        node, application = self, self.application
-        length = at = 0
-        while node.below and path[at : at + 1] == "/":
-            end = path.find("/", at + 1)
-            if end < 0:
-                end = len(path)
-            below = node.below.get(path[at + 1 : end])
-            if below is None:
-                break
-            node, at = below, end
-            if node.application is not None:
-                application, length = node.application, end
-        return application, length
+    def add(self, prefix: str, application: WSGIApplication) -> bool:
+        """Mount an application; return False if there is one."""
+        found = (prefix, application)
+        if not prefix:
+            was, self._root = self._root, found
+            return was is None
+        depth = prefix.count("/")
+        first = "/".join(prefix.split("/", 2)[:2])
+        self._depths[first] = max(depth, self._depths.get(first, 0))
+        return self._by_prefix.setdefault(prefix, found) is found
+
+    def find(self, path: str) -> _Found | None:
+        """Return the longest prefix that covers a path, and what is mounted there."""
+        end = path.find("/", 1)
+        first = path if end < 0 else path[:end]
+        depth = self._depths.get(first, 0)
+        if not depth:
+            return self._root
+        prefixes = self._by_prefix
+        if depth > 1:
+            more = path.count("/") - depth
+            if more > MOST_SPLITS:  # a path of nothing but slashes is not to be taken apart whole
+                prefix = "/".join(path.split("/", depth + 1)[: depth + 1])
+            else:
+                prefix = path.rsplit("/", more)[0] if more > 0 else path
+            while (found := prefixes.get(prefix)) is None and prefix != first:
+                prefix = prefix[: prefix.rfind("/")]
+            return found or self._root
+        return prefixes.get(first, self._root)
 
 
 def _application(key: str, value: Any) -> WSGIApplication:
-    from breezeway.middleware.proxy import Proxy
-
+    """Make what a value of the mounts stands for."""
+    urls = [value] if isinstance(value, str) else value
+    is_list = isinstance(urls, (list, tuple))
     try:
-        if isinstance(value, Mapping):
-            return Proxy(**value)
-        if isinstance(value, (str, list, tuple)):
-            urls = [value] if isinstance(value, str) else value
-            if all(isinstance(url, str) and url.startswith(_URLS) for url in urls):
-                return Proxy(urls)
+        if isinstance(value, Mapping) or (
+            is_list and all(isinstance(url, str) and url.startswith(_URLS) for url in urls)
+        ):
+            from breezeway.middleware.proxy import Proxy
+
+            return Proxy(**value) if isinstance(value, Mapping) else Proxy(urls)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{key!r} in mounts: {error}") from None
     if not callable(value):
