@@ -34,6 +34,6 @@ def cases() -> list[Case]:
     """Return the cases of this piece."""
     trace = {"HTTP_TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     return [
-        Case("request_id", "idle", RequestId, "uuid4 by hand", by_uuid4),
+        Case("request_id", "a new id", RequestId, "uuid4 by hand", by_uuid4),
         Case("request_id", "a trace continued", RequestId, environ=trace),
     ]
