@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
-from wsgiref.types import WSGIEnvironment
 
 from breezeway.semantics.ranges import Range
 
@@ -51,14 +50,17 @@ class FileParts:
 
 
 def sent(
-    environ: WSGIEnvironment, file: Any, pieces: Sequence[bytes | Range], size: int
+    wrapper: Any, file: Any, pieces: Sequence[bytes | Range], size: int, start: int = 0
 ) -> Iterable[bytes]:
-    """Return what to give the server for pieces of a file of `size` bytes, which it will close."""
-    wrapper = environ.get("wsgi.file_wrapper")
+    """Return what to give the server for pieces of a file, which it will close.
+
+    `wrapper` is the server's `wsgi.file_wrapper`, None if it has none. The content is the last `size`
+    bytes of the file, from its byte `start` on.
+    """
     only = pieces[0] if len(pieces) == 1 else None
     if wrapper is None or not isinstance(only, Range) or only.stop != size:
-        return FileParts(file, pieces)
+        return FileParts(file, pieces, start)
     if only.start:
-        file.seek(only.start)
+        file.seek(start + only.start)
     found: Iterable[bytes] = wrapper(file, BLOCK_BYTES)
     return found

@@ -133,15 +133,16 @@ class Sender:
     ) -> Response:
         """Return the answer with a file that is open; its descriptor is taken if need be."""
         size = variant.status.st_size
+        wrapper = environ.get("wsgi.file_wrapper")
         if is_plain and size > KEPT_BYTES and environ["REQUEST_METHOD"] == "GET":
-            opened = io.FileIO(file.take())  # without a plan, for it is known
-            return "200 OK", variant.whole[:], sent(environ, opened, (Range(0, size),), size)
+            pieces = (Range(0, size),)  # without a plan, for it is known
+            return "200 OK", variant.whole[:], sent(wrapper, io.FileIO(file.take()), pieces, size)
         planned = variant.plan(environ)
         blocks: Iterable[bytes] | None = _silent(environ, planned)
         if blocks is None:
             blocks = self._small(variant, file, planned)
         if blocks is None:
-            blocks = sent(environ, io.FileIO(file.take()), planned.pieces, size)
+            blocks = sent(wrapper, io.FileIO(file.take()), planned.pieces, size)
         return planned.status, planned.headers, blocks
 
     def _small(self, variant: Variant, file: OpenFile, planned: FilePlan) -> list[bytes] | None:
