@@ -20,6 +20,7 @@ PIECES: dict[str, Make] = {
     "Errors": lambda app: middleware.Errors(app),
     "Lint": lambda app: middleware.Lint(app),
     "BodyLimit": lambda app: middleware.BodyLimit(app),
+    "Decompress": lambda app: middleware.Decompress(app),
     "Compress": lambda app: middleware.Compress(app),
     "AllowedHosts": lambda app: middleware.AllowedHosts(
         app, hosts=["127.0.0.1", "[::1]", "localhost", "test"]

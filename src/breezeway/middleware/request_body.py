@@ -32,8 +32,9 @@ class BodyRefusedError(OSError):
 class Body(Protocol):
     """What stands for `wsgi.input`."""
 
-    refusal: Refusal | None
-    """None until the body is refused."""
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the body is refused; None until it is."""
 
 
 def refusable(
