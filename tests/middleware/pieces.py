@@ -8,6 +8,7 @@ no Accept-Encoding; one that asks for a password gets none, and is set up to let
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from wsgiref.types import WSGIApplication
 
 from breezeway import middleware
@@ -35,5 +36,9 @@ PIECES: dict[str, Make] = {
     "BearerAuth": lambda app: middleware.BearerAuth(app, tokens=["x" * 16], protect=["/api"]),
     "Csrf": lambda app: middleware.Csrf(app, secret="x" * 32, unmarked="allow"),
     "Sessions": lambda app: middleware.Sessions(app, secret="x" * 32),
+    "Conditional": lambda app: middleware.Conditional(app),
+    "Static": lambda app: middleware.Static(
+        app, directory=Path(__file__).parent, prefix="/never-is"
+    ),
 }
 """By the name of the class."""
