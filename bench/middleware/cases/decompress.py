@@ -1,4 +1,4 @@
-"""Decompress: nobody has the same as middleware; what decoding costs by itself stands beside it."""
+"""Decompress: nobody has the same as middleware."""
 
 from __future__ import annotations
 
@@ -23,11 +23,6 @@ ENCODED = {
     "br": brotli.compress(BODY, quality=5),
     "zstd": zstandard.compress(BODY),
 }
-DECODE: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.decompress,
-    "br": brotli.decompress,
-    "zstd": zstandard.decompress,
-}
 
 
 def reads(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -47,17 +42,6 @@ def with_input(application: Application, encoded: bytes) -> Application:
     return wrapped
 
 
-def by_hand(name: str) -> Application:
-    """Decode in the application, all at once and without a bound."""
-
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        DECODE[name](environ["wsgi.input"].read())
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"read"]
-
-    return with_input(application, ENCODED[name])
-
-
 def cases() -> list[Case]:
     """Return what is measured."""
     return [
@@ -67,9 +51,7 @@ def cases() -> list[Case]:
                 "decompress",
                 f"14 KB of JSON, {name}{', as it is read' * stream}",
                 functools.partial(_ours, ENCODED[name], stream),
-                "by hand, no bound",
-                lambda _, name=name: by_hand(name),
-                with_input(reads, b""),
+                application=with_input(reads, b""),
                 environ={
                     "REQUEST_METHOD": "POST",
                     "HTTP_CONTENT_ENCODING": name,
