@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from breezeway.middleware.option_checks import flag, tables, texts, whole
+from breezeway.middleware.option_checks import flag, prefixes, tables, texts, whole
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,16 @@ def test_no_texts(value: Any) -> None:
     """The option is named."""
     with pytest.raises(ValueError, match="hosts must be a list of texts"):
         texts("hosts", value)
+
+
+def test_prefixes() -> None:
+    """A prefix that would never cover anything is told."""
+    assert prefixes("exempt", "/a") == ["/a"]
+    for value in ("a", ["/a", ""]):
+        with pytest.raises(ValueError, match=r"exempt: '[a]?' must begin with a slash"):
+            prefixes("exempt", value)
+    with pytest.raises(ValueError, match="paths: 'a' must begin with a slash"):
+        [*tables("paths", {"a": {}}, {})]
 
 
 def test_flag() -> None:

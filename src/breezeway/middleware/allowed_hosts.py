@@ -8,7 +8,7 @@ from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
-from breezeway.middleware.option_checks import texts
+from breezeway.middleware.option_checks import prefixes, texts
 from breezeway.middleware.stack import unset
 from breezeway.semantics.hosts import Hosts, parse_host
 from breezeway.semantics.path_prefixes import PathTable
@@ -52,8 +52,8 @@ class AllowedHosts:
         """
         self.application = application
         self._hosts: Final = read_hosts(hosts)
-        prefixes = texts("exempt", exempt)
-        self._exempt: Final = PathTable(dict.fromkeys(prefixes, True)) if prefixes else None
+        paths = prefixes("exempt", exempt)
+        self._exempt: Final = PathTable(dict.fromkeys(paths, True)) if paths else None
         self._known: Final[set[str]] = set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

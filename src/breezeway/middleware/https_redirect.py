@@ -11,7 +11,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.allowed_hosts import read_hosts, refusal
 from breezeway.middleware.answer import answer
-from breezeway.middleware.option_checks import texts, whole
+from breezeway.middleware.option_checks import prefixes, whole
 from breezeway.middleware.stack import unset
 from breezeway.semantics.hosts import MOST_PORT, parse_host
 from breezeway.semantics.path_prefixes import PathTable
@@ -70,8 +70,8 @@ class HttpsRedirect:
         self._hosts: Final = read_hosts(hosts)
         whole("port", port, 1, MOST_PORT)
         self._port: Final = "" if port == HTTPS_PORT else f":{port}"
-        prefixes = texts("exempt", exempt)
-        self._exempt: Final = PathTable(dict.fromkeys([*prefixes, f"{ACME_PATH}/"], True))
+        paths = [*prefixes("exempt", exempt), f"{ACME_PATH}/"]
+        self._exempt: Final = PathTable(dict.fromkeys(paths, True))
         self._has_hinted = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

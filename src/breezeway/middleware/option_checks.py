@@ -23,6 +23,19 @@ def texts(option: str, value: str | Iterable[str]) -> list[str]:
     return found
 
 
+def prefixes(option: str, value: str | Iterable[str]) -> list[str]:
+    """Return prefixes of paths.
+
+    Raises:
+        ValueError: one does not begin with a slash.
+    """
+    found = texts(option, value)
+    for prefix in found:
+        if not prefix.startswith("/"):
+            raise ValueError(f"{option}: {prefix!r} must begin with a slash")
+    return found
+
+
 def flag(option: str, value: bool) -> bool:
     """Return what is true or false.
 
@@ -57,6 +70,7 @@ def tables(
     """
     if not isinstance(value, Mapping | None):
         raise ValueError(f"{option} must be a table of tables by prefix, not {value!r}")
+    prefixes(option, (value or {}).keys())
     for prefix, table in (value or {}).items():
         if not isinstance(table, Mapping):
             raise ValueError(f"{option}: {prefix!r} must have a table of options, not {table!r}")
