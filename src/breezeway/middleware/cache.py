@@ -45,6 +45,10 @@ LONGEST_KEY: Final = 4096
 """Characters of a URL; a longer one is no page that many ask for."""
 
 
+NO_CONTENT: Final = ("", "0")
+"""Content-Length of a request whose answer may be one for all."""
+
+
 class Cache:
     """Answers GET and HEAD from stored responses, where these and RFC 9111 allow it.
 
@@ -109,6 +113,7 @@ class Cache:
         self._engine = Engine(
             self._shelf, float(number("wait", wait, 0)), token("cache_status", cache_status)
         )
+        self._uncacheable = self._shelf.uncacheable
         self._honours_requests = request_directives
         self._purgers = networks("purge_from", purge_from)
 
@@ -130,34 +135,36 @@ class Cache:
         method = environ["REQUEST_METHOD"]
         if method != "GET" and method != "HEAD":
             return self._other(environ, start_response, method)
+        key = cache_key(environ)
+        if key in self._uncacheable and "HTTP_CACHE_CONTROL" not in environ:
+            return self._engine.pass_on(self.application, environ, start_response)
         wishes = NO_WISHES
         if "HTTP_CACHE_CONTROL" in environ and self._honours_requests:
             wishes = read_wishes(environ["HTTP_CACHE_CONTROL"])
-        key = cache_key(environ)
         if (
             wishes.no_store
             or "HTTP_IF_MATCH" in environ  # RFC 9111 section 4.3.2: these are for the origin
             or "HTTP_IF_UNMODIFIED_SINCE" in environ
-            or environ.get("CONTENT_LENGTH", "0")
-            not in ("0", "")  # content could be what it answers
+            or ("CONTENT_LENGTH" in environ and environ["CONTENT_LENGTH"] not in NO_CONTENT)
             or "HTTP_TRANSFER_ENCODING" in environ
             or len(key) > LONGEST_KEY
         ):
             return self.application(environ, start_response)
-        engine = self._engine
         vary, entry = self._shelf.store.get(key, environ)
         if entry is not None:
-            served = engine.reuse(self.application, environ, start_response, key, entry, wishes)
+            served = self._engine.reuse(
+                self.application, environ, start_response, key, entry, wishes
+            )
             if served is not None:
                 return served
         if wishes.only_if_cached:
-            said = engine.said("fwd=uri-miss")
+            said = self._engine.said("fwd=uri-miss")
             return answer(environ, start_response, "504 Gateway Timeout", headers=said)
-        if method == "HEAD" or "HTTP_RANGE" in environ:
-            return self.application(environ, start_response)
-        if entry is None and hash(key) in self._shelf.uncacheable:
-            return engine.pass_on(self.application, environ, start_response, key)
-        return engine.ask(self.application, environ, start_response, key, vary, entry, wishes)
+        if method == "GET" and "HTTP_RANGE" not in environ:
+            return self._engine.ask(
+                self.application, environ, start_response, key, vary, entry, wishes
+            )
+        return self.application(environ, start_response)
 
     def _other(
         self, environ: WSGIEnvironment, start_response: StartResponse, method: str

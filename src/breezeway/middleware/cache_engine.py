@@ -35,7 +35,8 @@ class Engine:
         self._name = name
         self._flights = Flights(wait)
         self._background = Background(MOST_REFRESHES)
-        self._bypass = self.said("fwd=uri-miss")
+        self._telling = shelf.telling
+        self._passed = self.said("fwd=uri-miss")
 
     def said(self, how: str) -> Headers:
         """Return the Cache-Status field (RFC 9211), if there is to be one."""
@@ -76,21 +77,18 @@ class Engine:
     # --- From the application -------------------------------------------------------------------
 
     def pass_on(
-        self,
-        application: WSGIApplication,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        key: str,
+        self, application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Let a request through whose answer is not stored, as the last one was not."""
 
         def start(status: str, headers: Headers, exc_info: Any = None, /) -> Any:
-            if self._shelf.rules(status, headers, environ) is not None:
-                self._shelf.note(key, cacheable=True)  # the next one is stored
-            sent = [*headers, *self._bypass]
+            for name, _ in headers:
+                if name.lower() in self._telling:
+                    self._shelf.look_again(status, headers, environ)
+                    break
             if exc_info is None:
-                return start_response(status, sent)
-            return start_response(status, sent, exc_info)
+                return start_response(status, [*headers, *self._passed])
+            return start_response(status, [*headers, *self._passed], exc_info)
 
         return application(environ, start)
 
@@ -128,7 +126,7 @@ class Engine:
                     done()
                     return served
                 entry = found
-            if leads or not in_time or hash(key) in self._shelf.uncacheable:
+            if leads or not in_time or key in self._shelf.uncacheable:
                 break
         return self._fetch(application, environ, start_response, key, entry, wishes, how, done)
 
@@ -152,6 +150,7 @@ class Engine:
             asked, received = conditional(environ, entry), environ
             covers = covers_error(entry.rules, entry.age_at(shelf.clock()), wishes)
         fetch = Fetch(shelf, key, received, start_response, self.said(how), done, entry, covers)
+        fetch.is_new = how == "fwd=uri-miss"
         try:
             blocks = fetch.returned(application(asked, fetch.start))
             if fetch.outcome[:3] == "304":

@@ -53,6 +53,8 @@ class Fetch:
         self._size = 0
         self._first: list[bytes] = []
         self._close: Callable[[], object] | None = None
+        self.is_new = False
+        """Nothing is stored for the URL."""
         self.outcome = ""
         """The status of a response that did not go on."""
 
@@ -74,9 +76,9 @@ class Fetch:
         rules = self._shelf.rules(status, headers, self._environ)
         if rules is not None:
             self._rules, self._headers, self._blocks = rules, headers[:], []
-        if status[:3] != "304":
-            self._shelf.note(self._key, cacheable=rules is not None)
         if rules is None:
+            if self.is_new and status[:3] != "304":
+                self._shelf.note(self._key)
             if self._entry is not None and int(status[:3]) < 500:
                 self._shelf.store.delete(self._key)  # what was stored is a thing of the past
             self.end()
@@ -174,7 +176,8 @@ class Fetch:
         self._size += len(block)
         if self._size > self._shelf.largest:
             self._blocks = None
-            self._shelf.note(self._key, cacheable=False)
+            if self.is_new:
+                self._shelf.note(self._key)
             self.end()
         else:
             self._blocks.append(block)

@@ -70,11 +70,11 @@ class Invalidations:
 
     def add(self, key: str) -> None:
         """Note an invalidation."""
-        with self._lock:
-            self._times.pop(key, None)
-            if len(self._times) >= MOST_INVALIDATED:
-                self._forgotten = self._times.pop(next(iter(self._times)))
-            self._times[key] = time.monotonic()
+        self._times[key] = time.monotonic()
+        if len(self._times) > MOST_INVALIDATED:
+            with self._lock:
+                for old in list(self._times)[: MOST_INVALIDATED // 2]:
+                    self._forgotten = max(self._forgotten, self._times.pop(old))
 
     def add_all(self) -> None:
         """Note that everything was invalidated."""

@@ -76,6 +76,8 @@ class MemoryStore:
 
     def delete(self, key: str) -> bool:
         """See `Store`."""
+        if key not in self._urls:
+            return False
         with self._lock:
             return self._forget(key)
 

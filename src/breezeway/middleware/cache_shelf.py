@@ -8,11 +8,14 @@ from wsgiref.types import WSGIEnvironment
 
 from breezeway.middleware.cache_entry import Entry, Store
 from breezeway.middleware.cache_flights import Invalidations
-from breezeway.semantics.caching import Rules, Settings, storage_rules
+from breezeway.semantics.caching import Rules, Settings, cache_key, storage_rules
 from breezeway.semantics.fields import Headers, content_length
 
 MOST_KNOWN: Final = 8192
-"""Keys, as numbers, that are known for what cannot be stored."""
+"""Keys that are known for what is not to be stored."""
+
+LONGEST_KNOWN: Final = 256
+"""Characters of such a key: with it, all of them take 2 MB at most."""
 
 VALIDATION_SECONDS: Final = 60 * 60
 """A response with a validator is kept so long after its end: a 304 is cheap to get."""
@@ -29,8 +32,13 @@ class Shelf:
         self.largest = largest
         self.clock = clock
         self.invalidations = Invalidations()
-        self.uncacheable: set[int] = set()
-        """Hashes of the keys whose last response was not for the store."""
+        self.telling = {"cache-control", "expires", *settings.targeted}
+        """Fields without one of which nothing is stored, in lower case."""
+        if settings.heuristic:
+            self.telling.add("last-modified")
+        self.uncacheable: set[str] = set()
+        """The keys whose last response was not for the store: they are not looked up there,
+        and nobody waits for another one's answer."""
 
     def rules(self, status: str, headers: Headers, environ: WSGIEnvironment) -> Rules | None:
         """Return how a response is to be stored, None if it is not."""
@@ -58,11 +66,15 @@ class Shelf:
         self.invalidations.add(key)
         return self.store.delete(key)
 
-    def note(self, key: str, *, cacheable: bool) -> None:
-        """Remember whether the last response to a key was for the store."""
-        if cacheable:
-            self.uncacheable.discard(hash(key))
+    def note(self, key: str) -> None:
+        """Remember that a response was not for the store, of a URL of which nothing is stored."""
+        if len(key) > LONGEST_KNOWN:
             return
         if len(self.uncacheable) >= MOST_KNOWN:
             self.uncacheable.clear()
-        self.uncacheable.add(hash(key))
+        self.uncacheable.add(key)
+
+    def look_again(self, status: str, headers: Headers, environ: WSGIEnvironment) -> None:
+        """Look whether what was not for the store is by now, so that the next response is stored."""
+        if self.rules(status, headers, environ) is not None:
+            self.uncacheable.discard(cache_key(environ))

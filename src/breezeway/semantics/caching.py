@@ -401,14 +401,13 @@ def cache_key(environ: Mapping[str, Any]) -> str:
 
     No part but the last can have a line break in it, so no two URLs have the same key.
     """
+    value_of = environ.get
     scheme = environ["wsgi.url_scheme"]
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    if host[-3:] == ":80" and scheme == "http":
-        host = host[:-3]
-    elif host[-4:] == ":443" and scheme == "https":
-        host = host[:-4]
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return f"{scheme}\n{host.lower()}\n{environ.get('QUERY_STRING', '')}\n{path or '/'}"
+    host = value_of("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if ":" in host:
+        host = host.removesuffix(":443" if scheme == "https" else ":80")
+    path = value_of("SCRIPT_NAME", "") + value_of("PATH_INFO", "") or "/"
+    return f"{scheme}\n{host.lower()}\n{value_of('QUERY_STRING', '')}\n{path}"
 
 
 def url_key(url: str) -> str:
