@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.util import FileWrapper
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.middleware import Cors, stack
+from breezeway.middleware import AllowedHosts, Cors, RequestId, Security, stack
+from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call, make_environ
 
@@ -367,6 +370,33 @@ def test_no_value_gets_more_than_it_should(
     assert (result[ORIGIN] is not None) is (origin == SHOP or origin.endswith(".shop.example"))
     for _, value in result.headers:
         assert value.isprintable()
+
+
+def test_on_the_wire() -> None:
+    """A preflight and the request after it, with what is around them, from a live server."""
+    piece = stack(
+        Counted(b"a"),
+        RequestId(),
+        AllowedHosts(hosts="127.0.0.1"),
+        Security(hsts=60),
+        Cors(origins=[SHOP], credentials=True, methods=["PUT"]),
+    )
+    with LiveServer(piece) as server:
+        connection = HTTPConnection(urlsplit(server.url).netloc, timeout=10.0)
+        fields = {"Origin": SHOP, "Access-Control-Request-Method": "PUT"}
+        seen = []
+        for method in ("OPTIONS", "PUT", "HEAD"):
+            connection.request(method, "/", headers=fields)
+            response = connection.getresponse()
+            content = response.read()
+            seen.append((response.status, content, response.headers[ORIGIN]))
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.headers["Strict-Transport-Security"] is None
+            assert len(response.headers["X-Request-ID"]) == 32
+        assert seen == [(204, b"", SHOP), (200, b"a", SHOP), (200, b"", SHOP)]
+        connection.request("GET", "/", headers={"Host": "evil.test"})
+        assert connection.getresponse().status == 421
+        connection.close()
 
 
 def test_threads() -> None:

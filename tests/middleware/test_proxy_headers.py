@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from hypothesis import given
@@ -202,6 +205,33 @@ def test_as_the_server_does(fields: dict[str, str]) -> None:
     found = {key: text for key, text in application.environ.items() if not key.startswith(ignored)}
     assert found == {key: text for key, text in expected.items() if not key.startswith(ignored)}
     assert application.environ["wsgi.url_scheme"] == expected["wsgi.url_scheme"]
+
+
+def test_on_the_wire() -> None:
+    """In a server that tells nothing of proxies, two fields of a name are one list."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [f"{environ['REMOTE_ADDR']} {environ['wsgi.url_scheme']}".encode()]
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    piece = ProxyHeaders(application, trusted_proxies="127.0.0.1")
+    with make_server("127.0.0.1", 0, piece, handler_class=Quiet) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        with socket.create_connection(("127.0.0.1", server.server_port), 10.0) as client:
+            client.sendall(
+                b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 198.51.100.7\r\n"
+                b"X-Forwarded-Proto: https\r\n\r\n"
+            )
+            with client.makefile("rb") as answer:
+                assert answer.read().endswith(b"\r\n\r\n198.51.100.7 https")
+        thread.join(10.0)
+        assert not thread.is_alive()
 
 
 def test_threads() -> None:
