@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from time import sleep
-from typing import Any, NamedTuple
+from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
@@ -18,7 +19,8 @@ from breezeway.middleware.rate_limit_refusals import Refusals
 from breezeway.semantics.fields import Headers, content_length
 
 
-class Limit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Limit:
     """What all responses share."""
 
     rate: float
@@ -38,10 +40,22 @@ class Limit(NamedTuple):
 class Response:
     """One response; the iterable that the server gets, if it is slowed down or nobody knows yet."""
 
-    __slots__ = (
-        "_at", "_block", "_blocks", "_environ", "_exc_info", "_headers", "_key", "_left", "_limit",
-        "_pace", "_refusal", "_source", "_start_response", "_status", "_write",
-    )  # fmt: skip
+    # Defaults stand in the class: most responses need few of these, and to set them all takes as long
+    # as everything else.
+    _status: str | None = None
+    """Of a head that the server has not got yet."""
+    _exc_info: Any = None
+    _write: Callable[[bytes], object] | None = None
+    """The server's, which has got the head."""
+    _pace: Pace | None = None
+    """There is one if the response is slowed down; it has a place then."""
+    _refusal: list[bytes] | None = None
+    _block = b""
+    """What is sent in pieces, from `_at` on."""
+    _at = 0
+    _left: int | None = None
+    """Bytes of a file that are still to be sent."""
+    _source: object = None
 
     def __init__(
         self, limit: Limit, key: str, environ: WSGIEnvironment, start_response: StartResponse
@@ -50,19 +64,6 @@ class Response:
         self._key = key
         self._environ = environ
         self._start_response = start_response
-        self._status: str | None = None
-        """Of a head that the server has not got yet."""
-        self._write: Callable[[bytes], object] | None = None
-        """The server's, which has got the head."""
-        self._pace: Pace | None = None
-        """There is one if the response is slowed down; it has a place then."""
-        self._refusal: list[bytes] | None = None
-        self._block = b""
-        """What is sent in pieces, from `_at` on."""
-        self._at = 0
-        self._left: int | None = None
-        """Bytes of a file that are still to be sent."""
-        self._source: object = None
 
     def start_response(
         self, status: str, headers: Headers, exc_info: Any = None, /
@@ -71,10 +72,16 @@ class Response:
         if self._refusal is not None:
             return self.write
         if self._write is not None:
-            self._write = self._start_response(status, headers, exc_info)
+            # What replaces a response that was let go is let go: it is an error's.
+            self._write = self._pass_on(status, headers, exc_info)
             return self.write
         if exc_info is None and self._status is not None:
             raise AssertionError("start_response was called a second time without exc_info")
+        length = content_length(headers)
+        if length is not None and self._fits(status, length):
+            self._status = None
+            self._write = write = self._pass_on(status, headers, exc_info)
+            return write
         self._status, self._headers, self._exc_info = status, headers, exc_info
         return self.write
 
@@ -92,30 +99,33 @@ class Response:
                 self._write(self._in_time(data[at : at + piece]))
 
     def _begin(self, length: int | None) -> None:
-        """Decide, and call the server's start_response."""
+        """Decide about a head that did not say that its content is short."""
         limit, status, headers = self._limit, self._status, self._headers
         assert status is not None
         self._status = None
-        known = content_length(headers)
-        known = length if known is None else known
-        if self._environ["REQUEST_METHOD"] == "HEAD" or status[:3] in ("204", "304"):
-            known = 0
-        if known == 0:
-            fits = True
-        elif limit.pace is None:
-            fits = known is not None and known <= limit.burst
-        else:
-            fits = known is not None and limit.pace.fits(self._key, known)
-        if not fits:
+        if content_length(headers) is not None:
+            length = None
+        if not self._fits(status, length):
             if not limit.places.acquire(blocking=False):
                 return self._refuse()
             self._pace = limit.pace or Pace(limit.rate, limit.burst)
         exc_info, self._exc_info = self._exc_info, None
-        if exc_info is None:
-            self._write = self._start_response(status, headers)
-        else:
-            self._write = self._start_response(status, headers, exc_info)
+        self._write = self._pass_on(status, headers, exc_info)
         return None
+
+    def _fits(self, status: str, length: int | None) -> bool:
+        """Tell whether so many bytes may go at once; they are taken then."""
+        limit = self._limit
+        if length is not None and limit.pace is None and length <= limit.burst:
+            return True
+        if length == 0 or self._environ["REQUEST_METHOD"] == "HEAD" or status[:3] in ("204", "304"):
+            return True
+        return length is not None and limit.pace is not None and limit.pace.fits(self._key, length)
+
+    def _pass_on(self, status: str, headers: Headers, exc_info: Any) -> Callable[[bytes], object]:
+        if exc_info is None:
+            return self._start_response(status, headers)
+        return self._start_response(status, headers, exc_info)
 
     def _refuse(self) -> None:
         limit = self._limit
@@ -127,6 +137,8 @@ class Response:
 
     def returned(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
         """Take what the application has returned; return what the server gets."""
+        if self._write is not None and self._pace is None:
+            return blocks
         self._source = blocks
         try:
             kind = type(blocks)
