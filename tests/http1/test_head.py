@@ -12,6 +12,7 @@ from breezeway.http1 import grammar, head
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import Head, Parser
 from breezeway.http1.limits import Limits
+from breezeway.semantics.environ_keys import UNBELIEVED
 
 from ..corpus import cases
 from .outcome import BASE, at, one_by_one, outcome
@@ -140,6 +141,7 @@ def test_fields_of_proxies_are_kept_if_they_are_named() -> None:
     found = {key: read.environ[key] for key in read.environ if key.startswith("HTTP_")}
     assert found == {"HTTP_HOST": "a", "HTTP_FORWARDED": "1", "HTTP_X_FORWARDED_FOR": "1"}
     assert parser.dropped_fields == 5
+    assert read.environ[UNBELIEVED] is True
 
 
 def test_lines_in_use_are_translated_once(monkeypatch: pytest.MonkeyPatch) -> None:

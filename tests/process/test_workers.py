@@ -49,6 +49,20 @@ def test_kills_lose_only_what_was_inside(tmp_path: Path) -> None:
         assert len(server.log.find(r"was killed by SIGKILL.*another one takes its place")) == KILLS
 
 
+@pytest.mark.parametrize(
+    ("options", "said"), [((), "True"), (("--reload",), "False"), (("--workers=2",), "True")]
+)
+def test_multiprocess(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    """wsgi.multiprocess is false for the one worker of a developer, who scales nothing."""
+    application = (
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [str(environ['wsgi.multiprocess']).encode()]\n"
+    )
+    with serving(tmp_path, *options, application=application) as server:
+        assert server.get() == said
+
+
 def test_dead_worker_is_replaced_at_once(tmp_path: Path) -> None:
     """The only worker is killed: who connects meanwhile waits in the backlog, and is answered."""
     with serving(tmp_path) as server:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from breezeway.semantics.environ_keys import UNBELIEVED
 from breezeway.semantics.forwarded import (
     MOST_ELEMENTS,
     ForwardedError,
@@ -165,9 +166,10 @@ class TestWhichHop:
 class TestUntrusted:
     @pytest.mark.parametrize("peer", ["192.0.2.9", "", "fe80::1%eth0"])
     def test_everything_is_removed(self, peer: str) -> None:
-        """From anybody else nothing is believed, nothing is refused, and nothing is left."""
+        """From anybody else nothing is believed, nothing is refused, and a mark alone is left."""
         fields = dict.fromkeys(NAMES, "\0 nonsense")
-        assert settled(Trust(["10.0.0.0/8"]), peer, **fields) == {}
+        assert settled(Trust(["10.0.0.0/8"]), peer, **fields) == {UNBELIEVED: True}
+        assert settled(Trust(["10.0.0.0/8"]), peer) == {}
 
     def test_other_fields_of_the_family_are_removed_too(self) -> None:
         """Also those that nobody here reads, from whomever they come."""
@@ -176,6 +178,7 @@ class TestUntrusted:
             for name in ("X_FORWARDED_SERVER", "X_FORWARDED_SSL", "X_REAL_IP"):
                 after[f"HTTP_{name}"] = "1"
             settle(after, INSIDE)
+            assert (after.pop(UNBELIEVED, None) is None) is (peer == PEER)
             assert after == environ(peer)
 
 

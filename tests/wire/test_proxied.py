@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from breezeway.semantics.environ_keys import UNBELIEVED
+
 from ..applications import Recorder, plain
 from ..forged import FORGED
 from ..live import Live, eventually, serving
@@ -89,13 +91,13 @@ def differences(live: Live, recorder: Recorder, *fields: tuple[str, str]) -> dic
 
 class TestForwarded:
     def test_removed_when_nobody_is_trusted(self, live: Live) -> None:
-        """By default nothing that a client says in fields of proxies reaches the application."""
-        assert differences(live, Recorder(), *FORGED) == {}
+        """By default nothing of what a client says as a proxy is heard, but that it spoke as one."""
+        assert differences(live, Recorder(), *FORGED) == {UNBELIEVED: True}
 
     def test_removed_from_others_than_trusted(self) -> None:
         """A proxy elsewhere is trusted: from here nothing is believed."""
         with recording(trusted_proxies=("10.0.0.0/8", "unix")) as (live, recorder):
-            assert differences(live, recorder, *FORGED) == {}
+            assert differences(live, recorder, *FORGED) == {UNBELIEVED: True}
             assert recorder.seen[-1].environ["breezeway.peer"] == "127.0.0.1"
 
     def test_believed_from_trusted(self, trusting: tuple[Live, Recorder]) -> None:

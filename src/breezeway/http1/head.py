@@ -21,6 +21,7 @@ from breezeway.http1.grammar import CONTENT_LENGTH, FIELD_VALUE, TOKEN, TOKEN_TE
 from breezeway.http1.limits import CONTENT_LENGTH_DIGITS, Limits
 from breezeway.http1.memo import Memo
 from breezeway.http1.target import RequestLine, check_host, parse_request_line
+from breezeway.semantics.environ_keys import UNBELIEVED
 
 Environ = dict[str, Any]
 
@@ -41,6 +42,7 @@ LOCAL: Final = 16
 
 # What a field line needs beyond `environ[key] = value`.
 _PLAIN, _DROPPED, _SINGLE, _COOKIE, _HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT = range(9)
+_UNBELIEVED: Final = 9  # a dropped field that leaves a mark
 
 _KINDS: Final = {
     b"cookie": _COOKIE,
@@ -201,8 +203,10 @@ class Parser:
                 environ[key] = f"{environ[key]}, {value}" if key in environ else value
             elif kind == _COOKIE:
                 environ[key] = f"{environ[key]}; {value}" if key in environ else value
-            elif kind == _DROPPED:
+            elif kind in (_DROPPED, _UNBELIEVED):
                 self.dropped_fields += 1
+                if kind == _UNBELIEVED:
+                    environ[UNBELIEVED] = True
             else:
                 if key in environ and kind <= _LENGTH:
                     raise ProtocolError(400, f"more than one {_field_name(key)} field")
@@ -285,7 +289,7 @@ def _translate(line: bytes, kept: frozenset[bytes]) -> Line:
         # HTTP_PROXY is what programs that the application runs take for their own setting (CVE-2016-5385).
         return "", "", _DROPPED
     if (name in _FORWARDING or name.startswith(_FORWARDING_PREFIX)) and name not in kept:
-        return "", "", _DROPPED
+        return "", "", _UNBELIEVED
     kind = _KINDS.get(name, _SINGLE if name.startswith(b"content-") else _PLAIN)
     key = name.decode("ascii").upper().replace("-", "_")
     if name == b"content-type" and not value:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
+from breezeway.semantics.environ_keys import UNBELIEVED
 from breezeway.semantics.hosts import parse_host, parse_port, port_of
 from breezeway.semantics.networks import ALL, Networks, parse_address
 
@@ -148,6 +149,8 @@ class Told:
 def settle(environ: MutableMapping[str, Any], trust: Trust) -> bool:
     """Make an environ tell about the client if its peer is trusted; take the fields away either way.
 
+    Where they were not believed, `UNBELIEVED` stays behind: the peer may be a proxy all the same.
+
     The fields go because they have had their effect: a framework that looked at them again would
     count hops from the wrong end, or believe what was not. Returns whether the peer is trusted.
 
@@ -160,11 +163,14 @@ def settle(environ: MutableMapping[str, Any], trust: Trust) -> bool:
         fields = Fields(*[get(key, "") for key in _KEYS])
         if any(fields):
             _apply(trust.read(fields), environ)
-    for key in (*_KEYS, _REAL_IP):
-        environ.pop(key, None)
+    told = [environ.pop(key, None) for key in (*_KEYS, _REAL_IP)]
     if _FAMILY in " ".join(environ):  # in one look: others of the family are rare
-        for key in [key for key in environ if key.startswith(_FAMILY)]:
-            del environ[key]
+        family = [key for key in environ if key.startswith(_FAMILY)]
+        told += [environ.pop(key) for key in family]
+    if trusted:
+        environ.pop(UNBELIEVED, None)  # of fields that are not this proxy's to set
+    elif any(told):
+        environ[UNBELIEVED] = True
     return trusted
 
 

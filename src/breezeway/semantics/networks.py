@@ -6,13 +6,15 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from breezeway.semantics.environ_keys import UNBELIEVED
+
 ALL: Final = "*"
 UNIX: Final = "unix"
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1", UNIX)
 """This machine."""
 
-_UNSETTLED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
+_UNSETTLED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", UNBELIEVED)
 
 
 class Networks:
@@ -47,9 +49,9 @@ class Networks:
     def admit(self, environ: Mapping[str, Any]) -> bool:
         """Tell whether the client of a request is among them.
 
-        While there are fields in which proxies name the client, nobody has settled who that is, and
-        REMOTE_ADDR may be that of a proxy on this machine: then it is nobody in particular. They may
-        be forged; but who forges them is only kept out.
+        While there are fields in which proxies name the client, or have been, nobody has settled who
+        that is, and REMOTE_ADDR may be that of a proxy on this machine: then it is nobody in
+        particular. They may be forged; but who forges them is only kept out.
         """
         if self._all:
             return True

@@ -201,8 +201,10 @@ class _Worker:
         if settings.after_fork is not None:
             seat.deployment.call_hook(settings.after_fork)
         application = self._load(load)
+        # The number of workers can change while this one lives; in development nobody does that.
+        multiprocess = (settings.workers or 1) > 1 or not settings.reload
         self._reactor = reactor = Reactor(
-            application, seat.listeners, self._settings, multiprocess=True, row=seat.row
+            application, seat.listeners, self._settings, multiprocess=multiprocess, row=seat.row
         )
         self._probe(reactor)
         # What boot has left behind is not looked at again by every full collection.
