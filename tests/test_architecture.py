@@ -49,7 +49,6 @@ EXTRAS = {
     "middleware.profiler": {"pyinstrument"},
     "middleware.proxy_wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
-    "middleware.sessions": {"itsdangerous"},
     "middleware.sessions_cookie": {"itsdangerous"},
 }
 """What a file may import, within a function, that is an extra of pyproject.toml; `middleware.proxy_wire` is

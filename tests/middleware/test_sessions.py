@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import sqlite3
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -665,6 +666,53 @@ def test_no_id_in_the_store(tmp_path: Path) -> None:
     assert identifier not in found
 
 
+def test_damaged_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A record that is no JSON is no session, and the log says so."""
+    site = Site(store=f"sqlite:{tmp_path}/a.db")
+    visitor = Visitor(site)
+    visitor.put(user=5)
+    connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    for text in ("{", "", '{"a":' + "[" * 100_000):
+        connection.execute("UPDATE breezeway_sessions SET text = ?", (text,))
+        assert visitor.all() == {}
+    connection.close()
+    visitor.put(user=6)
+    assert visitor.all() == {"user": 6}
+    assert "cannot be read" in caplog.text
+    site.piece.close()
+
+
+FORKS = """
+import os, sys
+sys.path.insert(0, {root!r})
+from tests.middleware.test_sessions import Site, Visitor
+site = Site(store={store!r})
+before = Visitor(site)
+before.put(a=1)
+child = os.fork()
+for number in range(20):
+    assert before.all() == {{"a": 1}}
+    own = Visitor(site)
+    own.put(number=number, child=child)
+    assert own.all() == {{"number": number, "child": child}}
+site.piece.close()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("store", ON_SERVER)
+def test_fork(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """A piece that was used before a fork serves parent and child, each over connections of its own."""
+    url = {"memory": "memory", "sqlite": f"sqlite:{tmp_path}/a.db"}.get(store)
+    url = url or request.getfixturevalue("redis").url
+    source = FORKS.format(root=str(Path(__file__).parents[2]), store=url)
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_sqlite_is_purged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions that have ended are taken out of the file."""
     from breezeway.middleware import sessions_sqlite
@@ -823,6 +871,37 @@ def test_away_and_a_framework_that_answers_errors(redis: RedisServer) -> None:
     redis.stop()
     result = call(piece, fields={"Cookie": f"session={'x' * 43}"})
     assert (result.status, result["retry-after"]) == ("503 Service Unavailable", "1")
+    piece.close()
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_away_and_a_generator(redis: RedisServer, change: bool) -> None:
+    """A generator that touches its session when it is iterated over is 503, too, and is closed once."""
+    application = Counted(b"x", b"y")
+    piece = Sessions(store=redis.url)
+
+    def late(environ: Any, start_response: Any) -> Any:
+        found = application(environ, start_response)
+
+        class Blocks:
+            def __iter__(self) -> Iterator[bytes]:
+                environ["breezeway.session"].get("a")
+                if change:
+                    environ["breezeway.session"]["a"] = 1
+                yield from found
+
+            def close(self) -> None:
+                found.close()  # type: ignore[attr-defined]
+
+        return Blocks()
+
+    piece.application = late
+    assert call(piece).blocks == [b"x", b"y"]
+    redis.stop()
+    cookie = {} if change else {"Cookie": f"session={'x' * 43}"}
+    result = call(piece, fields=cookie)
+    assert (result.status, result["retry-after"]) == ("503 Service Unavailable", "1")
+    assert application.closed == 2
     piece.close()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from breezeway.middleware.answer import answer
+from breezeway.middleware.sessions_away import AWAY, RETRY, StartsLate, unavailable
 from breezeway.middleware.sessions_options import Jar, backing_of, checked_seconds, jars_of
 from breezeway.middleware.sessions_session import Session
 from breezeway.middleware.sessions_store import Record, StoreAwayError
@@ -17,7 +17,7 @@ from breezeway.semantics.cookies import LONGEST_COOKIE, find_cookie, with_cookie
 from breezeway.semantics.fields import Headers, replaced, with_vary
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from breezeway.middleware.redis_link import Redis
 
 KEY: Final = "breezeway.session"
 
@@ -30,8 +30,6 @@ DEFAULT_MEMORY_BYTES: Final = 64 * 1024 * 1024
 
 REFRESH_SHARE: Final = 10
 """The end of an idle session is moved when a tenth of that time has gone by, and not with each request."""
-
-RETRY_SECONDS: Final = "1"
 
 log = logging.getLogger("breezeway.middleware")
 
@@ -101,6 +99,7 @@ class Sessions:
         self._bytes = session_bytes
         self._in_cookie = store == "cookie"
         self._one_process = store == "memory"
+        self._is_never_away = store in ("cookie", "memory")
         self._backing = backing_of(
             store, secret, name, session_bytes, memory_bytes, key_prefix, lambda: self._clock()
         )
@@ -116,19 +115,22 @@ class Sessions:
             if session.is_touched:
                 headers = self._finished(session, headers)
                 if session.read_only and self._refuses and status[:3] == "500":
-                    status, headers = _unavailable(headers)
+                    # A framework has made a page of the error that the store is away.
+                    status, headers = AWAY, replaced(headers, *RETRY)
             session.is_sent = True
             if exc_info is None:
                 return start_response(status, headers)
             return start_response(status, headers, exc_info)
 
         try:
-            return self.application(environ, start)
+            blocks = self.application(environ, start)
         except StoreAwayError:
             if session.is_sent:
                 raise
-            fields = [("Retry-After", RETRY_SECONDS)]
-            return answer(environ, start_response, "503 Service Unavailable", headers=fields)
+            return unavailable(environ, start_response)
+        if session.is_sent or self._is_never_away:
+            return blocks
+        return StartsLate(blocks, session, environ, start_response)
 
     def close(self) -> None:
         """Close the files or connections of the store; whoever comes later opens them again."""
@@ -238,8 +240,3 @@ class Sessions:
 
     def _jar(self, session: Session) -> Jar:
         return self._https if session.scheme == "https" else self._http
-
-
-def _unavailable(headers: Headers) -> tuple[str, Headers]:
-    """Say 503 where a framework has made 500 of the error that the store is away."""
-    return "503 Service Unavailable", replaced(headers, "Retry-After", RETRY_SECONDS)

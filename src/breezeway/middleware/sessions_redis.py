@@ -9,7 +9,7 @@ from breezeway.middleware.redis_link import RedisAwayError, RedisLink
 from breezeway.middleware.sessions_store import Record, StoreAwayError
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from breezeway.middleware.redis_link import Redis
 
 T = TypeVar("T")
 

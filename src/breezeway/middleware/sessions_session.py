@@ -149,7 +149,9 @@ class Session(MutableMapping[str, Any]):
         data = self._data
         if data is None:
             record = self._keeper.load(self)
-            data = {} if record is None else _decoded(record.text)
+            data = None if record is None else _decoded(record.text)
+            if data is None:
+                data, record = {}, None
             self._data, self.record = data, record
         return data
 
@@ -167,6 +169,11 @@ class Session(MutableMapping[str, Any]):
         return data
 
 
-def _decoded(text: str) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(text)
+def _decoded(text: str) -> dict[str, Any] | None:
+    """Return what was saved; None, and a line in the log, if that is damaged."""
+    try:
+        data: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        log.error("a session cannot be read, and is begun anew: %s", error)
+        return None
     return data

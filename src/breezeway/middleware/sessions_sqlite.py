@@ -18,6 +18,11 @@ from breezeway.middleware.sessions_store import Record, StoreAwayError
 BUSY_SECONDS: Final = 5.0
 """How long a writer waits for the others; each of them takes less than a millisecond."""
 
+RETRY_SECONDS: Final = 0.01
+"""Between two attempts to prepare a file that others prepare as well."""
+
+_LOCKED: Final = frozenset([sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED])
+
 PURGE_SECONDS: Final = 60.0
 """Between two purges of one process."""
 
@@ -59,15 +64,9 @@ class SQLiteStore:
         self._inherited: list[list[sqlite3.Connection]] = []
         self._pid = os.getpid()
         self._purge_at = 0.0
-        try:
-            connection = self._connect()
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_TABLE)
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            raise ValueError(f"store: {path} cannot be used as a database: {error}") from None
+        ends = time.monotonic() + BUSY_SECONDS
+        while not self._is_prepared(may_wait=time.monotonic() < ends):
+            time.sleep(RETRY_SECONDS)
 
     def load(self, key: str, now: float) -> Record | None:
         """Return a record whose end is after `now`."""
@@ -129,6 +128,22 @@ class SQLiteStore:
                 connection.close()
             raise StoreAwayError(f"sessions in {self._path}: {error}") from error
         self._idle.append(connection)
+
+    def _is_prepared(self, *, may_wait: bool) -> bool:
+        """Make the file what it has to be; return False if others are at it and one may wait."""
+        try:
+            connection = self._connect()
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_TABLE)
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            # The change of the journal does not wait for others that open the file at the same time.
+            if may_wait and getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED:
+                return False
+            raise ValueError(f"store: {self._path} cannot be used as a database: {error}") from None
+        return True
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
