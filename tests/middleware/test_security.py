@@ -119,6 +119,13 @@ def test_paths() -> None:
     assert get(piece, "/embed/not")[CSP] == get(piece, "/embedded")[CSP] == "default-src 'self'"
 
 
+def test_no_hsts_below_a_path() -> None:
+    """A path can do without, though the site has it with all that belongs to it."""
+    site = {"hsts": 31_536_000, "hsts_subdomains": True, "hsts_preload": True}
+    piece = Security(Counted(b"a"), **site, paths={"/not": {"hsts": False}})  # type: ignore[arg-type]
+    assert (get(piece, "/not")[HSTS], get(piece)[HSTS] is None) == (None, False)
+
+
 # --- the nonce ----------------------------------------------------------------------------------------
 
 
@@ -216,6 +223,7 @@ def test_errors_and_write() -> None:
         "script-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; object-src 'none'",
         "DEFAULT-SRC 'SELF'",
         "sandbox allow-scripts allow-forms; report-uri /csp; report-to csp",
+        "script-src 'url-sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'report-sha256'",
         "require-trusted-types-for 'script'; trusted-types default 'allow-duplicates'",
         "script-src",
         {"default-src": ["'self'"], "upgrade-insecure-requests": []},

@@ -99,6 +99,8 @@ class Security:
             "nosniff": nosniff,
             "override": override,
         }
+        if _is_off(hsts) and (hsts_subdomains or hsts_preload):
+            raise ValueError("hsts_subdomains and hsts_preload need hsts, a number of seconds")
         self._rule: Final = _Rule(options)
         rules = {prefix: _Rule(table) for prefix, table in tables("paths", paths, options)}
         self._paths: Final = PathTable(rules) if rules else None
@@ -176,11 +178,14 @@ def _fields(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield f"Cross-Origin-{name}-Policy", policies.chosen(option, options[option])
 
 
+def _is_off(seconds: object) -> bool:
+    """Tell whether HSTS is left out; 0 seconds is sent."""
+    return seconds is None or seconds is False or seconds == ""
+
+
 def _hsts(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     seconds, below = options["hsts"], options["hsts_subdomains"]
-    if seconds is None or seconds is False or seconds == "":
-        if below or options["hsts_preload"]:
-            raise ValueError("hsts_subdomains and hsts_preload need hsts, a number of seconds")
+    if _is_off(seconds):
         return
     whole("hsts", seconds, 0, unit="seconds")
     if options["hsts_preload"] and not (below and seconds >= LEAST_PRELOAD_SECONDS):

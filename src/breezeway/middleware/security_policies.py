@@ -33,11 +33,13 @@ _WITHOUT_VALUE: Final = _words("block-all-mixed-content upgrade-insecure-request
 
 # keyword-source, nonce-source, hash-source                                CSP Level 3 section 2.3.1
 _KEYWORDS: Final = _words("""
-    inline-speculation-rules none report-sample self strict-dynamic trusted-types-eval
-    unsafe-allow-redirects unsafe-eval unsafe-hashes unsafe-inline wasm-unsafe-eval
+    inline-speculation-rules none report-sample report-sha256 report-sha384 report-sha512 self
+    strict-dynamic trusted-types-eval unsafe-allow-redirects unsafe-eval unsafe-hashes unsafe-inline
+    unsafe-webtransport-hashes wasm-unsafe-eval
 """)
 _NONCE_OR_HASH: Final = re.compile(
-    r"(?:nonce-(?:\{nonce\}|[A-Za-z0-9+/\-_]+={0,2})|sha(?:256|384|512)-[A-Za-z0-9+/\-_]+={0,2})"
+    r"nonce-(?:\{nonce\}|[A-Za-z0-9+/\-_]+={0,2})"
+    r"|(?:url-|eval-)?sha(?:256|384|512)-[A-Za-z0-9+/\-_]+={0,2}"
 )
 
 _REFERRER: Final = _words("""
