@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import threading
+import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +16,11 @@ import brotli
 import flask
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from breezeway.middleware import Compress
+from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call, make_environ
 
@@ -139,14 +143,14 @@ def test_levels(name: str) -> None:
 
 def test_window_of_zstd() -> None:
     """At any level a browser's window of 8 MiB is enough."""
-    for level in (3, 19, 22):
-        piece = Compress(page(body=[b"x" * 9_000_000, PAGE]), levels={"zstd": level})
-        result = call(piece, fields={"Accept-Encoding": "zstd"})
-        assert zstandard.get_frame_parameters(result.body).window_size <= 1 << 23
-        assert len(decoded(result)) == 9_000_000 + len(PAGE)
-        encoder = piece.codings["zstd"].encoder()
-        start = encoder.block(PAGE, True)
+    for level in (3, 19, 20, 22):
+        encoder = Compress(levels={"zstd": level}).codings["zstd"].encoder()
+        start = encoder.block(b"x", True)
         assert zstandard.get_frame_parameters(start).window_size <= 1 << 23
+    content = bytes(9_000_000)
+    whole = Compress(levels={"zstd": 20}).codings["zstd"].whole(content)
+    assert zstandard.get_frame_parameters(whole).window_size == 1 << 23
+    assert DECODERS["zstd"]().decompress(whole) == content
 
 
 # --- which responses --------------------------------------------------------------------------------
@@ -521,6 +525,83 @@ def test_files_are_compressed() -> None:
     assert decoded(result) == PAGE * 100
     assert content.closed
     assert len(result.body) < 1.1 * len(zlib.compress(PAGE * 100, 6))
+
+
+# --- whatever an application does -------------------------------------------------------------------
+
+contents = st.lists(st.sampled_from([b"", b"a", b"<p>", PAGE]), max_size=6)
+
+
+@given(
+    name=st.sampled_from([*NAMES, "identity"]),
+    written=contents,
+    returned=contents,
+    how=st.sampled_from([list, tuple, iter, "late", "closing"]),
+    known=st.booleans(),
+    type_=st.sampled_from(["text/html", "image/png"]),
+    method=st.sampled_from(["GET", "HEAD"]),
+)
+def test_content_is_the_same(
+    name: str,
+    written: list[bytes],
+    returned: list[bytes],
+    how: Any,
+    known: bool,
+    type_: str,
+    method: str,
+) -> None:
+    """In every way that PEP 3333 has for a response, the client reads what the application sent."""
+    fields = [("Content-Type", type_)]
+    expected = b"".join(returned if how == "late" else written + returned)
+    if known:
+        fields.append(("Content-Length", str(len(expected))))
+    closing = Counted(*returned)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        if how == "late":
+            return late(start_response)
+        write = start_response("200 OK", fields[:])
+        for data in written:
+            write(data)
+        if how == "closing":
+            return closing._application(environ, lambda *args: write)
+        return how(returned)
+
+    def late(start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", fields[:])
+        yield from returned
+
+    result = get(application, name, method=method)
+    length = result["content-length"]
+    if method == "GET":
+        assert decoded(result) == expected
+        assert length is None or int(length) == len(result.body)
+    elif result["content-encoding"] is not None:
+        assert length is None
+    assert closing.closed == (how == "closing")
+    assert ("Accept-Encoding" in result.all("vary")) >= (result["content-encoding"] is not None)
+
+
+def test_events_on_the_wire() -> None:
+    """An event reaches the client before the next one is made."""
+    goes_on = threading.Event()
+
+    def application(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        yield b"data: one\n\n"
+        assert goes_on.wait(10)
+        yield b"data: two\n\n"
+
+    with LiveServer(Compress(application)) as server:
+        request = urllib.request.Request(server.url, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            decoder = zlib.decompressobj(31)
+            found = b""
+            while not found:
+                found = decoder.decompress(response.read1(100))
+            assert found == b"data: one\n\n"
+            goes_on.set()
+            assert decoder.decompress(response.read()) == b"data: two\n\n"
 
 
 # --- many at once -----------------------------------------------------------------------------------
