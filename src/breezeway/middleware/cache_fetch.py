@@ -76,11 +76,11 @@ class Fetch:
         rules = self._shelf.rules(status, headers, self._environ)
         if rules is not None:
             self._rules, self._headers, self._blocks = rules, headers[:], []
-        if rules is None:
+        else:
             if self.is_new and status[:3] != "304":
                 self._shelf.note(self._key)
-            if self._entry is not None and int(status[:3]) < 500:
-                self._shelf.store.delete(self._key)  # what was stored is a thing of the past
+            if self._entry is not None and status[:3] == self._entry.status[:3]:
+                self._shelf.store.delete(self._key)  # it is not for the store any longer
             self.end()
         sent = [*headers, *self._added]
         if exc_info is None:
@@ -132,6 +132,9 @@ class Fetch:
                 block = next(self._iterator)
             except StopIteration:
                 self._complete()
+                raise
+            except BaseException:
+                self._blocks = None
                 raise
         self._collect(block)
         return block

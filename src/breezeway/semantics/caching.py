@@ -34,6 +34,9 @@ MOST_VARY_NAMES: Final = 16
 LONGEST_VARIANT: Final = 128
 """Characters; a longer key of a variant becomes a digest."""
 
+_WITH_NAMES: Final = ("private", "no-cache")
+"""Directives that may name fields, and are then about those alone."""
+
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 ERRORS: Final = frozenset({500, 502, 503, 504})
@@ -91,9 +94,15 @@ def parse_directives(value: str) -> Directives:
         if token is None:
             continue
         name, argument = token[0].lower(), _argument(member[token.end() :])
-        before = found.setdefault(name, argument)
-        if name in ("private", "no-cache") and before is not None:
-            found[name] = None if argument is None else f"{before}, {argument}"
+        if name in _WITH_NAMES:
+            if not argument or argument[0] in " \t=":  # nothing named, or malformed: all is meant
+                argument = None
+            elif found.get(name) is not None:
+                argument = f"{found[name]}, {argument}"
+            if name not in found or found[name] is not None:
+                found[name] = argument
+        else:
+            found.setdefault(name, argument)
     if '"' in value and _BALANCED.fullmatch(value) is None:
         found["no-store"] = None
     return found
@@ -220,9 +229,7 @@ def storage_rules(
     if not _may_store(status, found, authorized):
         return None
     hidden = tuple(
-        name.lower()
-        for directive in ("private", "no-cache")
-        for name in members(found.get(directive) or "")
+        name.lower() for directive in _WITH_NAMES for name in members(found.get(directive) or "")
     )
     if "set-cookie" in picked and "public" not in found and "set-cookie" not in hidden:
         return None
