@@ -40,5 +40,8 @@ PIECES: dict[str, Make] = {
     "Static": lambda app: middleware.Static(
         app, directory=Path(__file__).parent, prefix="/never-is"
     ),
+    "RateLimit": lambda app: middleware.RateLimit(app, limits="1000000/hour"),
+    "Throttle": lambda app: middleware.Throttle(app, requests=100),
+    "Bandwidth": lambda app: middleware.Bandwidth(app, rate=10**9),
 }
 """By the name of the class."""
