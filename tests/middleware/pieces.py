@@ -18,6 +18,7 @@ Make = Callable[[WSGIApplication], WSGIApplication]
 PIECES: dict[str, Make] = {
     "Dispatch": lambda app: middleware.Dispatch({"/never": app, "never.example": app}, app),
     "Maintenance": lambda app: middleware.Maintenance(app, file="/nonexistent", paths=["/health"]),
+    "Debugger": lambda app: middleware.Debugger(app),
     "Errors": lambda app: middleware.Errors(app),
     "Lint": lambda app: middleware.Lint(app),
     "BodyLimit": lambda app: middleware.BodyLimit(app),

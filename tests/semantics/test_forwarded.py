@@ -488,6 +488,8 @@ def test_any_fields(fields: dict[str, str], trust: Trust) -> None:
         assert after == before
         return
     assert not after.keys() & set(NAMES.values())
+    assert (UNBELIEVED in after) is (not trusted and any(fields.values()))
+    after.pop(UNBELIEVED, None)
     assert after.keys() - environ().keys() <= {"HTTPS"}
     assert trusted or after == environ()
     assert after["wsgi.url_scheme"] in ("http", "https")

@@ -8,10 +8,11 @@ import logging
 import re
 import secrets
 import string
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from breezeway.middleware.failures import answered
 from breezeway.middleware.stack import unset
 from breezeway.semantics.negotiation import choose_type
 
@@ -99,14 +100,7 @@ class Errors:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application, and answer for it if it fails."""
-        try:
-            blocks = self.application(environ, start_response)
-        except Exception as error:
-            return self._answer(environ, start_response, error)
-        kind = type(blocks)
-        if kind is list or kind is tuple or kind is environ.get("wsgi.file_wrapper"):
-            return blocks
-        return _Blocks(self, environ, start_response, blocks)
+        return answered(self.application, environ, start_response, self._answer)
 
     def _answer(
         self, environ: WSGIEnvironment, start_response: StartResponse, error: Exception
@@ -142,7 +136,7 @@ class Errors:
             environ.get("REQUEST_METHOD"),
             _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", path),
             name,
-            exc_info=_without_our_frame(error),
+            exc_info=error,
         )
         if self._on_error is not None:
             try:
@@ -150,50 +144,6 @@ class Errors:
             except Exception:
                 log.exception("on_error failed for [%s]", name)
         return name
-
-
-class _Blocks:
-    """The blocks of an application, and ours in place of those that do not come."""
-
-    def __init__(
-        self,
-        errors: Errors,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        blocks: Iterable[bytes],
-    ) -> None:
-        self._errors = errors
-        self._environ = environ
-        self._start_response = start_response
-        self._application_blocks = blocks
-        self._blocks: Iterator[bytes] | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            if self._blocks is None:
-                self._blocks = iter(self._application_blocks)
-            return next(self._blocks)
-        except StopIteration:
-            raise
-        except Exception as error:
-            answer = self._errors._answer(self._environ, self._start_response, error)
-        self._blocks = iter(answer)
-        return next(self._blocks, b"")
-
-    def close(self) -> None:
-        """Close the application's iterable."""
-        close = getattr(self._application_blocks, "close", None)
-        if close is not None:
-            close()
-
-
-def _without_our_frame(error: Exception) -> Any:
-    """Return what logging takes for an exception, as it left the application."""
-    traceback = error.__traceback__
-    return type(error), error, traceback.tb_next if traceback is not None else None
 
 
 def _read(path: str) -> str:

@@ -1,0 +1,78 @@
+"""An answer in place of that of an application that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+Answer = Callable[[WSGIEnvironment, StartResponse, Exception], list[bytes]]
+"""Begins a response with `exc_info`, so that a server that has sent a part raises the error, and returns
+its blocks."""
+
+
+def answered(
+    application: WSGIApplication,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    answer: Answer,
+) -> Iterable[bytes]:
+    """Call an application; `answer` if it fails, then or when it is asked for a block.
+
+    Lists, tuples and objects of `wsgi.file_wrapper` go on as they are. What is no Exception, such as
+    SystemExit, is nobody's to answer.
+    """
+    try:
+        blocks = application(environ, start_response)
+    except Exception as error:
+        return answer(environ, start_response, _from_application(error))
+    kind = type(blocks)
+    if kind is list or kind is tuple or kind is environ.get("wsgi.file_wrapper"):
+        return blocks
+    return _Blocks(environ, start_response, answer, blocks)
+
+
+def _from_application(error: Exception) -> Exception:
+    """Take our own frame off the traceback, unless there is none below it."""
+    traceback = error.__traceback__
+    if traceback is not None and traceback.tb_next is not None:
+        return error.with_traceback(traceback.tb_next)
+    return error
+
+
+class _Blocks:
+    """The blocks of an application, and those of the answer in place of what does not come."""
+
+    def __init__(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        answer: Answer,
+        blocks: Iterable[bytes],
+    ) -> None:
+        self._environ = environ
+        self._start_response = start_response
+        self._answer = answer
+        self._application_blocks = blocks
+        self._blocks: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            if self._blocks is None:
+                self._blocks = iter(self._application_blocks)
+            return next(self._blocks)
+        except StopIteration:
+            raise
+        except Exception as error:
+            failed = _from_application(error)
+            answer = self._answer(self._environ, self._start_response, failed)
+        self._blocks = iter(answer)
+        return next(self._blocks, b"")
+
+    def close(self) -> None:
+        """Close the application's iterable."""
+        close = getattr(self._application_blocks, "close", None)
+        if close is not None:
+            close()

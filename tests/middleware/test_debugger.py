@@ -1,0 +1,346 @@
+"""Debugger: what it shows, to whom, and what its console does."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from breezeway.middleware import Debugger
+from breezeway.middleware.debugger import PATH, refusal
+from breezeway.testing import LiveServer
+
+from .calling import Counted, Result, call, make_environ
+
+PLAIN = ("Content-Type", "text/plain")
+HERE = {"REMOTE_ADDR": "127.0.0.1", "SERVER_NAME": "127.0.0.1", "HTTP_HOST": "localhost:8000"}
+HTML = {"Accept": "text/html,*/*;q=0.8"}
+
+
+class Odd:
+    """Cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+def divide(number: int) -> float:
+    """Fail, with variables."""
+    evil = "<script>alert(1)</script>"
+    odd = Odd()
+    long = "x" * 10_000
+    return number / len(evil[:0]) + len(long) + len([odd])
+
+
+def failing(environ: Any, start_response: Any) -> Any:
+    """Fail with a cause."""
+    try:
+        divide(7)
+    except ZeroDivisionError as error:
+        raise LookupError("no <b>such</b> thing") from error
+
+
+def get(application: Any = failing, path: str = "/", **more: Any) -> Result:
+    """Ask as a browser on this machine."""
+    return call(Debugger(application), path, fields=HTML, **{**HERE, **more})
+
+
+def test_page(caplog: pytest.LogCaptureFixture) -> None:
+    """The page has the exceptions, the frames with source, and the variables, all escaped."""
+    result = get(path="/a?b=<i>")
+    text = result.body.decode()
+    assert (result.code, result["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "LookupError" in text
+    assert "no &lt;b&gt;such&lt;/b&gt; thing" in text
+    assert "ZeroDivisionError: division by zero" in text
+    assert "was the direct cause of what follows" in text
+    assert html.escape('raise LookupError("no <b>such</b> thing") from error') in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script>alert" not in text
+    assert "GET /a?b=&lt;i&gt;" in text
+    assert "&lt;Odd, whose repr() raised ValueError&gt;" in text
+    assert "(10002 characters)" in text
+    assert "debugger.py" not in text.replace("test_debugger.py", "")
+    assert "LookupError" in caplog.text
+
+
+def test_page_needs_nothing_from_elsewhere() -> None:
+    """Style and script are the page's own, by a nonce that is new each time."""
+    nonces = set()
+    for _ in range(2):
+        result = get()
+        policy = result["content-security-policy"] or ""
+        nonces |= {*re.findall(r"nonce-([\w-]+)", policy)}
+        assert policy.startswith("default-src 'none'")
+        assert not re.search(rb"(?:src|href)=", result.body)
+    assert len(nonces) == 2
+
+
+def test_secrets_of_the_request_are_masked() -> None:
+    """Cookies and passwords are not on the page: a screenshot is soon in a ticket."""
+    secret = {"HTTP_COOKIE": "session=abc123", "HTTP_AUTHORIZATION": "Basic YTpi"}
+    text = get(lambda environ, start_response: 1 / 0, **secret).body
+    table = text[text.index(b"<th>HTTP_ACCEPT") :]
+    assert b"HTTP_COOKIE" in table
+    assert b"abc123" not in table
+    assert b"YTpi" not in table
+
+
+def test_plain_text_for_others() -> None:
+    """Curl gets the traceback as Python prints it, without our frames."""
+    result = call(Debugger(failing), **HERE)
+    assert result["content-type"] == "text/plain; charset=utf-8"
+    assert result.body.startswith(b"Traceback (most recent call last):\n")
+    assert result.body.endswith(b"LookupError: no <b>such</b> thing\n")
+    assert b"breezeway" not in result.body
+
+
+def test_recursion() -> None:
+    """Of a thousand frames the first and the last are shown."""
+
+    def deep(number: int) -> int:
+        return deep(number - 1) if number else 1 // 0
+
+    text = get(lambda environ, start_response: deep(500)).body
+    assert b"462 frames are left out" in text
+    assert len(text) < 300_000
+
+
+def test_generator() -> None:
+    """A failure when the first block is asked for is shown; a later one goes on to the server."""
+
+    def application(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [PLAIN])
+        if environ["PATH_INFO"] == "/late":
+            yield b"first"
+        raise LookupError("no such thing")
+
+    assert b"no such thing" in get(application).body
+    with pytest.raises(LookupError):
+        get(application, "/late")
+
+
+def test_nothing_fails() -> None:
+    """A good response passes."""
+    application = Counted(b"a", b"b")
+    assert get(application).blocks == [b"a", b"b"]
+    assert application.closed == 1
+
+
+# --- for whom ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"wsgi.multiprocess": True}, "several processes"),
+        ({"wsgi.run_once": True}, "a process for each request"),
+        ({"SERVER_NAME": "0.0.0.0"}, "bound to '0.0.0.0'"),
+        ({"SERVER_NAME": "192.168.0.3"}, "bound to '192.168.0.3'"),
+        ({"SERVER_NAME": "shop.example"}, "bound to 'shop.example'"),
+        ({"SERVER_NAME": "::"}, "bound to '::'"),
+        ({"REMOTE_ADDR": "192.0.2.1"}, "not on this machine"),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, "a proxy between"),
+        ({"HTTP_FORWARDED": "for=127.0.0.1"}, "a proxy between"),
+        ({"breezeway.unbelieved_forwarding": True}, "a proxy between"),
+        ({"HTTP_HOST": "evil.example"}, "'evil.example', not localhost"),
+        ({"HTTP_HOST": "localhost.evil.example"}, "not localhost"),
+        ({"HTTP_HOST": "127.0.0.1.evil.example:80"}, "not localhost"),
+        ({"HTTP_HOST": "a b"}, "not localhost"),
+    ],
+)
+def test_refuses(changes: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture) -> None:
+    """For anybody else the failure is the server's, and the log says once why."""
+    debugger = Debugger(failing)
+    environ = make_environ(fields=HTML) | HERE | {"wsgi.multiprocess": False} | changes
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            debugger(dict(environ), lambda *given: print)
+    (message,) = caplog.messages
+    assert message.startswith("the debugger does not run: ")
+    assert said in message
+    console = call(
+        debugger, PATH, "POST", {"Content-Type": "application/json"}, b"{}", **{**HERE, **changes}
+    )
+    assert (console.code, said in console.body.decode()) == (403, True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SERVER_NAME": "localhost", "HTTP_HOST": "localhost"},
+        {"SERVER_NAME": "::1", "HTTP_HOST": "[::1]:8000", "REMOTE_ADDR": "::1"},
+        {"SERVER_NAME": "127.0.0.1", "HTTP_HOST": "shop.localhost:8000"},
+        {"HTTP_HOST": ""},
+    ],
+)
+def test_runs(changes: dict[str, Any]) -> None:
+    """On this machine it runs, under any name that it has."""
+    assert not refusal(make_environ() | HERE | {"wsgi.multiprocess": False} | changes)
+
+
+# --- the console ------------------------------------------------------------------------------------------
+
+
+class Page:
+    """A page with its console."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self.debugger = debugger
+        result = call(debugger, fields=HTML, **HERE)
+        self.secret = re.findall(r'data-secret="([^"]+)"', result.body.decode())[0]
+        self.frames = len(re.findall(rb'data-frame="', result.body))
+        self.cookie = ""
+
+    def ask(self, body: Any, **changes: Any) -> Result:
+        """Ask the console."""
+        fields = {"Content-Type": "application/json", "Cookie": self.cookie}
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        environ = {**HERE, "HTTP_SEC_FETCH_SITE": "same-origin", **changes}
+        return call(self.debugger, PATH, "POST", fields, data, **environ)
+
+    def unlock(self, pin: str) -> Result:
+        """Give a PIN."""
+        result = self.ask({"failure": self.secret, "pin": pin})
+        self.cookie = (result["set-cookie"] or "").partition(";")[0]
+        return result
+
+    def run(self, code: str, frame: int = 1) -> str:
+        """Run code; return what it says."""
+        result = self.ask({"failure": self.secret, "frame": frame, "code": code})
+        assert result.code == 200, result
+        output: str = json.loads(result.body)["output"]
+        return output
+
+
+@pytest.fixture
+def page() -> Page:
+    """Return the page of a failure, with an open console."""
+    found = Page(Debugger(failing, pin="let me in"))
+    assert found.unlock("let me in").code == 200
+    return found
+
+
+def test_console(page: Page) -> None:
+    """Code runs within the frame that it is for, and what it defines stays there."""
+    assert page.run("number + 1") == "8\n"
+    assert page.run("x = [number + each for each in range(2)]") == ""
+    assert page.run("x") == "[7, 8]\n"
+    assert page.run("print('a'); print('b')") == "a\nb\n"
+    assert page.run("None") == ""
+    assert "NameError" in page.run("x", frame=0)
+
+
+def test_console_tells_failures(page: Page) -> None:
+    """What raises, does not compile or ends the program is told, without our frames."""
+    told = page.run("1 / 0")
+    assert told.startswith("Traceback")
+    assert "ZeroDivisionError" in told
+    assert "debugger" not in told
+    assert "SyntaxError" in page.run("a b")
+    assert "SystemExit" in page.run("raise SystemExit")
+    assert "ValueError" in page.run("int('x')")
+
+
+def test_console_is_locked(caplog: pytest.LogCaptureFixture) -> None:
+    """Without the PIN, which is in the log, nothing runs."""
+    page = Page(Debugger(failing))
+    refused = page.ask({"failure": page.secret, "frame": 0, "code": "1"})
+    assert (refused.code, refused["set-cookie"]) == (401, None)
+    (pin,) = re.findall(r"console is (\d{3}-\d{3}-\d{3})", caplog.text)
+    unlocked = page.unlock(pin)
+    assert "HttpOnly; SameSite=Strict" in (unlocked["set-cookie"] or "")
+    assert page.run("1") == "1\n"
+
+
+def test_pin_is_not_guessed() -> None:
+    """After ten wrong PINs the right one does not help."""
+    page = Page(Debugger(failing, pin="123456"))
+    for _ in range(10):
+        assert page.unlock("000000").code == 401
+    assert page.unlock("123456").code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "changes", "code"),
+    [
+        ({"failure": "x", "frame": 0, "code": "1"}, {}, 404),
+        ({"frame": 0, "code": "1"}, {}, 404),
+        ({"frame": 99, "code": "1", "failure": ...}, {}, 404),
+        ({"frame": -1, "code": "1", "failure": ...}, {}, 404),
+        ({"frame": True, "code": "1", "failure": ...}, {}, 404),
+        ({"frame": 0, "code": 1, "failure": ...}, {}, 400),
+        (b"[]", {}, 400),
+        (b"\xff", {}, 400),
+        (b"[" * 60_000, {}, 400),
+        (b" " * 70_000, {}, 413),
+        ({}, {"HTTP_SEC_FETCH_SITE": "cross-site"}, 403),
+        ({}, {"CONTENT_TYPE": "text/plain"}, 403),
+        ({}, {"REQUEST_METHOD": "GET"}, 405),
+    ],
+)
+def test_console_refuses(page: Page, body: Any, changes: dict[str, Any], code: int) -> None:
+    """What is no request of the page is refused."""
+    if isinstance(body, dict):
+        body = {key: page.secret if value is ... else value for key, value in body.items()}
+    assert page.ask(body, **changes).code == code
+
+
+def test_old_failures_are_forgotten() -> None:
+    """Ten failures can be looked into; older ones let go of what their frames hold."""
+    debugger = Debugger(failing, pin="let me in")
+    pages = [Page(debugger) for _ in range(11)]
+    assert pages[0].unlock("let me in").code == 404
+    assert pages[1].unlock("let me in").code == 200
+
+
+def test_without_console() -> None:
+    """Without a console there is no secret, no button, and no path."""
+    debugger = Debugger(lambda environ, start_response: 1 / 0, console=False)
+    assert b'data-secret=""' in call(debugger, fields=HTML, **HERE).body
+    assert b'data-frame="' not in call(debugger, fields=HTML, **HERE).body
+    assert call(debugger, PATH, "POST", body=b"{}", **HERE).code == 500
+
+
+@pytest.mark.parametrize("options", [{"pin": "12345"}, {"pin": 123456}, {"console": "yes"}])
+def test_bad_options(options: Any) -> None:
+    """Options are checked when the piece is made."""
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Debugger(**options)
+
+
+def test_on_the_wire() -> None:
+    """A live server in one process shows the page."""
+    with LiveServer(Debugger(failing)) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", FETCH, server.url], capture_output=True, text=True, check=True
+        )
+    assert "no &lt;b&gt;such&lt;/b&gt; thing" in done.stdout
+
+
+FETCH = """
+import sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers={"Accept": "text/html"}))
+except urllib.error.HTTPError as error:
+    print(error.read().decode())
+"""
+
+
+def test_script_of_the_page(tmp_path: Path) -> None:
+    """The script is good JavaScript, where there is something to say so."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node here")
+    text = get().body.decode()
+    script = tmp_path / "script.js"
+    script.write_text(re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)[0])
+    subprocess.run([node, "--check", str(script)], check=True)
