@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.middleware import HttpsRedirect
+from breezeway.middleware import HttpsRedirect, ProxyHeaders
+from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call
 
@@ -125,6 +127,26 @@ def test_exempt() -> None:
     for more in ({}, options):
         assert ask("/.well-known/acme-challenge/token", "new.example", options=more).code == 200
         assert ask("/.well-known/acme-challenges", options=more).code == 301
+
+
+def test_loop_is_told_where_the_fields_are_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """A server, or ProxyHeaders, that believes nobody has taken them away, and says so."""
+    piece = ProxyHeaders(HttpsRedirect(Counted(b"a"), hosts="test"), trusted_proxies="10.0.0.1")
+    with caplog.at_level(logging.WARNING, "breezeway.middleware"):
+        for _ in range(3):
+            assert call(piece, fields={"X-Forwarded-Proto": "https"}).code == 301
+    assert len(caplog.records) == 1
+    caplog.clear()
+    piece = HttpsRedirect(Counted(b"a"), hosts="127.0.0.1")
+    fields = {"X-Forwarded-Proto": "https", "Connection": "close"}
+    with LiveServer(piece) as server:
+        connection = HTTPConnection(urlsplit(server.url).netloc, timeout=10.0)
+        connection.request("GET", "/", headers=fields)
+        assert connection.getresponse().status == 301
+        connection.close()
+    assert [record.levelname for record in caplog.records if "circles" in record.message] == [
+        "WARNING"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from breezeway.config.network_settings import FORWARDED_FIELDS
 from breezeway.middleware import ProxyHeaders, proxy_headers
 from breezeway.middleware.proxy_headers import ORIGINAL_KEY, PEER_KEY
+from breezeway.semantics.environ_keys import UNBELIEVED
 from breezeway.semantics.forwarded import ForwardedError, Trust, settle
 
 from .calling import Counted, call, make_environ, run
@@ -116,6 +117,14 @@ def test_headers() -> None:
     assert environ["wsgi.url_scheme"] == "https"
     assert (environ["HTTP_HOST"], environ["SCRIPT_NAME"]) == ("test", "")
     assert environ[ORIGINAL_KEY]["HTTP_X_FORWARDED_HOST"] == "shop.example"
+
+
+@pytest.mark.parametrize("name", [*FORWARDED_FIELDS, "x-real-ip", "x-forwarded-server"])
+def test_mark_of_what_was_not_believed(name: str) -> None:
+    """What looks at the address of the peer can tell that it may be a proxy, as behind the server."""
+    options = {"trusted_headers": ["x-forwarded-for"]}
+    assert UNBELIEVED in seen({name: "203.0.113.9"}, "198.51.100.1", **options)
+    assert UNBELIEVED not in seen({name: "203.0.113.9"}, **options)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from breezeway.middleware.allowed_hosts import read_hosts, refusal
 from breezeway.middleware.answer import answer
 from breezeway.middleware.option_checks import prefixes, whole
 from breezeway.middleware.stack import unset
+from breezeway.semantics.environ_keys import UNBELIEVED
 from breezeway.semantics.hosts import MOST_PORT, parse_host
 from breezeway.semantics.path_prefixes import PathTable
 
@@ -94,11 +95,12 @@ class HttpsRedirect:
     def _hint(self, environ: WSGIEnvironment) -> None:
         """Say once if this is likely to go round in circles."""
         told = environ.get("HTTP_X_FORWARDED_PROTO", "") + environ.get("HTTP_FORWARDED", "")
-        if "https" in told.lower():
+        if UNBELIEVED in environ or "https" in told.lower():
             self._has_hinted = True
             log.warning(
-                "redirecting to https what %s says came over https: if that is a proxy of yours,"
-                " trust it with ProxyHeaders or --trusted-proxies, or clients go round in circles",
+                "redirecting to https a request of %s, which speaks as a proxy that nobody believes:"
+                " if it is one of yours, trust it with ProxyHeaders or --trusted-proxies, or clients"
+                " that are on https go round in circles",
                 environ.get("REMOTE_ADDR") or "a client on a unix socket",
             )
 

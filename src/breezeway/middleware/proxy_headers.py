@@ -9,6 +9,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware.answer import answer
 from breezeway.middleware.option_checks import texts, whole
 from breezeway.middleware.stack import unset
+from breezeway.semantics.environ_keys import UNBELIEVED
 from breezeway.semantics.forwarded import ForwardedError, Trust, settle
 
 PEER_KEY: Final = "breezeway.peer"
@@ -90,7 +91,8 @@ class ProxyHeaders:
         ):
             environ[ORIGINAL_KEY] = environ.copy()
             for key in self._disbelieved:
-                environ.pop(key, None)
+                if environ.pop(key, None):
+                    environ[UNBELIEVED] = True
             try:
                 settle(environ, self._trust)
             except ForwardedError as error:
