@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
@@ -143,11 +144,14 @@ def test_mark_of_what_was_not_believed(name: str) -> None:
         {"Forwarded": "for=203.0.113.9", "X-Forwarded-For": "203.0.113.8"},
     ],
 )
-def test_malformed(fields: dict[str, str]) -> None:
-    """What a trusted proxy should not say is a bad request, and the application is not called."""
+def test_malformed(fields: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    """What a trusted proxy should not say is a bad request, and the log names the proxy."""
     application = Counted(b"a")
-    result = call(ProxyHeaders(application, trusted_proxies=PEER), fields=fields, REMOTE_ADDR=PEER)
+    with caplog.at_level(logging.INFO, "breezeway.middleware"):
+        piece = ProxyHeaders(application, trusted_proxies=PEER)
+        result = call(piece, fields=fields, REMOTE_ADDR=PEER)
     assert (result.code, application.calls) == (400, 0)
+    assert PEER in caplog.records[0].getMessage()
 
 
 def test_without_fields_nothing_changes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,6 +31,8 @@ FIELDS: Final = (
 
 _KEYS: Final = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in FIELDS}
 _FAMILY: Final = "HTTP_X_FORWARDED_"
+
+log = logging.getLogger("breezeway.middleware")
 
 
 class ProxyHeaders:
@@ -96,5 +99,6 @@ class ProxyHeaders:
             try:
                 settle(environ, self._trust)
             except ForwardedError as error:
+                log.info("refused a request through the proxy %s: %s", environ[PEER_KEY], error)
                 return answer(environ, start_response, "400 Bad Request", str(error))
         return self.application(environ, start_response)
