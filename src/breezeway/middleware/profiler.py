@@ -165,7 +165,7 @@ class Profiler:
         facts = {
             "status": seen.status or "none",
             "content": f"{seen.size} bytes",
-            "time": f"{(time.perf_counter() - seen.began) * 1000:.1f} ms, with the profiler's",
+            "time": f"{(time.perf_counter() - seen.began) * 1000:.1f} ms, the profiler's work included",
             "engine": self._engine.__name__.lower(),
         }
         if fault:

@@ -22,6 +22,8 @@ _OWN: Final = frozenset(
 )
 """Our own functions, which are left out; what they have called stands in their place."""
 
+_SELF: Final = "[self]"
+
 INTERVAL_SECONDS: Final = 0.001
 """Between two samples of pyinstrument; that is its own default."""
 
@@ -174,6 +176,8 @@ class Pyinstrument:
         while waiting and left > 0:
             parent, frame, depth = waiting.pop(0)
             if frame.time < whole.seconds * LEAST_SHARE or depth > MOST_DEPTH:
+                continue
+            if frame.function == _SELF:  # what is left of its parent says the same
                 continue
             node = parent
             if frame.file_path not in _OWN:

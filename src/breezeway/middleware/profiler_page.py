@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
 
-from breezeway.middleware.profiler_engine import Node
+from breezeway.middleware.profiler_engine import LEAST_SHARE, Node
 
 MOST_ROWS: Final = 40
 """Of the table: functions that took the most time themselves."""
@@ -122,4 +122,6 @@ def _own_times(tree: Node) -> list[tuple[tuple[str, str], float]]:
         own[node.name, node.place] += node.seconds - sum(each.seconds for each in node.children)
         waiting += node.children
     own.pop((tree.name, tree.place), None)
-    return sorted(own.items(), key=lambda item: -item[1])[:MOST_ROWS]
+    least = tree.seconds * LEAST_SHARE
+    rows = [item for item in own.items() if item[1] > least]
+    return sorted(rows, key=lambda item: -item[1])[:MOST_ROWS]
