@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from breezeway.middleware import Sessions, stack
-from breezeway.middleware.sessions_memory import RECORD_BYTES
+from breezeway.middleware import Sessions, redis_link, stack
+from breezeway.middleware.sessions_cookie import SignedCookies
+from breezeway.middleware.sessions_memory import RECORD_BYTES, MemoryStore
+from breezeway.middleware.sessions_store import OnServer
 
 from ..redis_server import RedisServer
 from .calling import Counted, Result, call, make_environ
@@ -411,6 +415,47 @@ def test_a_slow_reader_does_no_harm(server_site: Site) -> None:
     assert Visitor(server_site, before).all() == {}
 
 
+def test_no_resurrection_in_a_race(server_site: Site) -> None:
+    """However many write into a session while it is ended, it stays ended."""
+    visitor = Visitor(server_site)
+    visitor.put(count=0)
+    begun, ended = threading.Semaphore(0), threading.Event()
+
+    def application(environ: Any, start_response: Any) -> Any:
+        session = environ["breezeway.session"]
+        if environ["PATH_INFO"] == "/end":
+            session.clear()
+        elif "count" in session:
+            session["count"] += 1
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b""]
+
+    def ask(path: str) -> Result:
+        fields = {"Cookie": visitor.cookie}
+        return call(server_site.piece, path, fields=fields, **{"wsgi.url_scheme": "https"})
+
+    def write(_: int) -> list[str | None]:
+        cookies = []
+        for number in range(1000):
+            cookies.append(ask("/")["set-cookie"])
+            if number == 3:
+                begun.release()
+            if ended.is_set():
+                break
+        return [cookie for cookie in cookies if cookie]
+
+    server_site.piece.application, own = application, server_site.piece.application
+    with ThreadPoolExecutor(8) as pool:
+        writers = pool.map(write, range(8))
+        for _ in range(8):
+            begun.acquire(timeout=10)
+        assert ask("/end")["set-cookie"]
+        ended.set()
+        assert list(writers) == [[]] * 8
+    server_site.piece.application = own
+    assert visitor.all() == {}
+
+
 def test_last_writer_wins(server_site: Site) -> None:
     """Of two changes at once the later one stays, whole."""
     visitor = Visitor(server_site)
@@ -531,6 +576,14 @@ def test_forged_cookies() -> None:
         assert Visitor(site, f"{name}={forged}").all() == {}
     assert Visitor(Site(secret=SECRET[::-1]), visitor.cookie).all() == {}
     assert Visitor(Site(secret=SECRET, name="other"), f"__Host-other={value}").all() == {}
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_any_cookie(value: str) -> None:
+    """Whatever a client says, it is no session and no error."""
+    cookies = SignedCookies([SECRET], "session")
+    assert cookies.load(value, START) is None
+    assert OnServer(MemoryStore(1000), lambda: START).load(value, START) is None
 
 
 def test_rotation_of_secrets() -> None:
@@ -798,7 +851,21 @@ def test_sqlite_opened_by_many_at_once(tmp_path: Path) -> None:
             list(pool.map(make, range(8)))
 
 
-def test_sqlite_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sqlite_file_is_for_its_owner(tmp_path: Path) -> None:
+    """A file that is made has mode 600, so has what is beside it; one that is there keeps its own."""
+    (tmp_path / "b.db").touch(0o640)
+    (tmp_path / "b.db").chmod(0o640)
+    for name, mode in (("a.db", 0o600), ("b.db", 0o640)):
+        site = Site(store=f"sqlite:{tmp_path}/{name}")
+        Visitor(site).put(a=1)
+        found = {path.stat().st_mode & 0o777 for path in tmp_path.glob(f"{name}*")}
+        assert found == {mode}
+        site.piece.close()
+
+
+def test_sqlite_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A file that cannot be written is 503, and works again when it can."""
     from breezeway.middleware import sessions_sqlite
 
@@ -811,6 +878,7 @@ def test_sqlite_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     other.execute("BEGIN IMMEDIATE")
     assert visitor.all() == {"a": 1}
     assert visitor.ask(lambda session: session.update(a=2)) == 503
+    assert "a.db: database is locked" in caplog.text
     other.execute("ROLLBACK")
     other.close()
     assert visitor.all() == {"a": 1}
@@ -837,6 +905,45 @@ def test_redis_goes_and_comes_back(redis: RedisServer, caplog: pytest.LogCapture
     levels = [record.levelno for record in caplog.records]
     assert levels == [logging.ERROR, logging.WARNING]
     site.piece.close()
+
+
+def test_redis_restarted_under_load(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While Redis goes and comes, every request is answered, 200 or 503; then all is well again."""
+    monkeypatch.setattr(redis_link, "RETRY_SECONDS", 0.02)
+    piece = Sessions(store=redis.url)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        session = environ["breezeway.session"]
+        session["count"] = session.get("count", 0) + 1
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b""]
+
+    piece.application = application
+    seen: dict[int, threading.Event] = {200: threading.Event(), 503: threading.Event()}
+    done = threading.Event()
+
+    def visit(_: int) -> set[int]:
+        visitor, codes = Visitor(Site(store="memory")), set()
+        while not done.is_set():
+            fields = {"Cookie": visitor.cookie}
+            result = call(piece, fields=fields, **{"wsgi.url_scheme": "https"})
+            visitor.take(result)
+            codes.add(result.code)
+            seen[result.code].set()
+        return codes
+
+    with ThreadPoolExecutor(4) as pool:
+        visitors = [pool.submit(visit, number) for number in range(4)]
+        try:
+            for stops, code in ((None, 200), (True, 503), (False, 200), (True, 503), (False, 200)):
+                if stops is not None:
+                    (redis.stop if stops else redis.start)()
+                seen[code].clear()
+                assert seen[code].wait(10), code
+        finally:
+            done.set()
+        assert set().union(*(each.result() for each in visitors)) == {200, 503}
+    piece.close()
 
 
 def test_redis_away_and_empty_sessions(redis: RedisServer) -> None:

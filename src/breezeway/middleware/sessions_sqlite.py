@@ -6,6 +6,7 @@ time; idle ones are kept, and a process that was forked opens its own.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -30,6 +31,9 @@ PURGE_ROWS: Final = 1000
 """Rows that a purge takes away at most, so that nobody waits for it long; after as many it goes on
 with the next session that begins."""
 
+FILE_MODE: Final = 0o600
+"""Of a file that is made here: what visitors have in their sessions is nobody else's business."""
+
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS breezeway_sessions (
     key TEXT PRIMARY KEY, text TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL
@@ -48,6 +52,8 @@ _PURGE: Final = (
     "DELETE FROM breezeway_sessions WHERE key IN"
     " (SELECT key FROM breezeway_sessions WHERE expires <= ? LIMIT ?)"
 )
+
+log = logging.getLogger("breezeway.middleware")
 
 
 class SQLiteStore:
@@ -126,19 +132,21 @@ class SQLiteStore:
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
+            log.error("sessions in %s: %s", self._path, error)
             raise StoreAwayError(f"sessions in {self._path}: {error}") from error
         self._idle.append(connection)
 
     def _is_prepared(self, *, may_wait: bool) -> bool:
         """Make the file what it has to be; return False if others are at it and one may wait."""
         try:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
             connection = self._connect()
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_TABLE)
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             # The change of the journal does not wait for others that open the file at the same time.
             if may_wait and getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED:
                 return False
