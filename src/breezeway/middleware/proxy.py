@@ -107,12 +107,9 @@ class Proxy:
                 "Proxy needs the package urllib3: pip install 'breezeway[proxy]'"
             ) from None
         self._wire = proxy_wire
-        urls = [upstreams] if isinstance(upstreams, str) else [*upstreams]
-        if not urls:
-            raise ValueError("upstreams must name one at least")
         pool = {"connections": connections, "verify": verify, "ca_file": ca_file}
         self._upstreams = Upstreams(
-            [self._upstream(url, pool) for url in urls],
+            [self._upstream(url, pool) for url in options.urls(upstreams)],
             least=balance == "least_connections",
             failures=failures,
             recovery=recovery,
@@ -160,7 +157,9 @@ class Proxy:
                 response = self._wire.ask(upstream.pool, request, self._connect)
             except UpstreamError as error:
                 last = error
-                log.warning("proxy: %s %s to %s: %s", incoming.method, incoming.path, url, error)
+                log.warning(
+                    "proxy: %s %s to %s: %s", incoming.method, incoming.path, url, str(error)
+                )
                 if error.is_fault and not error.is_stale:
                     upstreams.failed(upstream, error)
                 upstreams.done(upstream)
@@ -229,11 +228,11 @@ class Proxy:
             raise
         return blocks
 
-    def _finish(self, upstream: Upstream, what: str, error: Exception | None) -> None:
+    def _finish(self, upstream: Upstream, what: str, error: UpstreamError | None) -> None:
         self._upstreams.done(upstream)
         if error is not None:
             self._upstreams.failed(upstream, error)
-            log.warning("proxy: %s to %s: cut short: %s", what, upstream.address.url, error)
+            log.warning("proxy: %s to %s: %s", what, upstream.address.url, str(error))
 
     def _failure(
         self, environ: WSGIEnvironment, start_response: StartResponse, error: UpstreamError

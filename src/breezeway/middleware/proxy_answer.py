@@ -89,9 +89,9 @@ class Answer(HTTPResponse):
                 raise UpstreamError(502, f"a field line of its head is malformed: {line[:80]!r}")
             self.fields.append((match[1].decode("ascii"), match[2].decode("latin-1").strip(" \t")))
         self.headers = self.msg = HTTPMessage()
-        self._frame()
         self._deadline = request.deadline
         self._socket.settimeout(request.wait)
+        self._frame()
 
     def _head(self, room: int) -> bytes:
         """Return status line and field lines."""
@@ -216,6 +216,8 @@ class Answer(HTTPResponse):
             if not data:
                 raise IncompleteRead(b"")
             ahead += data
+        if end > LONGEST_LINE:
+            raise IncompleteRead(b"")
         line = bytes(ahead[:end])
         del ahead[: end + 2]
         return line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 CONNECTIONS: Final = 64
@@ -54,6 +55,19 @@ def check(options: dict[str, Any]) -> None:
     _check_texts(
         **{name: options[name] for name in ("balance", "health_path", "host", "via", "ca_file")}
     )
+
+
+def urls(upstreams: Any) -> list[Any]:
+    """Return the upstreams as a list.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    several = isinstance(upstreams, Iterable) and not isinstance(upstreams, str)
+    found = [*upstreams] if several else [upstreams]
+    if not found:
+        raise ValueError("upstreams must name one at least")
+    return found
 
 
 def _check_texts(balance: Any, health_path: Any, host: Any, via: Any, ca_file: Any) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from breezeway.middleware.proxy_answer import BLOCK_BYTES
+from breezeway.middleware.proxy_errors import UpstreamError
 from breezeway.semantics.fields import Headers
 from breezeway.semantics.intermediaries import end_to_end
 
@@ -120,12 +120,12 @@ class Blocks:
         self,
         response: BaseHTTPResponse,
         failures: tuple[type[Exception], ...],
-        finish: Callable[[Exception | None], None],
+        finish: Callable[[UpstreamError | None], None],
     ) -> None:
-        """`finish` is called once, with what went wrong if anything did."""
+        """`failures` are what reading raises; `finish` is called once, with what went wrong, if anything."""
         self._response = response
         self._failures = failures
-        self._finish: Callable[[Exception | None], None] | None = finish
+        self._finish: Callable[[UpstreamError | None], None] | None = finish
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -134,14 +134,19 @@ class Blocks:
         try:
             data = self._response.read1(BLOCK_BYTES, decode_content=False)
         except self._failures as error:
-            self._end(error)
-            raise HTTPException(f"the response of the upstream is cut short: {error}") from error
+            late = isinstance(error.__cause__, TimeoutError)
+            reason = (
+                "nothing more came in time" if late else "it broke off, or a chunk is malformed"
+            )
+            failure = UpstreamError(502, f"the response is cut short: {reason}")
+            self._end(failure)
+            raise failure from error
         if not data:
             self._end(None)
             raise StopIteration
         return data
 
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, error: UpstreamError | None) -> None:
         finish, self._finish = self._finish, None
         if finish is not None:
             finish(error)

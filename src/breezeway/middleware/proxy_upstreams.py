@@ -127,7 +127,7 @@ class Upstreams:
         if was_open:
             log.warning("proxy: %s answers again", upstream.address.url)
 
-    def failed(self, upstream: Upstream, reason: object) -> None:
+    def failed(self, upstream: Upstream, reason: Exception) -> None:
         """Note a failure."""
         with self._lock:
             upstream.failures += 1
@@ -142,7 +142,7 @@ class Upstreams:
                 upstream.address.url,
                 self._recovery,
                 upstream.failures_in_a_row,
-                reason,
+                str(reason),  # not the error itself, which holds on to much
             )
 
     def status(self) -> list[dict[str, Any]]:
@@ -188,7 +188,7 @@ class Upstreams:
                 reason = error
             was_up, upstream.is_up = upstream.is_up, reason is None
             if was_up and reason is not None:
-                log.error("proxy: %s is out of service: %s", upstream.address.url, reason)
+                log.error("proxy: %s is out of service: %s", upstream.address.url, str(reason))
             elif not was_up and reason is None:
                 log.warning("proxy: %s is in service again", upstream.address.url)
                 self._close(upstream)
