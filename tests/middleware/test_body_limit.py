@@ -337,9 +337,6 @@ def test_reads_as_bytes_io(text: str, calls: list[tuple[str, Any]]) -> None:
     for name, size in calls:
         if name == "next":
             assert next(ours, None) == next(theirs, None)
-        elif name == "read1":
-            size = -1 if size is None else size
-            assert ours.read1(size) == theirs.read1(size)
         else:
             assert getattr(ours, name)(size) == getattr(theirs, name)(size)
     assert list(ours) == list(theirs)

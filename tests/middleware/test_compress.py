@@ -308,6 +308,16 @@ def test_fields() -> None:
     assert result["content-length"] == str(len(result.body))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "Accept-Encoding"), ("*", "*"), ("accept-encoding, X", "accept-encoding, X")],
+)
+def test_vary(before: str, after: str) -> None:
+    """Vary names the field once, unless it says that anything counts."""
+    for accept in ("gzip", None):
+        assert get(page(("vary", before)), accept)["vary"] == after
+
+
 def test_fields_of_identity() -> None:
     """Who takes no coding gets everything, and Vary."""
     fields = [("ETag", '"a"'), ("Accept-Ranges", "bytes"), ("Content-Length", str(len(PAGE)))]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import builtins
 import gzip
+import http.client
 import io
 import os
+import socket
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -21,6 +24,7 @@ from hypothesis import strategies as st
 
 from breezeway.middleware import BodyLimit, Decompress
 from breezeway.middleware.decompress_input import DecodedInput, LikeBytesIO
+from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call, make_environ
 
@@ -403,3 +407,44 @@ def test_is_decoded_as_it_comes() -> None:
     environ = make_environ(method="POST", fields={"Content-Encoding": "gzip"})
     environ.update({"wsgi.input": Coming(), "wsgi.input_terminated": True})
     assert Decompress(application, stream=True)(environ, lambda *a: print) == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_on_the_wire(stream: bool) -> None:
+    """In chunks to a real server; what is refused is refused before the client sends it."""
+    with LiveServer(Decompress(Echo(), stream=stream)) as server:
+        host, port = server.url.removeprefix("http://").rstrip("/").split(":")
+        for body, status in ((gzip.compress(TEXT), 200), (gzip.compress(TEXT)[:-1], 400)):
+            connection = http.client.HTTPConnection(host, int(port), timeout=10)
+            parts = [body[at : at + 10] for at in range(0, len(body), 10)]
+            connection.request("POST", "/", iter(parts), {"Content-Encoding": "gzip"})
+            response = connection.getresponse()
+            assert response.status == status
+            assert status != 200 or response.read() == TEXT
+            connection.close()
+        with socket.create_connection((host, int(port)), 10) as client:
+            client.sendall(
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: compress\r\n"
+                b"Content-Length: 100000\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert client.recv(100).startswith(b"HTTP/1.1 415 ")
+
+
+def test_threads() -> None:
+    """Sixteen threads share one."""
+    piece = Decompress(Echo(), memory=100)
+    wrong: list[Any] = []
+
+    def ask(name: str) -> None:
+        body = ENCODE[name](TEXT)
+        for _ in range(20):
+            result = call(piece, "/", "POST", {"Content-Encoding": name}, body)
+            if result.body != TEXT:
+                wrong.append(result)
+
+    threads = [threading.Thread(target=ask, args=(NAMES[n % 4],)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

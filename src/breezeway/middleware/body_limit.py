@@ -101,9 +101,9 @@ class BoundedInput:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def read1(self, size: int = -1, /) -> bytes:
+    def read1(self, size: int | None = -1, /) -> bytes:
         """Read what there is, at most `size` bytes of it; as `read` does, of an input that cannot."""
-        size = PIECE_BYTES if size < 0 else size
+        size = PIECE_BYTES if size is None or size < 0 else size
         read = getattr(self._input, "read1", self._input.read)
         return self._counted(read(self._most(size)))
 
