@@ -7,6 +7,10 @@ no Accept-Encoding; one that asks for a password gets none, and is set up to let
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from wsgiref.types import WSGIApplication
@@ -15,7 +19,27 @@ from breezeway import middleware
 
 Make = Callable[[WSGIApplication], WSGIApplication]
 
+
+def _scratch() -> str:
+    """Make a directory that goes when the process ends."""
+    directory = tempfile.mkdtemp(prefix="breezeway-test-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def _traced(application: WSGIApplication) -> WSGIApplication:
+    """Trace each request as part of a caller's trace, for without an SDK there is nothing to do else."""
+    piece = middleware.OpenTelemetry(application)
+    caller = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    return lambda environ, start: piece({**environ, "HTTP_TRACEPARENT": caller}, start)
+
+
 PIECES: dict[str, Make] = {
+    "AccessLog": lambda app: middleware.AccessLog(app, file=os.devnull),
+    "Timing": lambda app: middleware.Timing(app, networks=["*"]),
+    "Metrics": lambda app: middleware.Metrics(app, directory=_scratch()),
+    "OpenTelemetry": _traced,
+    "Profiler": lambda app: middleware.Profiler(app, every=1, directory=_scratch(), files=5),
     "Dispatch": lambda app: middleware.Dispatch({"/never": app, "never.example": app}, app),
     "Maintenance": lambda app: middleware.Maintenance(app, file="/nonexistent", paths=["/health"]),
     "Debugger": lambda app: middleware.Debugger(app),
