@@ -42,6 +42,7 @@ LEAVES: dict[str, set[str]] = {
 """All that the parts beside the layers may import; what is in no table here may import anything."""
 
 EXTRAS = {
+    "collect_writing": {"brotli", "zstandard"},
     "config.environment": {"dotenv"},
     "middleware.compress_codings": {"brotli", "zstandard"},
     "middleware.decompress_codings": {"brotli", "zstandard"},

@@ -78,7 +78,11 @@ class _Command(click.Command):
         _write_options(ctx, formatter, self.get_params(ctx))
 
 
-ELSEWHERE = {"ctl": "breezeway.ctl", "dev-cert": "breezeway.dev_cert"}
+ELSEWHERE = {
+    "ctl": "breezeway.ctl",
+    "dev-cert": "breezeway.dev_cert",
+    "collect": "breezeway.collect",
+}
 """Commands that a module of their own has, under their name; it is imported when it is asked for."""
 
 
