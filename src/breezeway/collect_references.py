@@ -26,8 +26,8 @@ _STRING: Final = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
 _CSS: Final = re.compile(
     rf"""
       /\*\#\ *sourceMappingURL=(?P<map>[^\s*]+)\s*\*/
-    | /\*.*?\*/
-    | \b url\(\s*(?: (?P<url>{_STRING}) | (?P<bare>[^\s"'()\\]+) )\s*\)
+    | /\*.*?(?:\*/|\Z)
+    | (?<![\w-]) url\(\s*(?: (?P<url>{_STRING}) | (?P<bare>[^\s"'()\\]+) )\s*\)
     | @import\s+(?P<import>{_STRING})
     | {_STRING}
     """,
@@ -137,7 +137,7 @@ def _reference(name: str, text: str, start: int, stop: int) -> Reference | None:
         return None
     path = re.split(r"[?#]", value, maxsplit=1)[0]
     target = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(path)))
-    if target.startswith("../") or path.endswith("/"):
+    if target in (".", "..") or target.startswith("../") or path.endswith("/"):
         return None
     return Reference(start, stop, target, value[len(path) :])
 
