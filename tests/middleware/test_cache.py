@@ -786,7 +786,7 @@ def test_bounds_in_redis(redis):
     assert 0 < client.pttl(name) <= 60_000
     application.fields[-1] = ("Vary", "B")
     call(cache, fields={"A": "11"})
-    assert client.hkeys(name) == [b"vary", b"v:-"]
+    assert sorted(client.hkeys(name)) == [b"v:-", b"vary"]
     client.hset(name, "v:-", b"something else")
     assert call(cache, fields={"A": "11"}).body == b"page"
     client.set("other", "stays")
