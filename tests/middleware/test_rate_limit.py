@@ -323,6 +323,20 @@ def test_function() -> None:
     assert call(piece, path="/")["ratelimit"] is None
 
 
+def test_function_that_returns_much(redis: RedisServer) -> None:
+    """A key that a client can make long is kept short, in memory and in Redis."""
+    for more in ({}, {"redis": redis.url}):
+        piece = limited(limits="1/hour", key=lambda environ: environ["PATH_INFO"], **more)
+        assert keys_differ(piece, {"path": "/" + "x" * 9_999}, {"path": "/" + "x" * 9_998})
+        assert all(len(key) <= 80 for _, table in piece._memory._tables for key in table)
+
+
+def test_function_that_returns_something_else() -> None:
+    """A number is a mistake that is told, before a store has trouble with it."""
+    with pytest.raises(ValueError, match="key must return a text or None, not 5"):
+        call(limited(limits="1/hour", key=lambda environ: 5))
+
+
 @pytest.mark.parametrize(
     ("path", "is_limited"),
     [
@@ -512,6 +526,9 @@ def test_redis_counts_like_the_memory(redis: RedisServer, algorithm: str) -> Non
     chance = random.Random(algorithm)
     now = 1_764_000_000_123_456
     source = SCRIPTS[algorithm].replace("redis.call('TIME')", "{0, ARGV[#ARGV]}")
+    # Keys would expire by the time of the wall: how long they live is returned instead.
+    source, count = re.subn(r", 'PX', .*\)\n", ")\n reply[#reply + 1] = lives\n", source)
+    assert count == 1
     for text in ("7/second; burst 4", "5/3 seconds", "1000/day", "999999/hour; burst 3"):
         rate = parse_rate(text)
         limiter = LIMITERS[algorithm](rate, RedisStore.second)
@@ -525,7 +542,8 @@ def test_redis_counts_like_the_memory(redis: RedisServer, algorithm: str) -> Non
             cost = chance.choice([0, 1, 1, 2, 5, rate.quota // 3])
             found = script(keys=["n"], args=[cost, *numbers, now])
             allowed, state, left, wait = limiter.take(state, now, cost)
-            assert found == [int(allowed), int(allowed), left, wait]
+            assert found[:4] == [int(allowed), int(allowed), left, wait]
+            assert limiter.is_over(state, now + found[4])
             kept = store._link.client.get("n").decode()
             assert kept == " ".join(map(str, state if isinstance(state, tuple) else (state,)))
         store._link.client.flushall()

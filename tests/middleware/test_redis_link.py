@@ -19,6 +19,13 @@ from breezeway.middleware.redis_link import RedisAwayError, RedisLink
 from ..redis_server import RedisServer
 
 DEADLINE_SECONDS = 10.0
+SPIN = """
+local function now() local time = redis.call('TIME') return time[1] * 1000000 + time[2] end
+local ends = now() + 400000
+while now() < ends do end
+"""
+"""Keeps Redis busy for a while."""
+
 COUNT = "return redis.call('INCR', KEYS[1])"
 
 
@@ -37,6 +44,13 @@ def until_back(link: RedisLink) -> None:
         except RedisAwayError:
             assert time.monotonic() < ends
             time.sleep(0.005)
+
+
+def ask_until_it_fails(link: RedisLink) -> None:
+    """Ask again and again."""
+    ends = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < ends:
+        link.call(lambda: link.client.get("a"))
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -200,6 +214,32 @@ def test_out_of_memory_is_away(redis: RedisServer, through_script: bool) -> None
         link.client.config_set("maxmemory", 0)
     until_back(link)
     assert link.call(ask)
+
+
+def test_cluster_without_nodes_is_away() -> None:
+    """What the client of a cluster raises is no error of Redis, and none of a connection."""
+    from redis.exceptions import RedisClusterException
+
+    def ask() -> None:
+        raise RedisClusterException("Redis Cluster cannot be connected. Please provide")
+
+    with pytest.raises(RedisAwayError):
+        RedisLink("redis://127.0.0.1:1").call(ask)
+
+
+def test_answer_that_comes_too_late_is_nobodys(redis: RedisServer) -> None:
+    """After a timeout the next one gets his own answer, not that for which nobody waited."""
+    link = RedisLink(redis.url, timeout=0.1)
+    link.client.mset({"a": "1", "b": "2"})
+    other = RedisLink(redis.url, timeout=DEADLINE_SECONDS)
+    sleeper = threading.Thread(target=other.client.execute_command, args=("EVAL", SPIN, "0"))
+    sleeper.start()
+    with pytest.raises(RedisAwayError):
+        ask_until_it_fails(link)
+    sleeper.join()
+    until_back(link)
+    for _ in range(5):
+        assert link.call(lambda: link.client.get("b")) == b"2"
 
 
 def test_forked_process_has_its_own_connection(redis: RedisServer) -> None:

@@ -33,6 +33,9 @@ KEPT: Final = 4096
 KEPT_CHARACTERS: Final = 256
 """Longer values are read anew each time, so that nobody can fill the memory with them."""
 
+LONGEST_KEY: Final = 80
+"""Characters of a key that is kept as it is: longer ones are hashed."""
+
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ODD: Final = re.compile(r"//|/\.{1,2}(?:/|\Z)")
 
@@ -57,7 +60,7 @@ def make_key_of(
     exempt_networks = texts_of("exempt_networks", exempt_networks)
     networks = Networks(exempt_networks)
     if callable(key):
-        key_of = key
+        key_of = _bounded(key)
     else:
         names = texts_of("key", key)
         if not names:
@@ -86,6 +89,18 @@ def make_key_of(
         return key_of(environ)
 
     return concerned
+
+
+def _bounded(key_of: KeyOf) -> KeyOf:
+    def bounded(environ: WSGIEnvironment) -> str | None:
+        key = key_of(environ)
+        if key is None:
+            return None
+        if not isinstance(key, str):
+            raise ValueError(f"the function key must return a text or None, not {key!r}")
+        return key if len(key) <= LONGEST_KEY else hashed(key)
+
+    return bounded
 
 
 def _part(name: str, ipv6_prefix: int, paths: tuple[str, ...]) -> Callable[[WSGIEnvironment], str]:

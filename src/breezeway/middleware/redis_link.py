@@ -26,8 +26,11 @@ TIMEOUT_SECONDS = 0.25
 RETRY_SECONDS = 1.0
 """After a failure, before Redis is asked again."""
 
-PASSING = ("OOM ", "MISCONF ", "BUSY ", "NOREPLICAS ", "command not allowed when used memory")
+PASSING = ("OOM ", "MISCONF ", "BUSY ", "NOREPLICAS ")
 """How answers begin that have no exception of their own, or lost it on the way through a script."""
+
+PASSING_TEXTS = ("command not allowed when used memory", "Redis Cluster cannot be connected")
+"""The same, for answers from which the client takes the first word, and for what it says itself."""
 
 T = TypeVar("T")
 
@@ -67,7 +70,12 @@ class RedisLink:
         Raises:
             RedisAwayError: Redis did not answer, or has not a moment ago.
         """
-        from redis.exceptions import ConnectionError, RedisError, TimeoutError
+        from redis.exceptions import (
+            ConnectionError,
+            RedisClusterException,
+            RedisError,
+            TimeoutError,
+        )
 
         turn = self._turn
         is_probe = self._is_away
@@ -79,7 +87,7 @@ class RedisLink:
                 self._away_until = now + RETRY_SECONDS  # one asks, the others go on without
         try:
             result = ask()
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             if isinstance(error, (ConnectionError, TimeoutError, OSError)) or _is_passing(error):
                 self._gone(error, turn)
                 raise RedisAwayError(f"Redis at {self.name} is away: {error}") from error
@@ -120,12 +128,11 @@ def _is_passing(error: Exception) -> bool:
 
     types = (
         exceptions.ReadOnlyError,
-        exceptions.OutOfMemoryError,
         exceptions.ClusterDownError,
         exceptions.MasterDownError,
         exceptions.TryAgainError,
     )
-    return isinstance(error, types) or str(error).startswith(PASSING)
+    return isinstance(error, types) or str(error).startswith(PASSING + PASSING_TEXTS)
 
 
 def _connect(url: str, timeout: float) -> Redis:
