@@ -98,8 +98,8 @@ class Upstream:
             except OSError:
                 return
             self._open.append(connection)
-            self._start(self._serve, Peer(connection, self.connections))
-            self.connections += 1
+            self.connections += 1  # before anybody can have an answer
+            self._start(self._serve, Peer(connection, self.connections - 1))
 
     def _serve(self, peer: Peer) -> None:
         try:

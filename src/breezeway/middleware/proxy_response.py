@@ -122,7 +122,7 @@ class Blocks:
         failures: tuple[type[Exception], ...],
         finish: Callable[[UpstreamError | None], None],
     ) -> None:
-        """`failures` are what reading raises; `finish` is called once, with what went wrong, if anything."""
+        """`failures` are what reading raises; `finish` is called once, with what went wrong if so."""
         self._response = response
         self._failures = failures
         self._finish: Callable[[UpstreamError | None], None] | None = finish
