@@ -77,6 +77,8 @@ def idle():
         ("purge_from", 1),
         ("cache_status", "two words"),
         ("cache_status", None),
+        ("targeted", ["two words"]),
+        ("clock", 5),
     ],
 )
 def test_wrong_options(option, value):

@@ -9,7 +9,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
 from breezeway.middleware.cache_engine import Engine
-from breezeway.middleware.cache_options import (
+
     checked_settings,
     make_store,
     networks,
@@ -17,7 +17,9 @@ from breezeway.middleware.cache_options import (
     token,
     whole,
 )
+from breezeway.middleware.cache_options import checked_settings, make_store, networks, number, token
 from breezeway.middleware.cache_shelf import Shelf
+from breezeway.middleware.option_checks import flag, whole
 from breezeway.middleware.stack import unset
 from breezeway.semantics.caching import (
     NO_WISHES,
@@ -102,19 +104,17 @@ class Cache:
             ValueError: an option is not what it has to be.
         """
         self.application = application
-        largest = whole("largest", largest, 1)
+        if not callable(clock):
+            raise ValueError(f"clock must be callable, not {clock!r}")
+        largest = whole("largest", largest, 1, unit="bytes")
         store = make_store(redis, prefix, size, largest, variants)
         settings = checked_settings(targeted, heuristic, stale_while_revalidate, stale_if_error)
-        if type(request_directives) is not bool:
-            raise ValueError(
-                f"request_directives must be true or false, not {request_directives!r}"
-            )
         self._shelf = Shelf(store, settings, largest, clock)
         self._engine = Engine(
-            self._shelf, float(number("wait", wait, 0)), token("cache_status", cache_status)
+            self._shelf, number("wait", wait, unit="seconds"), token("cache_status", cache_status)
         )
         self._uncacheable = self._shelf.uncacheable
-        self._honours_requests = request_directives
+        self._honours_requests = flag("request_directives", request_directives)
         self._purgers = networks("purge_from", purge_from)
 
     def purge(self, url: str) -> bool:

@@ -4,81 +4,92 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from math import isfinite
 from typing import Any, Final
 
 from breezeway.middleware.cache_entry import Store
 from breezeway.middleware.cache_memory import MemoryStore
 from breezeway.middleware.cache_redis import RedisStore
+from breezeway.middleware.option_checks import texts, whole
 from breezeway.semantics.caching import Settings
 from breezeway.semantics.networks import Networks
 
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TOKEN: Final = re.compile(r"[A-Za-z][!#$%&'*+\-.^_`|~:/0-9A-Za-z]*")
 _GLOB: Final = re.compile(r"[*?\[\]\\]")
 
 
-def number(name: str, value: object, least: float, most: float = 2**53) -> int | float:
-    """Want a number."""
-    if type(value) not in (int, float) or not isfinite(value) or not least <= value <= most:  # type: ignore[arg-type, operator]
-        at_most = f" to {most:g}" if most < 2**53 else " or more"
-        raise ValueError(f"{name} must be a number, {least:g}{at_most}, not {value!r}")
-    return value  # type: ignore[return-value]
+def number(option: str, value: float, most: float | None = None, unit: str = "") -> float:
+    """Return a number of at least 0, and at most `most`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if type(value) not in (int, float) or not 0 <= value <= (most or float("1e15")):
+        bounds = "at least 0" if most is None else f"from 0 to {most:g}"
+        of = f" of {unit}" if unit else ""
+        raise ValueError(f"{option} must be a number{of}, {bounds}, not {value!r}")
+    return float(value)
 
 
-def whole(name: str, value: object, least: int) -> int:
-    """Want a whole number."""
-    if type(value) is not int or value < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}")
-    return value
+def token(option: str, value: str) -> str:
+    """Return a name that needs no quotes in a structured field (RFC 9651 section 3.3.4), or nothing.
 
-
-def token(name: str, value: object) -> str:
-    """Want a name that needs no quotes in a structured field (RFC 9651 section 3.3.4), or nothing."""
+    Raises:
+        ValueError: it is something else.
+    """
     if not isinstance(value, str) or (value and _TOKEN.fullmatch(value) is None):
-        raise ValueError(f"{name} must be a name such as Breezeway, or empty, not {value!r}")
+        raise ValueError(f"{option} must be a name such as Breezeway, or empty, not {value!r}")
     return value
 
 
-def texts(name: str, value: object) -> tuple[str, ...]:
-    """Want a text, or some."""
-    found = (value,) if isinstance(value, str) else tuple(value) if _is_iterable(value) else (None,)  # type: ignore[arg-type]
-    if not all(isinstance(each, str) and each for each in found):
-        raise ValueError(f"{name} must be a text or a list of texts, not {value!r}")
-    return found  # type: ignore[return-value]
+def networks(option: str, value: str | Iterable[str]) -> Networks | None:
+    """Return networks; None if there are none.
 
-
-def networks(name: str, value: object) -> Networks | None:
-    """Want networks; None if there are none."""
-    specs = texts(name, value)
+    Raises:
+        ValueError: one is malformed.
+    """
+    specs = texts(option, value)
     try:
         return Networks(specs) if specs else None
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise ValueError(f"{option}: {error}") from None
 
 
-def make_store(redis: Any, prefix: object, size: object, largest: int, variants: object) -> Store:
-    """Make the store that the options name."""
-    most = whole("variants", variants, 1)
+def make_store(redis: Any, prefix: str, size: int, largest: int, variants: int) -> Store:
+    """Make the store that the options name.
+
+    Raises:
+        ValueError: one of them is not what it has to be.
+    """
+    whole("variants", variants, 1)
+    whole("size", size, 1, unit="bytes")
     if not isinstance(prefix, str) or not prefix or _GLOB.search(prefix):
         raise ValueError(f"prefix must be a text without *, ?, [, ] and \\, not {prefix!r}")
     if redis is not None:
-        return RedisStore(redis, prefix, most)
-    if whole("size", size, 1) < largest:
+        return RedisStore(redis, prefix, variants)
+    if size < largest:
         raise ValueError(f"size must be at least largest, {largest} bytes, not {size!r}")
-    return MemoryStore(whole("size", size, 1), most)
+    return MemoryStore(size, variants)
 
 
 def checked_settings(
-    targeted: object, heuristic: object, stale_while_revalidate: object, stale_if_error: object
+    targeted: str | Iterable[str],
+    heuristic: float,
+    stale_while_revalidate: int,
+    stale_if_error: int,
 ) -> Settings:
-    """Make the settings of the rules."""
+    """Make the settings of the rules.
+
+    Raises:
+        ValueError: an option is not what it has to be.
+    """
+    names = texts("targeted", targeted)
+    for name in names:
+        if _FIELD_NAME.fullmatch(name) is None:
+            raise ValueError(f"targeted: {name!r} is not the name of a field")
     return Settings(
-        tuple(name.lower() for name in texts("targeted", targeted)),
-        number("heuristic", heuristic, 0, 1),
-        whole("stale_while_revalidate", stale_while_revalidate, 0),
-        whole("stale_if_error", stale_if_error, 0),
+        tuple(name.lower() for name in names),
+        number("heuristic", heuristic, 1),
+        whole("stale_while_revalidate", stale_while_revalidate, 0, unit="seconds"),
+        whole("stale_if_error", stale_if_error, 0, unit="seconds"),
     )
-
-
-def _is_iterable(value: object) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, (bytes, dict))
