@@ -17,6 +17,8 @@ from wsgiref.types import WSGIApplication
 
 from breezeway import middleware
 
+from .proxied import Proxied
+
 Make = Callable[[WSGIApplication], WSGIApplication]
 
 
@@ -35,6 +37,7 @@ def _traced(application: WSGIApplication) -> WSGIApplication:
 
 
 PIECES: dict[str, Make] = {
+    "Proxy": lambda app: Proxied(app),
     "AccessLog": lambda app: middleware.AccessLog(app, file=os.devnull),
     "Timing": lambda app: middleware.Timing(app, networks=["*"]),
     "Metrics": lambda app: middleware.Metrics(app, directory=_scratch()),
