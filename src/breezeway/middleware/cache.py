@@ -9,14 +9,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
 from breezeway.middleware.cache_engine import Engine
-
-    checked_settings,
-    make_store,
-    networks,
-    number,
-    token,
-    whole,
-)
 from breezeway.middleware.cache_options import checked_settings, make_store, networks, number, token
 from breezeway.middleware.cache_shelf import Shelf
 from breezeway.middleware.option_checks import flag, whole
