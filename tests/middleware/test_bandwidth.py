@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
 from wsgiref.util import FileWrapper
@@ -15,7 +16,9 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from breezeway.middleware import Bandwidth, bandwidth_pace, bandwidth_response
+from breezeway.testing import LiveServer
 
+from ..wire.client import Client
 from .calling import Counted, Result, call, make_environ, run
 
 PLAIN = ("Content-Type", "text/plain")
@@ -349,7 +352,7 @@ def test_long_block_costs_no_more(clock: Clock) -> None:
     piece = Bandwidth(listed(content), rate=200_000)
     began = time.process_time()
     assert sum(map(len, call(piece).blocks)) == len(content)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5
 
 
 def test_other_paths_are_untouched(clock: Clock) -> None:
@@ -371,7 +374,7 @@ def test_real_time() -> None:
         thread.start()
     for thread in threads:
         thread.join(DEADLINE_SECONDS)
-    assert 0.2 <= time.monotonic() - began < 2
+    assert 0.2 <= time.monotonic() - began < DEADLINE_SECONDS
     assert places(piece) == 4
 
 
@@ -446,3 +449,38 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     """Each option is checked when the piece is made."""
     with pytest.raises(ValueError, match=re.escape(message)):
         Bandwidth(**{"rate": 1_000, **options})
+
+
+def test_client_that_leaves_on_the_wire(tmp_path: Path) -> None:
+    """Its place is free when it has gone; those who stay get every byte, of a file, too."""
+    content = random.Random(2).randbytes(300_000)
+    file = tmp_path / "file"
+    file.write_bytes(content)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/endless":
+            start_response("200 OK", [PLAIN])
+            return iter(lambda: b"x" * 10_000, b"")
+        start_response("200 OK", [PLAIN, ("Content-Length", str(len(content)))])
+        return environ["wsgi.file_wrapper"](file.open("rb"))
+
+    piece = Bandwidth(application, rate=1_000_000, burst=100_000, responses=1)
+    with LiveServer(piece) as server:
+        with Client(server.address) as client:
+            client.send(b"GET /endless HTTP/1.1\r\nHost: test\r\n\r\n")
+            _until(lambda: places(piece) == 0)
+            with Client(server.address) as other:
+                assert other.get("/").status == 503
+        _until(lambda: places(piece) == 1)
+        with Client(server.address) as client:
+            began = time.monotonic()
+            assert client.get("/").body == content
+            assert time.monotonic() - began >= 0.19
+        _until(lambda: places(piece) == 1)
+
+
+def _until(condition: Any) -> None:
+    ends = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.001)
