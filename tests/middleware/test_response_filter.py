@@ -76,6 +76,18 @@ def test_head_of_a_list_keeps_its_length_to_itself() -> None:
     assert upper.lengths == [None]
 
 
+def test_head_of_an_application_that_does_not_know_it() -> None:
+    """A server counts the bytes of a list: of one that was to be changed, HEAD gets no length."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [PLAIN])
+        return [b"a"]
+
+    found = through(application)(make_environ(method="HEAD"), lambda *a: print)
+    assert not hasattr(found, "__len__")
+    assert [*found] == []
+
+
 def test_blocks_go_on_one_by_one() -> None:
     """Each block is sent before the next is asked for, and close() comes once."""
     application = Counted(b"a", b"", b"b")
