@@ -443,6 +443,24 @@ def test_fallback(make: Make) -> None:
         assert get("/users", Accept=accept) == b"application"
     assert get("/users", "POST", **HTML) == b"application"
     assert get("/users", "HEAD", **HTML) == b""
+    assert call(application, "/users", fields=HTML)["vary"] == "Accept, Sec-Fetch-Mode"
+    assert call(application, "/index.html", fields=HTML)["vary"] is None
+
+
+def test_names_of_options_beyond_ascii(make: Make, root: Path) -> None:
+    """Options name files and paths as people write them."""
+    (root / "ä").mkdir()
+    (root / "ä" / "ö.html").write_bytes(b"<p>page")
+    application: Any = make(
+        prefix="/ü", index="ö.html", fallback="ä/ö.html", fallback_except=["/ü/ß"]
+    )
+
+    def get(path: str) -> bytes:
+        return call(application, path.encode().decode("latin-1"), fields=HTML).body
+
+    assert get("/ü/ä/") == get("/ü/ä/ö.html") == get("/ü/x") == b"<p>page"
+    assert get("/ü/ß/x") == b"application"
+    assert application.url("ä/ö.html") == "/%C3%BC/%C3%A4/%C3%B6.html"
 
 
 def test_several_directories(make: Make, root: Path, tmp_path: Path) -> None:
@@ -522,6 +540,7 @@ def test_url_in_the_environ(make: Make, root: Path) -> None:
         ({"types": {".css": "css"}}, "types"),
         ({"index": "/index.html"}, "index"),
         ({"fallback": 5}, "fallback"),
+        ({"fallback": "none.html"}, "fallback"),
         ({"fallback_except": "/api"}, "fallback_except"),
         ({"fallback_except": ["api"]}, "fallback_except"),
         ({"manifest": "/nowhere.json"}, "manifest"),

@@ -14,12 +14,16 @@ from breezeway.middleware import static_manifest
 from breezeway.middleware.answer import answer
 from breezeway.middleware.stack import unset
 from breezeway.middleware.static_answer import MEMORY_BYTES, Sender
-from breezeway.middleware.static_files import Files, Found, Redirect
+from breezeway.middleware.static_files import Files, Found, Redirect, in_a_path
 from breezeway.middleware.static_options import Description, directories, navigates, prefixes
+from breezeway.semantics.fields import with_vary
 from breezeway.semantics.file_plan import ALLOW, METHODS
 
 KEY: Final = "breezeway.static_url"
 """Where the environ has the function that returns the URL of a file by its name."""
+
+ASKED: Final = ("Accept", "Sec-Fetch-Mode")
+"""By which fields a page is told from data (`navigates`)."""
 
 Directory = str | PathLike[str]
 
@@ -86,7 +90,6 @@ class Static:
             if not isinstance(value, str) or value.startswith("/"):
                 raise ValueError(f"{option} must be the name of a file, not {value!r}")
         self._owns = missing == "404"
-        self._fallback = f"{self._base}/{fallback}" if fallback else ""
         self._fallback_except = prefixes("fallback_except", fallback_except)
         where, self._names = _manifest(manifest, roots)
         describe = Description(
@@ -96,14 +99,14 @@ class Static:
             fields=fields or {},
             types=types or {},
         )
-        self._files = Files(
-            roots,
-            self._base,
-            describe=describe,
-            index=index,
-            anywhere=symlinks,
-            hidden=(where,),
-        )
+        made = partial(Files, roots, self._base, anywhere=symlinks, hidden=(where,))
+        self._files = made(describe=describe, index=index)
+        # Another page would be there for a script that asks for the same URL.
+        self._pages = made(describe=lambda *args: with_vary(describe(*args), *ASKED), index="")
+        self._fallback = f"{self._base}/{in_a_path(fallback)}" if fallback else ""
+        self._page = self._pages.find(self._fallback) if fallback else None
+        if fallback and self._page is None and not refresh:
+            raise ValueError(f"fallback {fallback!r} is not in the directory")
         self._url = self.url  # made once: it is set for each request
         self._sender = Sender(anywhere=symlinks, memory=memory, keeps=not refresh)
         self._table: dict[str, Found] | None = None if refresh else self._files.table()
@@ -121,8 +124,8 @@ class Static:
                 name = self._names[name]
             except KeyError:
                 raise ValueError(f"the manifest of static files has no {name!r}") from None
-        path = os.fsencode(f"{self._base}/{name}")
-        return quote(script_name.encode("latin-1")) + quote(path)
+        path = f"{script_name}{self._base}/{in_a_path(name)}"
+        return quote(path.encode("latin-1"))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with a file, or let the application answer."""
@@ -158,16 +161,14 @@ class Static:
             or not navigates(environ)
         ):
             return None
-        if self._table is None:
-            return self._files.find(self._fallback)
-        return self._table.get(self._fallback)
+        return self._pages.find(self._fallback) if self._table is None else self._page
 
 
 def _prefix(prefix: str) -> str:
     """Return the prefix without the slash at its end."""
     if not isinstance(prefix, str) or not prefix.startswith("/") or "//" in prefix:
         raise ValueError(f"prefix must be a path that begins with a slash, not {prefix!r}")
-    return os.fsencode(prefix.rstrip("/")).decode("latin-1")
+    return in_a_path(prefix.rstrip("/"))
 
 
 def _manifest(given: Directory | None, roots: Sequence[str]) -> tuple[str, dict[str, str]]:

@@ -109,14 +109,14 @@ class Files:
         found: dict[str, Found] = {}
         for root in self._roots:
             for name in _walk(root, ""):
-                key = f"{self._prefix}/{_key(name)}"
+                key = f"{self._prefix}/{in_a_path(name)}"
                 if key not in found:
                     entry = self._entry(root, name)
                     if entry is not None:
                         found[key] = entry
         for key, each in list(found.items()):
             before, slash, last = key.rpartition("/")
-            if last == _key(self._index):
+            if last == in_a_path(self._index):
                 found[before + slash] = each
                 found.setdefault(before, Redirect())
         return found
@@ -128,10 +128,10 @@ class Files:
         rest = path[len(self._prefix) + 1 :]
         if self._index and (not rest or rest.endswith("/")):
             is_directory = path.endswith("/")
-            found = self._look(rest + _key(self._index))
+            found = self._look(rest + in_a_path(self._index))
             return found if is_directory or found is None else Redirect()
         found = self._look(rest)
-        if found is None and self._index and self._look(f"{rest}/{_key(self._index)}"):
+        if found is None and self._index and self._look(f"{rest}/{in_a_path(self._index)}"):
             return Redirect()
         return found
 
@@ -187,7 +187,7 @@ def _walk(root: str, below: str, on_the_way: tuple[str, ...] = ()) -> Iterator[s
         return
     for entry in entries:
         name = f"{below}/{entry.name}" if below else entry.name
-        if file_name(_key(name)) is None:
+        if file_name(in_a_path(name)) is None:
             continue
         try:
             is_directory = entry.is_dir()
@@ -199,7 +199,7 @@ def _walk(root: str, below: str, on_the_way: tuple[str, ...] = ()) -> Iterator[s
             yield name
 
 
-def _key(name: str) -> str:
+def in_a_path(name: str) -> str:
     """Return the name of a file as a path of an environ has it."""
     return os.fsencode(name).decode("latin-1")
 

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, Final
 from wsgiref.types import WSGIEnvironment
 
+from breezeway.middleware.static_files import in_a_path
 from breezeway.semantics.fields import Headers, members, replaced, with_vary
 from breezeway.semantics.file_plan import ASK_FIRST, FOR_EVER, fields_of
 from breezeway.semantics.fingerprints import is_fingerprinted
@@ -132,7 +133,7 @@ def prefixes(option: str, given: Sequence[str]) -> list[str]:
         isinstance(each, str) and each.startswith("/") for each in given
     ):
         raise ValueError(f"{option} must be a list of paths that begin with a slash, not {given!r}")
-    return [each.rstrip("/") for each in given]
+    return [in_a_path(each.rstrip("/")) for each in given]
 
 
 def navigates(environ: WSGIEnvironment) -> bool:
