@@ -47,7 +47,7 @@ EXTRAS = {
     "middleware.compress_codings": {"brotli", "zstandard"},
     "middleware.decompress_codings": {"brotli", "zstandard"},
     "middleware.opentelemetry": {"opentelemetry"},
-    "middleware.profiler": {"pyinstrument"},
+    "middleware.profiler_engine": {"pyinstrument"},
     "middleware.proxy_wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
     "middleware.sessions_cookie": {"itsdangerous"},
