@@ -441,6 +441,14 @@ def test_location_below_a_base(location: str, seen: str) -> None:
         assert call(moved, "/old/a")["location"] == seen
 
 
+def test_location_of_the_name_that_it_was_told() -> None:
+    """An application that is given another Host sends the client there, and yet here."""
+    answer = OK.replace(b"\r\n\r\n", b"\r\nLocation: https://Old.example/x\r\n\r\n")
+    with upstream(answer) as running:
+        moved = Dispatch({"/old": Proxy(running.url, host="old.example")})
+        assert call(moved, "/old/a")["location"] == "/old/x"
+
+
 def test_cookie_paths() -> None:
     """The paths of cookies are translated if that is wanted."""
     answer = OK.replace(

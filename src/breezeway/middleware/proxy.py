@@ -214,7 +214,7 @@ class Proxy:
         )
         try:
             address = upstream.address
-            hosts = (address.authority, f"{address.host}:{address.port}")
+            hosts = (address.authority, f"{address.host}:{address.port}", self._host.lower())
             public = environ.get("HTTP_HOST", "").lower()
             places = Places(script_name(environ), address.base, hosts, public)
             headers = client_fields(found.fields, found.status, places, **self._rewrites)
