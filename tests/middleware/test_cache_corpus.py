@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,18 @@ def test_in_redis(redis: RedisServer) -> None:
         except AssertionError as error:
             failed.append(f"{case.name}: {error}")
     assert not failed
+
+
+def test_page_counts_right() -> None:
+    """The page says how many of the public tests apply, and how many come out as they ask."""
+    told = Counter((case.kind, bool(case.differs)) for case in CASES if case.vector)
+    rows = re.findall(
+        r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [row[0] for row in rows] == ["required", "optimal", "check"]
+    for kind, *numbers in rows:
+        same, other = told[kind, False], told[kind, True]
+        assert [*map(int, numbers)] == [same + other, same, other], kind
+    assert f"{told.total()} apply" in PAGE.read_text(encoding="utf-8")
+    vectors = [case.vector for case in CASES if case.vector]
+    assert len(vectors) == len({*vectors})
