@@ -48,12 +48,15 @@ EXTRAS = {
     "middleware.decompress_codings": {"brotli", "zstandard"},
     "middleware.opentelemetry": {"opentelemetry"},
     "middleware.profiler_engine": {"pyinstrument"},
+    "middleware.proxy": {"urllib3"},
+    "middleware.proxy_response": {"urllib3"},
+    "middleware.proxy_upstreams": {"urllib3"},
     "middleware.proxy_wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
     "middleware.sessions_cookie": {"itsdangerous"},
 }
-"""What a file may import, within a function, that is an extra of pyproject.toml; `middleware.proxy_wire` is
-itself imported within one."""
+"""What a file may import, within a function or for its types, that is an extra of pyproject.toml;
+`middleware.proxy_wire` is itself imported within a function."""
 
 WITHOUT_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time"}
 """What `http1` does without: no socket, no thread, no clock."""
