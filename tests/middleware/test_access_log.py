@@ -207,7 +207,41 @@ def test_wrong_options(options: Any, text: str) -> None:
         AccessLog(hello, **options)
 
 
+def test_user_that_is_no_text(lines: Any) -> None:
+    """Applications leave numbers in REMOTE_USER."""
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        environ["REMOTE_USER"] = 7
+        return hello(environ, start_response)
+
+    for form in ("combined", "json", "{user}"):
+        call(lines(application, format=form))
+    first, second, third = lines.seen()
+    assert first.startswith("192.0.2.1 - 7 [")
+    assert json.loads(second)["user"] == "7"
+    assert third == "7"
+
+
 class TestFile:
+    def test_thread_ends_with_its_log(self, tmp_path: Path) -> None:
+        """A log that nobody has any more leaves no thread behind, and loses no line."""
+        before = set(threading.enumerate())
+        writer = LineWriter(str(tmp_path / "log"))
+        writer.put("last")
+        (thread,) = set(threading.enumerate()) - before
+        del writer
+        thread.join(10)
+        assert not thread.is_alive()
+        assert (tmp_path / "log").read_text() == "last\n"
+
+    def test_lines_after_the_end(self, tmp_path: Path) -> None:
+        """What is logged while a process ends is written, too."""
+        writer = LineWriter(str(tmp_path / "log"))
+        writer.put("one")
+        writer.end()
+        writer.put("two")
+        assert (tmp_path / "log").read_text() == "one\ntwo\n"
+
     def test_lines_of_many_threads(self, tmp_path: Path) -> None:
         """Every request of sixteen threads has its line, whole."""
         path = tmp_path / "log"

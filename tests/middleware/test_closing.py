@@ -229,3 +229,29 @@ def test_closing_iterator() -> None:
         found.close()
     found.close()
     assert order == ["application", "ours"]
+
+
+@pytest.mark.parametrize("returned", [None, [None], [b"a", 1]])
+def test_what_no_application_may_return_is_left_to_the_server(returned: Any) -> None:
+    """It goes on as it is, and is over."""
+    seen = []
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [PLAIN])
+        return returned
+
+    observed = Observed(make_environ(), lambda status, headers, exc_info=None: None, seen.append)
+    assert observed.call(application) is returned
+    assert seen == [observed] or returned is not None
+
+
+@pytest.mark.parametrize("make", [list, iter])
+def test_observer_that_fails(make: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Who only looks on costs no response; the log has it."""
+
+    class Failing(Reports):
+        def report(self, observed: Observed) -> None:
+            raise LookupError
+
+    assert ask(Failing(answering(b"a", make=make))).body == b"a"
+    assert "could not be observed" in caplog.text

@@ -100,7 +100,7 @@ def _combined(seen: Observed, seconds: float) -> str:
         f'{address} - {user} [{_stamp()}] "{seen.method} {target} {protocol}" {seen.code}'
         f' {seen.size} "{referer}" "{agent}" {tail}'
     )
-    if _is_plain(line, 6) and " " not in user:
+    if _is_plain(line, 6) and (user == "-" or " " not in str(user)):
         return line
     quoted = [_escaped(each) for each in (address, seen.method, target, protocol, referer, agent)]
     address, method, target, protocol, referer, agent = quoted

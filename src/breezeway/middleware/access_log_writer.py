@@ -82,6 +82,9 @@ class LineWriter:
             self._rouse()
 
     def _rouse(self) -> None:
+        if self._stopping.is_set():  # the process ends, and the thread has ended
+            self.write()
+            return
         self._awake = True
         if self._thread is None:
             with self._lock:
@@ -169,6 +172,8 @@ class LineWriter:
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):  # not one that could not be made
+            self._stopping.set()
+            self._wake.set()
             self.write()
             if self._fd >= 0:
                 os.close(self._fd)

@@ -6,6 +6,7 @@ response went as well: its status, its bytes, and whether it failed or its clien
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -14,6 +15,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.semantics.fields import Headers, content_length
 
 _WITHOUT_CONTENT: Final = ("204", "304")
+
+log = logging.getLogger("breezeway.middleware")
 
 
 class ClosingIterator:
@@ -99,17 +102,19 @@ class Observed:
             self._end()
             raise
         kind = type(blocks)
-        if kind is list or kind is tuple:
-            if self.method != "HEAD":
-                self.size += len(blocks[0]) if len(blocks) == 1 else sum(map(len, blocks))  # type: ignore[index,arg-type]
-        else:
+        if kind is not list and kind is not tuple and blocks is not None:
             wrapper = self.environ.get("wsgi.file_wrapper")
             if not (isinstance(wrapper, type) and isinstance(blocks, wrapper)):
                 self._blocks = blocks
                 return self
             if self.method != "HEAD":
                 self.size = content_length(self.headers) or 0
-        self._report(self)
+        try:
+            if self.method != "HEAD" and (kind is list or kind is tuple):
+                self.size += len(blocks[0]) if len(blocks) == 1 else sum(map(len, blocks))  # type: ignore[index,arg-type]
+            self._report(self)
+        except Exception:  # it is the server's to complain about what was returned
+            log.exception("a response could not be observed")
         return blocks
 
     def start_response(
@@ -172,6 +177,8 @@ class Observed:
     def _end(self) -> None:
         try:
             self._report(self)
+        except Exception:  # who only looks on must not cost a response
+            log.exception("a response could not be observed")
         finally:
             self.error = self._write_error = None  # no circle through their tracebacks
 

@@ -135,8 +135,8 @@ class Metrics:
             route = str(route)
         store = self._store
         with store.lock:
-            at = None if seen.error else store.known.get((seen.method, seen.status, route))
-            if at is None:
+            at = store.known.get((seen.method, seen.status, route))
+            if at is None or seen.error is not None:
                 at = self._row_of(seen, route)
             values = store.values
             values[IN_PROGRESS] -= 1.0
