@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from breezeway.middleware.redis_link import Redis
 
 MAX_KEYS: Final = 100_000
-"""Clients that are counted at once; some 30 MiB."""
+"""Clients that are counted at once; some 25 MiB for one rate."""
 
 MOST_RATES: Final = 8
 """Of one piece; each costs time for each request."""

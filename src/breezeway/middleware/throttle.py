@@ -81,7 +81,9 @@ class Throttle:
             raise ValueError(f"wait must be a number of seconds up to 3600, not {wait!r}")
         self._wait = wait
         self._key_of = make_key_of(key, ipv6_prefix, paths, exempt_paths, exempt_networks)
-        self._slots = Slots(requests, queue if wait else 0, is_keyed=key not in ("all", ["all"]))
+        self._slots = Slots(
+            requests, queue if wait else 0, is_keyed=key not in ("all", ["all"], ("all",))
+        )
         self._retry = ("Retry-After", str(retry_after))
         self._refusals = Refusals("Throttle")
 
