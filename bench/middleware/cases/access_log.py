@@ -47,7 +47,9 @@ def cases() -> list[Case]:
             paste,
             environ=raw,
         ),
-        Case("access_log", "combined, logger", with_logger, "paste.translogger", paste, environ=raw),
+        Case(
+            "access_log", "combined, logger", with_logger, "paste.translogger", paste, environ=raw
+        ),
         Case(
             "access_log",
             "json, file",
