@@ -245,14 +245,16 @@ class _Run:
             return blocks_of(source.path, target.stop)
 
         digest, size = source.digest, source.size
-        outputs = {source.name: target.put(source.name, read, digest, size, modified_ns)}
+        packed: dict[str, bytes] = {}
+        put = target.put(source.name, read, digest, size, modified_ns, packed)
+        outputs = {source.name: put}
         if source.fingerprinted != source.name:
             if source.found:
                 content = replaced(source.text, source.found, self._new_name).encode()
                 digest, size = hashlib.sha384(content).digest(), len(content)
-                put = target.put(source.fingerprinted, lambda: [content], digest, size, None)
+                put = target.put(source.fingerprinted, lambda: [content], digest, size, None, {})
             else:
-                put = target.put(source.fingerprinted, read, digest, size, modified_ns)
+                put = target.put(source.fingerprinted, read, digest, size, modified_ns, packed)
             outputs[source.fingerprinted] = put
         integrity = "sha384-" + base64.b64encode(digest).decode()
         entry = {"name": source.fingerprinted, "integrity": integrity}

@@ -179,11 +179,13 @@ class Target:
         digest: bytes,
         size: int,
         modified_ns: int | None,
+        packed: dict[str, bytes],
     ) -> dict[str, Any]:
         """Write a file and its variants, unless they are there; return what the manifest says of it.
 
         `read` gives the content, `digest` is its SHA-384, `size` is in bytes. `modified_ns` is the time
-        of modification that it gets, in nanoseconds since the epoch; None is now.
+        of modification that it gets, in nanoseconds since the epoch; None is now. `packed` has the
+        variants of this content that were made before, by their codings, and gets those that are made.
 
         Raises:
             UserError: it cannot be written, or the content is not what it was.
@@ -204,20 +206,25 @@ class Target:
                     for coding in {*self._codings, *(before or {}).get("encodings", ())}:
                         _remove(path + ENDINGS[coding])
                 self._replace(path, _checked(path, read(), digest), modified_ns)
-            encodings = self._compress(name, b"".join(read()), modified_ns) if compressible else {}
+            encodings = {}
+            if compressible:
+                encodings = self._compress(name, b"".join(read()), modified_ns, packed)
         with self._lock:
             self.written += 1
         return {"size": size, "encodings": encodings}
 
-    def _compress(self, name: str, content: bytes, modified_ns: int | None) -> dict[str, int]:
+    def _compress(
+        self, name: str, content: bytes, modified_ns: int | None, packed: dict[str, bytes]
+    ) -> dict[str, int]:
         """Write the variants that are smaller; return their sizes."""
         path = os.path.join(self.path, name)
         found = {}
         for coding, start in self._codings.items():
-            packed = b"".join(self._packed(start(len(content)), content))
-            if len(packed) < GAIN * len(content):
-                self._replace(path + ENDINGS[coding], [packed], modified_ns)
-                found[coding] = len(packed)
+            if coding not in packed:
+                packed[coding] = b"".join(self._packed(start(len(content)), content))
+            if len(packed[coding]) < GAIN * len(content):
+                self._replace(path + ENDINGS[coding], [packed[coding]], modified_ns)
+                found[coding] = len(packed[coding])
             else:
                 _remove(path + ENDINGS[coding])
         for coding in self._known.get(name, {}).get("encodings", ()):
