@@ -224,6 +224,28 @@ def test_upstream_that_reads_nothing() -> None:
         stop.set()
 
 
+def test_body_beyond_the_total_time() -> None:
+    """A client that sends and sends does not hold the upstream for longer than the whole may take."""
+
+    class Endless:
+        def read1(self, size: int) -> bytes:
+            return bytes(size)
+
+        read = read1
+
+    def play(peer: Peer) -> None:
+        peer.head()
+        peer.wait()
+
+    with Upstream(play) as running:
+        environ = make_environ(method="POST", CONTENT_LENGTH="1000000000000")
+        environ["wsgi.input"] = Endless()
+        started: list[Any] = []
+        proxy = Proxy(running.url, total_timeout=0.2)
+        list(proxy(environ, lambda *given: started.append(given) or print))
+        assert started[0][0] == "504 Gateway Timeout"
+
+
 def test_early_answer() -> None:
     """An upstream that answers before it has the body is heard; the rest of the body is not sent."""
 
@@ -402,6 +424,22 @@ def test_closed_connection_is_noticed() -> None:
             closed.clear()
             assert call(proxy, method="POST", body=b"x").code == 200
             assert closed.wait(10)
+
+
+def test_what_must_not_be_sent_twice_goes_over_a_fresh_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connection that has been idle for long may be closed at any moment: POST takes a new one."""
+    with upstream(*[OK] * 9) as running:
+        proxy = Proxy(running.url)
+        for method in ("POST", "POST", "GET", "POST"):
+            assert call(proxy, method=method).code == 200
+        assert running.connections == 1
+        monkeypatch.setattr("breezeway.middleware.proxy_wire.FRESH_SECONDS", -1.0)
+        assert call(proxy).code == 200
+        assert running.connections == 1
+        assert call(proxy, method="PUT", body=b"x").code == 200
+        assert running.connections == 2
 
 
 def test_new_connection_is_not_tried_again() -> None:

@@ -19,7 +19,7 @@ from breezeway.middleware import proxy_options as options
 from breezeway.middleware.answer import answer
 from breezeway.middleware.proxy_address import parse_address
 from breezeway.middleware.proxy_errors import RefusedError, UpstreamError
-from breezeway.middleware.proxy_request import IDEMPOTENT, Incoming, incoming
+from breezeway.middleware.proxy_request import Incoming, incoming
 from breezeway.middleware.proxy_response import Blocks, Places, client_fields, phrase
 from breezeway.middleware.proxy_target import below, script_name
 from breezeway.middleware.proxy_upstreams import Upstream, Upstreams
@@ -172,7 +172,7 @@ class Proxy:
                 upstreams.answered(upstream)
                 return upstream, response, request
             is_consumed = body is not None and body.is_consumed
-            may_repeat = last.is_stale and incoming.method in IDEMPOTENT
+            may_repeat = last.is_stale and incoming.method in options.IDEMPOTENT
             if is_consumed or (last.is_sent and not may_repeat):
                 break
         raise last

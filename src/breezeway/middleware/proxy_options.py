@@ -20,6 +20,9 @@ HEAD_BYTES: Final = 64 * 1024
 """Of a response; the servers in use send 8 to 16 KiB at most."""
 
 
+IDEMPOTENT: Final = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+"""RFC 9110 section 9.2.2, without TRACE."""
+
 BALANCES: Final = ("round_robin", "least_connections")
 
 _VIA: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[0-9]{1,5})?")

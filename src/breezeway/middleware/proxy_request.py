@@ -23,9 +23,6 @@ MOST_HOPS: Final = 16
 LONGEST_KEPT_NAME: Final = 64
 """Names of fields up to this length are kept in their translation."""
 
-IDEMPOTENT: Final = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
-"""RFC 9110 section 9.2.2, without TRACE."""
-
 _REFUSED_METHODS: Final = ("CONNECT", "TRACE")
 
 _DROPPED: Final = HOP_BY_HOP | {

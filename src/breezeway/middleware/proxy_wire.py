@@ -21,7 +21,7 @@ from urllib3.util.wait import wait_for_read
 
 from breezeway.middleware.proxy_answer import Answer
 from breezeway.middleware.proxy_errors import UpstreamError
-from breezeway.middleware.proxy_options import HEAD_BYTES
+from breezeway.middleware.proxy_options import HEAD_BYTES, IDEMPOTENT
 from breezeway.semantics.fields import Headers
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 HEALTH_WAIT: Final = 5.0
 """Seconds that a look may take."""
 _FIRST_BAD: Final = 400
+
+FRESH_SECONDS: Final = 1.0
+"""A request that must not be sent twice goes over a connection no older than this since its last one:
+servers close idle connections, some after 2 s, and may do so while a request is on its way."""
 
 FAILURES: Final = (HTTPError, HTTPException, OSError)
 """What urllib3, and what lies below it, raise."""
@@ -63,6 +67,7 @@ class Request(HTTPHeaderDict):
             self.add("User-Agent", SKIP_HEADER)
         self.method, self.target, self.body = method, target, body
         self.wait, self.deadline, self.longest_head = wait, deadline, longest_head
+        self.may_repeat = body is None and method in IDEMPOTENT
         self.connection: Any = None
         """Set when there is a connection: from then on, parts of the request may have arrived."""
         self.is_reused = False
@@ -76,6 +81,8 @@ class Request(HTTPHeaderDict):
 
     def is_answered(self) -> bool:
         """Tell whether the upstream has begun to answer; in TLS there may be bytes of its own."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise UpstreamError(504, "the time for it is over before it had the whole request")
         connection = self.connection
         if isinstance(connection, HTTPSConnection) or not wait_for_read(connection.sock, 0.0):
             return False
@@ -87,6 +94,8 @@ class _Connection(HTTPConnection):
     """A connection that sends a `Request` and reads an `Answer`."""
 
     exchanges = 0
+    used_at = 0.0
+    """When the last request went out, by the monotonic clock."""
 
     def connect(self) -> None:
         """Connect."""
@@ -97,8 +106,12 @@ class _Connection(HTTPConnection):
         self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
     ) -> None:
         """Send a request; `headers` is a `Request`."""
+        now = time.monotonic()
+        if self.sock is not None and not headers.may_repeat and now > self.used_at + FRESH_SECONDS:
+            self.close()
         if self.sock is None:
             self.connect()
+        self.used_at = now
         headers.connection = self
         headers.is_reused = self.exchanges > 0
         self.exchanges += 1
@@ -171,6 +184,8 @@ def ask(pool: HTTPConnectionPool, request: Request, connect_seconds: float) -> B
     Raises:
         UpstreamError: there is none.
     """
+    if request.deadline is not None:
+        connect_seconds = min(connect_seconds, max(0.001, request.deadline - time.monotonic()))
     try:
         return pool.urlopen(
             request.method,
