@@ -357,3 +357,20 @@ def test_on_the_wire(tmp_path: Path) -> None:
         )
         assert len(live.get("/a?b").body) == 100_000
         eventually(lambda: path.read_text() == "/a?b 200 100000 done\n", "the line")
+
+
+def test_client_that_leaves_on_the_wire(tmp_path: Path) -> None:
+    """The server closes a stream whose client has gone, and the log says so."""
+    path = tmp_path / "log"
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        while True:
+            yield b"x" * 10_000
+
+    with serving() as live:
+        live.play(AccessLog(application, file=str(path), format="{status} {outcome}"))
+        with live.connect() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.take(1)
+        eventually(lambda: path.read_text() == "200 left\n", "the line")
