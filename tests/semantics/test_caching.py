@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from breezeway.semantics.caching import (
     LONGEST_SECONDS,
@@ -311,3 +313,63 @@ def test_dates_of_any_case():
     assert parse_date("fri, 15 jan 2027 08:00:00 gmt") == NOW
     assert parse_date("Thu, 01 Jan 1970 00:00:00 GMT") == 0
     assert parse_date("0") is None
+
+
+PIECES = [
+    *(
+        "max-age",
+        "s-maxage",
+        "no-cache",
+        "private",
+        "public",
+        "=",
+        '"',
+        ",",
+        ";",
+        " ",
+        "\\",
+        "5",
+        "-",
+    ),
+    *(
+        "a",
+        "?1",
+        "*",
+        "\t",
+        "\x00",
+        "\xfc",
+        "%0a",
+        "/",
+        "//",
+        ":",
+        "[",
+        "]",
+        "?",
+        "#",
+        "http",
+        "test",
+    ),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.integers(100, 599))
+def test_any_text_is_read(text, status):
+    """Whatever stands in a field or a URL, there is a decision and no failure."""
+    settings = Settings(("cdn-cache-control",), 0.1, 5, 5)
+    names = (
+        "Cache-Control",
+        "CDN-Cache-Control",
+        "Vary",
+        "Expires",
+        "Date",
+        "Age",
+        "Last-Modified",
+    )
+    for fields in ([(name, text) for name in names], [("Cache-Control", f"max-age=5, {text}")]):
+        rules = storage_rules(status, fields, settings, NOW)
+        assert rules is None or rules.lifetime >= 0
+        assert initial_age(fields, NOW, NOW) >= 0
+    judge(RULES, 5, read_wishes(text))
+    assert invalidated_keys(environ(PATH_INFO=f"/{text}"), [("Location", text)])
+    freshened([("A", text)], [("Connection", text)])
+    variant({"HTTP_A": text}, vary_names(text) or ("a",))
