@@ -408,13 +408,18 @@ def cache_key(environ: Mapping[str, Any]) -> str:
 
     No part but the last can have a line break in it, so no two URLs have the same key.
     """
-    value_of = environ.get
     scheme = environ["wsgi.url_scheme"]
-    host = value_of("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    try:
+        path = environ["SCRIPT_NAME"] + environ["PATH_INFO"] or "/"
+        query, host = environ["QUERY_STRING"], environ["HTTP_HOST"]
+    except KeyError:  # PEP 3333 lets a server leave them out when they are empty
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
+        query, host = environ.get("QUERY_STRING", ""), environ.get("HTTP_HOST", "")
+    if not host:
+        host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     if ":" in host:
         host = host.removesuffix(":443" if scheme == "https" else ":80")
-    path = value_of("SCRIPT_NAME", "") + value_of("PATH_INFO", "") or "/"
-    return f"{scheme}\n{host.lower()}\n{value_of('QUERY_STRING', '')}\n{path}"
+    return f"{scheme}\n{host.lower()}\n{query}\n{path}"
 
 
 def url_key(url: str) -> str:
