@@ -1,13 +1,13 @@
 """The way from `Proxy` to an upstream, over urllib3: pool, connections and TLS are its.
 
 The head of a request goes out as `Proxy` has made it, the target byte by byte; `proxy_answer` reads the
-response. A `Request` is what urllib3 takes for the header fields; it carries what its connection must
-know.
+response. A `Request` carries what urllib3 has no words for.
 """
 
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from functools import partial
 from http.client import HTTPException
@@ -42,8 +42,12 @@ FAILURES: Final = (HTTPError, HTTPException, OSError)
 """What urllib3, and what lies below it, raise."""
 
 
-class Request(HTTPHeaderDict):
-    """A request to an upstream: its header fields, and the rest."""
+_under_way = threading.local()
+"""`request`: what `ask` was called with in this thread, for the connection that urllib3 takes."""
+
+
+class Request:
+    """A request to an upstream."""
 
     def __init__(
         self,
@@ -60,11 +64,11 @@ class Request(HTTPHeaderDict):
 
         By `deadline`, on the monotonic clock, the response must have come in whole.
         """
-        super().__init__()
+        self.fields = HTTPHeaderDict()
         for name, value in fields:
-            self.add(name, value)
-        if "User-Agent" not in self:  # or urllib3 would speak of itself
-            self.add("User-Agent", SKIP_HEADER)
+            self.fields.add(name, value)
+        if "User-Agent" not in self.fields:  # or urllib3 would speak of itself
+            self.fields.add("User-Agent", SKIP_HEADER)
         self.method, self.target, self.body = method, target, body
         self.wait, self.deadline, self.longest_head = wait, deadline, longest_head
         self.may_repeat = body is None and method in IDEMPOTENT
@@ -74,10 +78,6 @@ class Request(HTTPHeaderDict):
         self.is_cut = False
         """The upstream has answered before it had the whole body."""
         self.answer: Answer
-
-    def copy(self) -> Request:
-        """Stay the same: urllib3 wants a copy to add fields of proxies, of which there are none."""
-        return self
 
     def is_answered(self) -> bool:
         """Tell whether the upstream has begun to answer; in TLS there may be bytes of its own."""
@@ -105,19 +105,20 @@ class _Connection(HTTPConnection):
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
     ) -> None:
-        """Send a request; `headers` is a `Request`."""
+        """Send the request that `ask` was called with."""
+        request: Request = _under_way.request
         now = time.monotonic()
-        if self.sock is not None and not headers.may_repeat and now > self.used_at + FRESH_SECONDS:
+        if self.sock is not None and not request.may_repeat and now > self.used_at + FRESH_SECONDS:
             self.close()
         if self.sock is None:
             self.connect()
         self.used_at = now
-        headers.connection = self
-        headers.is_reused = self.exchanges > 0
+        request.connection = self
+        request.is_reused = self.exchanges > 0
         self.exchanges += 1
-        self._target = headers.target
-        self.response_class = partial(Answer, request=headers)  # type: ignore[assignment]
-        self.timeout = headers.wait
+        self._target = request.target
+        self.response_class = partial(Answer, request=request)  # type: ignore[assignment]
+        self.timeout = request.wait
         super().request(method, url, body, headers, **more)
 
     def putrequest(self, method: str, url: str, *_: Any, **__: Any) -> None:
@@ -186,12 +187,13 @@ def ask(pool: HTTPConnectionPool, request: Request, connect_seconds: float) -> B
     """
     if request.deadline is not None:
         connect_seconds = min(connect_seconds, max(0.001, request.deadline - time.monotonic()))
+    _under_way.request = request
     try:
         return pool.urlopen(
             request.method,
             "/",  # `Request.target` counts
             body=request.body,
-            headers=request,
+            headers=request.fields,
             retries=False,
             redirect=False,
             preload_content=False,
@@ -205,6 +207,8 @@ def ask(pool: HTTPConnectionPool, request: Request, connect_seconds: float) -> B
         ) from None
     except FAILURES as error:
         raise _failure(error, request) from error
+    finally:
+        del _under_way.request
 
 
 def _failure(error: Exception, request: Request) -> UpstreamError:
