@@ -145,6 +145,26 @@ def test_application_that_raises() -> None:
     assert "burn" in names_in(tree_of(result.body))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_other_threads(engine: str) -> None:
+    """Where what other threads do gets into a profile, the page says so; else it is not in it."""
+    over = threading.Event()
+
+    def elsewhere() -> None:
+        while not over.is_set():
+            burn(0.0001)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    result = ask(Profiler(working, token=TOKEN, engine=engine))
+    over.set()
+    thread.join()
+    if engine == "cprofile" and sys.version_info >= (3, 12):
+        assert b"what other threads called" in result.body
+    else:
+        assert not [name for name in names_in(tree_of(result.body)) if "elsewhere" in name]
+
+
 def test_response_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that does not end is closed after a while."""
     monkeypatch.setattr(profiler, "MOST_SECONDS", 0.02)

@@ -144,8 +144,8 @@ class LineWriter:
                     return
             except FileNotFoundError:
                 pass
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # first: a process forked now must not close it again
+            os.close(fd)
         self._fd = self._open()
 
     def _open(self) -> int:

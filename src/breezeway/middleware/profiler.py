@@ -167,9 +167,9 @@ class Profiler:
             "content": f"{seen.size} bytes",
             "time": f"{(time.perf_counter() - seen.began) * 1000:.1f} ms, the profiler's work included",
             "engine": self._engine.__name__.lower(),
+            "mind": recording.engine.caveat(),
+            "raised": fault,
         }
-        if fault:
-            facts["raised"] = fault
         return page(f"{seen.method} {path}", facts, recording.engine.tree())
 
     # --- into the directory ----------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import cProfile
 import os
+import sys
+import threading
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Final, Protocol
@@ -53,6 +55,9 @@ class Engine(Protocol):
     def save(self, path: str) -> None:
         """Write it for other tools into a new file."""
 
+    def caveat(self) -> str:
+        """Return what is to be kept in mind of this profile; mostly nothing."""
+
 
 # --- cProfile ------------------------------------------------------------------------------------
 
@@ -72,6 +77,12 @@ class CProfile:
     def stop(self) -> None:
         """Rest."""
         self._profile.disable()
+
+    def caveat(self) -> str:
+        """Tell that calls of other threads are among these: from Python 3.12 on cProfile sees them all."""
+        if sys.version_info < (3, 12) or threading.active_count() == 1:
+            return ""
+        return "what other threads called meanwhile is among this; the engine pyinstrument leaves it out"
 
     def save(self, path: str) -> None:
         """Write it for pstats and its kin."""
@@ -159,6 +170,10 @@ class Pyinstrument:
     def stop(self) -> None:
         """Rest."""
         self._profiler.stop()
+
+    def caveat(self) -> str:
+        """Nothing: only this thread is looked at."""
+        return ""
 
     def save(self, path: str) -> None:
         """Write it for `pyinstrument --load`."""

@@ -83,10 +83,14 @@ draw(root, []);
 
 
 def page(title: str, facts: Mapping[str, str], tree: Node) -> bytes:
-    """Return the page; `facts` stand above the graph, names and values."""
+    """Return the page; `facts` stand above the graph, names and values, without those that are empty."""
     nonce = secrets.token_urlsafe(16)
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'"
-    told = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
+    told = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in facts.items()
+        if value
+    )
     rows = "".join(
         f"<tr><td>{seconds * 1000:.2f} ms</td><td>{escape(name)}</td><td>{escape(place)}</td></tr>"
         for (name, place), seconds in _own_times(tree)
