@@ -26,6 +26,8 @@ EXAMPLES = [
 FILES = {
     "errors/500.html": "<p>$id</p>",
     "static/manifest.json": "{}",
+    "public/site.css": "",
+    "dist/index.html": "",
 }
 """What the examples name, below the working directory."""
 
