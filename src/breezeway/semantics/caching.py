@@ -9,8 +9,9 @@ choice: not stored, or stale.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,9 @@ LONGEST_HEURISTIC: Final = 24 * 60 * 60
 
 MOST_VARY_NAMES: Final = 16
 """A response that depends on more fields than that has as many variants as there are clients."""
+
+KEPT_NAMES: Final = 256
+"""Vary fields, as tuples, whose keys in an environ are kept; a site has a handful."""
 
 LONGEST_VARIANT: Final = 128
 """Characters; a longer key of a variant becomes a digest."""
@@ -61,7 +65,7 @@ _NEVER_STORED: Final = (
 _NEVER_UPDATED: Final = (*_NEVER_STORED, "content-encoding", "content-length", "content-range")
 
 _LISTS: Final = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
-"""Fields in which case and white space around commas say nothing, as everybody knows."""
+"""Fields in which case and white space say nothing, as everybody knows."""
 
 # cache-directive = token [ "=" ( token / quoted-string ) ]                RFC 9111 section 5.2
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -385,22 +389,31 @@ def vary_names(value: str) -> tuple[str, ...] | None:
     return None if "*" in names or len(names) > MOST_VARY_NAMES else tuple(sorted(names))
 
 
-def variant(environ: Mapping[str, Any], names: Iterable[str]) -> str:
+def variant(environ: Mapping[str, Any], names: tuple[str, ...]) -> str:
     """Return a key for what a request has in these fields (RFC 9111 section 4.1)."""
     values = []
-    for name in names:
-        key = name.upper().replace("-", "_")
-        value = environ.get(key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}")
+    for name, key in _keys(names):
+        value = environ.get(key)
         if value is None:
             values.append("-")
-        elif name in _LISTS:
-            values.append("+" + ",".join(part.strip(" \t").lower() for part in value.split(",")))
+        elif name in _LISTS and '"' not in value:
+            values.append("+" + value.replace(" ", "").replace("\t", "").lower())
         else:
             values.append("+" + value.strip(" \t"))
     text = "\n".join(values)
     if len(text) <= LONGEST_VARIANT:
         return text
     return "#" + sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@lru_cache(KEPT_NAMES)
+def _keys(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return each name with its key in an environ."""
+    keys = [name.upper().replace("-", "_") for name in names]
+    return tuple(
+        (name, key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}")
+        for name, key in zip(names, keys, strict=True)
+    )
 
 
 def cache_key(environ: Mapping[str, Any]) -> str:
