@@ -330,6 +330,17 @@ def test_gone(make: Make, root: Path) -> None:
     assert call(application, "/static/large.bin").body == b"application"
 
 
+def test_shorter_while_it_is_sent(root: Path) -> None:
+    """A file that is cut off while a part of it goes out ends the part."""
+    environ = make_environ("/static/large.bin", fields={"Range": "bytes=0-199999"})
+    found: Any = Static(Counted(b"a"), directory=root)(environ, lambda *args: print)
+    blocks = iter(found)
+    first = next(blocks)
+    os.truncate(root / "large.bin", 70_000)
+    assert first + b"".join(blocks) == LARGE[:70_000]
+    found.close()
+
+
 def test_fails(root: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """Without a file descriptor it is 503, with a failing disk 500; both are logged."""
     import errno
