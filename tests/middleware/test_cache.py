@@ -166,9 +166,9 @@ def test_what_fails_midway_is_not_stored():
 
 def test_what_is_too_large_streams_and_is_not_stored():
     """Past `largest` nothing is collected any longer, and the next one is not waited for."""
-    application = Counted(b"a" * 6, b"b" * 6, fields=[FRESH])
+    application = Counted(b"a" * 6, b"", b"b" * 6, fields=[FRESH])
     cache = Cache(application, largest=10)
-    assert call(cache).blocks == [b"a" * 6, b"b" * 6]
+    assert call(cache).blocks == [b"a" * 6, b"", b"b" * 6]
     assert call(cache)["Cache-Status"] == "Breezeway; fwd=uri-miss"
     assert application.calls == 2
 
@@ -577,6 +577,31 @@ def test_refreshing_in_the_background():
     assert not {"server.connection", "piece.nonce", "wsgi.file_wrapper"} & environ.keys()
 
 
+def test_a_refresh_goes_on_once():
+    """While one is under way no other one begins, also if nobody waits for others."""
+    clock = Clock()
+    release = threading.Event()
+    calls = []
+
+    def application(environ, start_response):
+        calls.append(1)
+        if len(calls) > 1:
+            release.wait(DEADLINE_SECONDS)
+        fields = [("Cache-Control", "max-age=5, stale-while-revalidate=9")]
+        start_response("200 OK", [("Content-Type", "text/plain"), *fields])
+        return [b"page"]
+
+    cache = Cache(application, clock=clock, wait=0)
+    call(cache)
+    clock.now += 8
+    for _ in range(5):
+        assert call(cache, **{"wsgi.multithread": True})["Age"] == "8"
+    eventually(lambda: len(calls) == 2, "the refresh begins")
+    release.set()
+    idle()
+    assert len(calls) == 2
+
+
 def test_a_server_with_one_thread_refreshes_in_the_foreground():
     """An application that is not made for threads gets none."""
     clock = Clock()
@@ -606,6 +631,24 @@ def test_a_failing_refresh_keeps_what_is_there(caplog):
         idle()
     assert "gone" in caplog.text
     assert application.closed == 1
+
+
+def test_errors_that_nobody_sees_are_logged(caplog):
+    """A 503 for which a stored response stands in, or in the background, is in the log."""
+    clock = Clock()
+    application = counted(
+        ("Cache-Control", "max-age=5, stale-while-revalidate=9, stale-if-error=90")
+    )
+    cache = Cache(application, clock=clock)
+    call(cache)
+    application.status, application.fields = "503 Service Unavailable", []
+    clock.now += 8
+    assert call(cache, **{"wsgi.multithread": True}).code == 200
+    idle()
+    clock.now += 20
+    assert call(cache).code == 200
+    assert [record.args for record in caplog.records] == [("503 Service Unavailable",)] * 2
+    assert (application.calls, application.closed) == (3, 3)
 
 
 def test_a_stored_response_stands_in_for_a_generator_that_fails(caplog):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from io import BytesIO
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -14,14 +12,16 @@ from breezeway.middleware.cache_answer import answer_from
 from breezeway.middleware.cache_entry import Entry
 from breezeway.middleware.cache_fetch import Fetch
 from breezeway.middleware.cache_flights import Background, Flights
+from breezeway.middleware.cache_request import conditional, detached
 from breezeway.middleware.cache_shelf import Shelf
 from breezeway.semantics.caching import Verdict, Wishes, covers_error, judge, variant
-from breezeway.semantics.fields import Headers, get
+from breezeway.semantics.fields import Headers
 
 MOST_REFRESHES: Final = 4
 """Threads for refreshing in the background; while all are busy, what is stale is served again."""
 
-CONDITIONAL: Final = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_RANGE")
+REFRESH_SECONDS: Final = 60.0
+"""A refresh that takes longer is taken for lost, and another one may begin."""
 
 log = logging.getLogger("breezeway.middleware")
 
@@ -34,6 +34,7 @@ class Engine:
         self._wait = wait
         self._name = name
         self._flights = Flights(wait)
+        self._refreshes = Flights(REFRESH_SECONDS)
         self._background = Background(MOST_REFRESHES)
         self._telling = shelf.telling
         self._passed = self.said("fwd=uri-miss")
@@ -165,6 +166,8 @@ class Engine:
             return blocks
         fetch.end()
         assert entry is not None
+        if fetch.outcome[:3] != "304":
+            log.warning("A stored response stands in for %s", fetch.outcome)
         how = f"{how}; fwd-status={fetch.outcome[:3]}"
         return self.serve(environ, start_response, entry, how)
 
@@ -175,11 +178,11 @@ class Engine:
         if not environ["wsgi.multithread"] or environ["wsgi.run_once"]:
             return False
         name = _flight_name(key, entry.rules.vary, environ)
-        leads, flight = self._flights.enter(name)
+        leads, flight = self._refreshes.enter(name)
         if not leads:
             return True
         asked = conditional(detached(environ), entry)
-        done = partial(self._flights.leave, name, flight)
+        done = partial(self._refreshes.leave, name, flight)
         fetch = Fetch(self._shelf, key, asked.copy(), _sink, [], done, entry, covers_error=True)
 
         def refresh() -> None:
@@ -188,6 +191,8 @@ class Engine:
                 blocks = fetch.returned(application(asked, fetch.start))
                 if fetch.outcome[:3] == "304":
                     fetch.renewed()
+                elif fetch.outcome:
+                    log.warning("The stored response is not refreshed: %s", fetch.outcome)
                 for _ in blocks:
                     pass
             except Exception:
@@ -199,36 +204,6 @@ class Engine:
         if not self._background.run(refresh):
             done()
         return True
-
-
-def conditional(environ: WSGIEnvironment, entry: Entry) -> WSGIEnvironment:
-    """Return the environ of a request for the whole, unless it is what is stored (section 4.3.1)."""
-    asked = {key: value for key, value in environ.items() if key not in CONDITIONAL}
-    etag, modified = get(entry.headers, "etag"), get(entry.headers, "last-modified")
-    if etag is not None:
-        asked["HTTP_IF_NONE_MATCH"] = etag
-    if modified is not None:
-        asked["HTTP_IF_MODIFIED_SINCE"] = modified
-    return asked
-
-
-def detached(environ: WSGIEnvironment) -> WSGIEnvironment:
-    """Return what of an environ may outlive its request: texts of CGI, and no object of the server.
-
-    Whatever else is in there, such as a file, a socket or a session, ends with the request.
-    """
-    asked: WSGIEnvironment = {}
-    for key, value in environ.items():
-        if type(value) is str and key.isupper():
-            asked[key] = value
-    for key in ("CONTENT_LENGTH", "CONTENT_TYPE"):
-        asked.pop(key, None)
-    asked["REQUEST_METHOD"] = "GET"
-    for key in ("wsgi.version", "wsgi.url_scheme", "wsgi.multiprocess"):
-        asked[key] = environ[key]
-    asked["wsgi.multithread"], asked["wsgi.run_once"] = True, False
-    asked["wsgi.input"], asked["wsgi.errors"] = BytesIO(), sys.stderr
-    return asked
 
 
 def _flight_name(key: str, vary: tuple[str, ...] | None, environ: WSGIEnvironment) -> str:

@@ -174,7 +174,7 @@ class Fetch:
         return entry
 
     def _collect(self, block: bytes) -> None:
-        if self._blocks is None:
+        if self._blocks is None or not block:
             return
         self._size += len(block)
         if self._size > self._shelf.largest:
