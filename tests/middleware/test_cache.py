@@ -641,7 +641,8 @@ def test_errors_that_nobody_sees_are_logged(caplog):
     )
     cache = Cache(application, clock=clock)
     call(cache)
-    application.status, application.fields = "503 Service Unavailable", []
+    application.status = "503 Service Unavailable"
+    application.fields.pop()
     clock.now += 8
     assert call(cache, **{"wsgi.multithread": True}).code == 200
     idle()
