@@ -400,6 +400,26 @@ def test_what_is_stale_is_asked_about_once():
     assert {result.body for result in results} == {b"page"}
 
 
+@pytest.mark.parametrize("fields", [{}, {"Cache-Control": "no-cache"}])
+def test_who_needs_an_answer_of_its_own_does_not_wait(fields):
+    """What must be revalidated for each request is asked for side by side."""
+    together = threading.Barrier(3)
+
+    def application(environ, start_response):
+        is_known = "HTTP_IF_NONE_MATCH" in environ
+        if is_known:
+            together.wait(DEADLINE_SECONDS)
+        control = "max-age=60" if fields else "no-cache"
+        head = [("Cache-Control", control), ("ETag", '"a"')]
+        status = "304 Not Modified" if is_known else "200 OK"
+        start_response(status, head if is_known else [("Content-Type", "text/plain"), *head])
+        return [] if is_known else [b"page"]
+
+    cache = Cache(application)
+    call(cache, fields=fields)
+    assert {result.body for result in ask_at_once(cache, 3, fields=fields)} == {b"page"}
+
+
 def test_variants_are_asked_for_side_by_side():
     """Of each variant one request comes, even when nothing is known of the URL."""
     calls = []

@@ -105,13 +105,15 @@ class Engine:
     ) -> Iterable[bytes]:
         """Ask the application, or wait for the answer to another who does."""
         how = "fwd=uri-miss" if vary is None else "fwd=vary-miss"
+        waits = self._wait > 0 and not wishes.no_cache
         if entry is not None:
-            how = "fwd=stale"
-            if entry.age_at(self._shelf.clock()) < entry.rules.lifetime:
-                how = "fwd=request"
+            is_fresh = entry.age_at(self._shelf.clock()) < entry.rules.lifetime
+            how = "fwd=request" if is_fresh and not entry.rules.revalidate else "fwd=stale"
+            # What must be revalidated each time must be so for each request.
+            waits = waits and not is_fresh and not entry.rules.revalidate
+        elif "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ:
+            waits = False  # a 304 would be of use to nobody else
         done: Callable[[], object] = bool
-        is_conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ
-        waits = self._wait and how != "fwd=request" and (entry is not None or not is_conditional)
         for _ in range(2 if waits else 0):
             name = _flight_name(key, vary, environ)
             leads, flight = self._flights.enter(name)
