@@ -286,6 +286,34 @@ def test_early_answer() -> None:
         assert proxy.status[0]["failures"] == 0
 
 
+@pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints\r\nLink: x"])
+def test_interim_answer_stops_nothing(interim: bytes) -> None:
+    """An interim response while the body goes out is none that the rest could be spared for."""
+    more = threading.Event()
+
+    def play(peer: Peer) -> None:
+        peer.head()
+        peer.send(b"HTTP/1.1 " + interim + b"\r\n\r\n")
+        more.set()
+        assert peer.until(b"end")
+        peer.send(OK)
+
+    class Slow:
+        blocks = iter([bytes(100), bytes(100), b"end"])
+
+        def read1(self, size: int) -> bytes:
+            assert more.wait(10)
+            return next(self.blocks)
+
+        read = read1
+
+    with Upstream(play) as running:
+        proxy = Proxy(running.url)
+        environ = make_environ(method="POST", CONTENT_LENGTH="203")
+        environ["wsgi.input"] = Slow()
+        assert list(proxy(environ, lambda *given: print)) == [b"ok"]
+
+
 def test_client_that_stops_sending() -> None:
     """A body that ends early is not passed off as whole."""
     bodies = []

@@ -101,7 +101,7 @@ class Proxy:
         self._host, self._via, self._health_path = host, via, health_path
         self._rewrites = {"locations": rewrite_location, "cookies": rewrite_cookies}
         try:
-            from breezeway.middleware import proxy_wire
+            from breezeway.middleware import proxy_health, proxy_wire
         except ImportError:
             raise ValueError(
                 "Proxy needs the package urllib3: pip install 'breezeway[proxy]'"
@@ -115,7 +115,7 @@ class Proxy:
             recovery=recovery,
         )
         if health_path:
-            self._upstreams.watch = partial(proxy_wire.look, health_path, connect_timeout)
+            self._upstreams.watch = partial(proxy_health.look, health_path, connect_timeout)
             self._upstreams.watch_seconds = health_interval
 
     def _upstream(self, url: str, pool: dict[str, Any]) -> Upstream:

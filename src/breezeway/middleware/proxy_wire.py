@@ -21,18 +21,18 @@ from urllib3.util.wait import wait_for_read
 
 from breezeway.middleware.proxy_answer import Answer
 from breezeway.middleware.proxy_errors import UpstreamError
-from breezeway.middleware.proxy_options import HEAD_BYTES, IDEMPOTENT
+from breezeway.middleware.proxy_options import IDEMPOTENT
 from breezeway.semantics.fields import Headers
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from breezeway.middleware.proxy_request import Body
-    from breezeway.middleware.proxy_upstreams import Upstream
 
-HEALTH_WAIT: Final = 5.0
-"""Seconds that a look may take."""
-_FIRST_BAD: Final = 400
+PEEK_BYTES: Final = 4096
+"""Looked at of what comes while a body goes out; interim responses are shorter."""
+
+_INTERIM: Final = b"HTTP/1.1 1"
 
 FRESH_SECONDS: Final = 1.0
 """A request that must not be sent twice goes over a connection no older than this since its last one:
@@ -86,6 +86,14 @@ class Request:
         connection = self.connection
         if isinstance(connection, HTTPSConnection) or not wait_for_read(connection.sock, 0.0):
             return False
+        try:
+            seen = connection.sock.recv(PEEK_BYTES, socket.MSG_PEEK)
+        except OSError:
+            seen = b""
+        while seen.startswith(_INTERIM):  # it goes on: 100 Continue, unasked, or early hints
+            seen = seen.partition(b"\r\n\r\n")[2]
+            if not seen:
+                return False
         self.is_cut = True
         return True
 
@@ -220,30 +228,3 @@ def _failure(error: Exception, request: Request) -> UpstreamError:
     if cause is not None:
         return UpstreamError(504, f"{what} in time", is_sent=is_sent)
     return UpstreamError(502, f"{what}: {error.__cause__ or error}", is_sent=is_sent)
-
-
-def look(path: str, connect_seconds: float, upstream: Upstream) -> None:
-    """Ask an upstream for its health.
-
-    Raises:
-        UpstreamError: what is wrong.
-    """
-    fields = [("Host", upstream.address.authority), ("User-Agent", "breezeway-health")]
-    request = Request(
-        "GET",
-        path,
-        fields,
-        wait=HEALTH_WAIT,
-        deadline=time.monotonic() + HEALTH_WAIT,
-        longest_head=HEAD_BYTES,
-    )
-    try:
-        response = ask(upstream.pool, request, connect_seconds)
-    except UpstreamError as error:
-        if error.is_fault:
-            raise
-        return  # all its connections are at work
-    response.close()
-    response.release_conn()
-    if request.answer.status >= _FIRST_BAD:
-        raise UpstreamError(503, f"{path} answers {request.answer.status}")
