@@ -50,7 +50,7 @@ class RedisStore:
 
     def __init__(self, redis: Any, prefix: str, variants: int) -> None:
         self._link = RedisLink(redis)
-        if self._link.client.connection_pool.connection_kwargs.get("decode_responses"):
+        if self._link.client.get_encoder().decode_responses:
             raise ValueError("redis must be a client without decode_responses: it keeps bytes")
         self._prefix = prefix
         self._variants = variants
