@@ -556,6 +556,7 @@ def test_breaker(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPat
         now[0] += 6
         result = call(proxy)
         assert (result.status, result["retry-after"]) == ("503 Service Unavailable", "4")
+        assert "no upstream is in service" in caplog.text
         assert running.connections == 3
         now[0] += 4
         assert proxy.status[0]["state"] == "half-open"

@@ -150,6 +150,8 @@ class Proxy:
         for _ in range(self._retries + 1):
             upstream = upstreams.take(tried)
             if upstream is None:
+                if not tried:
+                    log.warning("proxy: %s %s: %s", incoming.method, incoming.path, str(last))
                 break
             url = upstream.address.url
             try:
