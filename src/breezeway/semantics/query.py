@@ -1,0 +1,41 @@
+"""Queries and urlencoded forms: names and values (URL standard, application/x-www-form-urlencoded)."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import unquote_plus
+
+MOST_PAIRS: Final = 1000
+"""Of a query or form. A page that needs more is rare; a client that sends more is not."""
+
+
+class TooManyPairsError(ValueError):
+    """There are more names and values than `most`."""
+
+
+def pairs(text: str, most: int = MOST_PAIRS) -> list[tuple[str, str]]:
+    """Return the names and values of a query, in order, decoded as UTF-8.
+
+    `text` is a character for each byte, as QUERY_STRING of an environ is. Bytes that are not UTF-8 become
+    U+FFFD, as in browsers; nothing is refused but too many.
+
+    Raises:
+        TooManyPairsError: there are more than `most`.
+    """
+    parts = text.split("&", most)
+    if len(parts) > most:
+        raise TooManyPairsError(f"more than {most} names and values")
+    found = []
+    for part in parts:
+        if part:
+            name, _, value = part.partition("=")
+            found.append((_decoded(name), _decoded(value)))
+    return found
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text and text.isascii():
+        return text
+    if not text.isascii():  # raw bytes: browsers do not send them, and yet they come
+        text = text.encode("latin-1").decode("utf-8", "replace")
+    return unquote_plus(text)

@@ -1,0 +1,28 @@
+"""The toolkit for the application side: request, response, routing and the rest, on any WSGI server."""
+
+from __future__ import annotations
+
+from breezeway.web.app import App as App
+from breezeway.web.errors import BadRequest as BadRequest
+from breezeway.web.errors import Conflict as Conflict
+from breezeway.web.errors import ContentTooLarge as ContentTooLarge
+from breezeway.web.errors import Forbidden as Forbidden
+from breezeway.web.errors import Gone as Gone
+from breezeway.web.errors import HTTPError as HTTPError
+from breezeway.web.errors import MethodNotAllowed as MethodNotAllowed
+from breezeway.web.errors import NotAcceptable as NotAcceptable
+from breezeway.web.errors import NotFound as NotFound
+from breezeway.web.errors import PreconditionFailed as PreconditionFailed
+from breezeway.web.errors import TooManyRequests as TooManyRequests
+from breezeway.web.errors import Unauthorized as Unauthorized
+from breezeway.web.errors import UnprocessableContent as UnprocessableContent
+from breezeway.web.errors import UnsupportedMediaType as UnsupportedMediaType
+from breezeway.web.group import Group as Group
+from breezeway.web.parameters import Body as Body
+from breezeway.web.parameters import Cookie as Cookie
+from breezeway.web.parameters import Form as Form
+from breezeway.web.parameters import Header as Header
+from breezeway.web.parameters import Query as Query
+from breezeway.web.request import Request as Request
+from breezeway.web.response import Response as Response
+from breezeway.web.response import json_response as json_response

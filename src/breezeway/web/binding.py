@@ -1,0 +1,251 @@
+"""From a request to the arguments of a handler, by their names and annotations.
+
+`bind` looks at a handler once, when its route is added, and makes a reader for each argument. For a
+request the readers run one after the other; each returns a value or adds to the faults, and if there are
+any, the answer is a 422 that lists them all.
+
+An argument is the request if it is annotated so, or called `request` without another annotation; of the
+path if the pattern has its name; the body as JSON if it is a dataclass, TypedDict, dict, or list of such;
+otherwise of the query. `Annotated[..., Form()]` and the other markers of `parameters` say otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from breezeway.web.conversion import Fault, Kind, Wrong, built, kind_of
+from breezeway.web.errors import UnprocessableContent
+from breezeway.web.parameters import Body, Cookie, Form, Header, Marker, Query
+from breezeway.web.pattern import Pattern
+from breezeway.web.request import Request
+
+MISSING: Final = inspect.Parameter.empty
+
+Reader = Callable[[Request, tuple[Any, ...], list[Fault]], Any]
+"""Takes the request, the values of the path in order, and the faults, to which it may add."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: where it comes from, under which name, of which kind."""
+
+    name: str
+    where: str
+    """`path`, `query`, `header`, `cookie`, `form`, `body` or `request`."""
+    at: str
+    """The name there; empty for a body, and for a form that is an argument as a whole."""
+    kind: Kind | None
+    is_required: bool
+    reader: Reader
+
+
+def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
+    """Make the arguments of a handler.
+
+    Raises:
+        TypeError: an argument is of a type that there is no kind for, or the handler lacks one that the
+            path has.
+    """
+    try:
+        signature = inspect.signature(handler)
+        hints = typing.get_type_hints(_function(handler), include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"an annotation of {_named(handler)} names what is not there: {error}"
+        ) from None
+    arguments = [
+        _argument(parameter, hints.get(parameter.name, MISSING), pattern)
+        for parameter in signature.parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    if not any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
+        lacking = {*pattern.names} - signature.parameters.keys()
+        if lacking:
+            names = ", ".join(sorted(lacking))
+            raise TypeError(f"{_named(handler)} has no argument for {names} of {pattern.text!r}")
+    if sum(argument.where == "body" for argument in arguments) > 1:
+        raise TypeError(f"{_named(handler)} has more than one argument for the body")
+    return arguments
+
+
+def read(
+    arguments: Sequence[Argument], request: Request, values: tuple[Any, ...]
+) -> dict[str, Any]:
+    """Return the arguments for a request, by their names.
+
+    Raises:
+        UnprocessableContent: at least one cannot be.
+    """
+    faults: list[Fault] = []
+    found = {each.name: each.reader(request, values, faults) for each in arguments}
+    if faults:
+        raise UnprocessableContent(
+            "the request says what cannot be",
+            faults=[{"in": each.where, "at": each.at, "says": each.says} for each in faults],
+        )
+    return found
+
+
+def _function(handler: Callable[..., Any]) -> Any:
+    return handler if inspect.isroutine(handler) else type(handler).__call__
+
+
+def _named(handler: Any) -> str:
+    return str(getattr(handler, "__qualname__", None) or type(handler).__qualname__)
+
+
+def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argument:
+    name, default = parameter.name, parameter.default
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+        raise TypeError(f"the argument {name!r} has to be one that has a name")
+    if hint is Request or (hint is MISSING and name == "request"):
+        return Argument(name, "request", "", None, True, lambda request, *_: request)
+    if name in pattern.names:
+        return _of_path(name, hint, pattern)
+    marker = _marker(hint)
+    kind = kind_of(str if hint is MISSING else hint)
+    required = default is MISSING
+    if isinstance(marker, Body) or (marker is None and _is_content(kind)):
+        return Argument(name, "body", "", kind, required, _body(kind, default))
+    if isinstance(marker, Form) and kind.members is not None:
+        return Argument(name, "form", "", kind, required, _form_object(kind))
+    where, at = _place(marker, name)
+    return Argument(name, where, at, kind, required, _text(where, at, kind, default))
+
+
+def _marker(hint: Any) -> Marker | None:
+    if typing.get_origin(hint) is not typing.Annotated:
+        return None
+    found = [each for each in hint.__metadata__ if isinstance(each, Marker)]
+    return found[0] if found else None
+
+
+def _is_content(kind: Kind) -> bool:
+    """Whether a value cannot be a text, or several of one name."""
+    return kind.from_text is None and (kind.item is None or kind.item.from_text is None)
+
+
+def _place(marker: Marker | None, name: str) -> tuple[str, str]:
+    if isinstance(marker, Header):
+        return "header", marker.name or name.replace("_", "-").title()
+    if isinstance(marker, Cookie):
+        return "cookie", marker.name or name
+    if isinstance(marker, Form):
+        return "form", marker.name or name
+    return "query", (marker.name if isinstance(marker, Query) else "") or name
+
+
+# --- readers ---------------------------------------------------------------------------------------------
+
+
+def _of_path(name: str, hint: Any, pattern: Pattern) -> Argument:
+    place = pattern.names.index(name)
+    converter = pattern.converters[name]
+    if hint is MISSING or converter.schema is None or converter.schema != {"type": "string"}:
+        kind = Kind(dict(converter.schema or {"type": "string"}), lambda value, *_: value)
+        return Argument(name, "path", name, kind, True, lambda _, values, __: values[place])
+    kind = kind_of(hint)
+    from_text = kind.from_text
+    if from_text is None:
+        raise TypeError(f"{name!r} of {pattern.text!r} cannot be of type {hint!r}")
+
+    def reader(_: Request, values: tuple[Any, ...], faults: list[Fault]) -> Any:
+        try:
+            return from_text(values[place])
+        except Wrong as error:
+            faults.append(Fault("path", name, str(error)))
+            return None
+
+    return Argument(name, "path", name, kind, True, reader)
+
+
+def _text(where: str, at: str, kind: Kind, default: Any) -> Reader:
+    """Read one text, or all of a name."""
+    source = _SOURCES[where]
+    item = kind.item
+    if kind.from_text is None and item is not None and item.from_text is not None:
+        return _texts(where, at, kind, default)
+    from_text = kind.from_text
+    assert from_text is not None
+
+    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+        text = source(request).get(at)
+        if text is None:
+            if default is MISSING:
+                faults.append(Fault(where, at, "is missing"))
+                return None
+            return default
+        try:
+            return from_text(text)
+        except Wrong as error:
+            faults.append(Fault(where, at, str(error)))
+            return None
+
+    return reader
+
+
+def _texts(where: str, at: str, kind: Kind, default: Any) -> Reader:
+    assert kind.item is not None
+    from_text, collect = kind.item.from_text, kind.collect
+    assert from_text is not None
+
+    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+        values = _SOURCES[where](request)
+        texts = values.all(at) if hasattr(values, "all") else [values[at]] if at in values else []
+        if not texts and default is not MISSING:
+            return default
+        found = []
+        for text in texts:
+            try:
+                found.append(from_text(text))
+            except Wrong as error:
+                faults.append(Fault(where, at, str(error)))
+        return collect(found)
+
+    return reader
+
+
+def _form_object(kind: Kind) -> Reader:
+    """Read a dataclass or TypedDict whose members are fields of a form."""
+    assert kind.members is not None
+    readers = {
+        name: _text("form", name, member.kind, MISSING if member.is_required else _ABSENT)
+        for name, member in kind.members.items()
+    }
+
+    def reader(request: Request, values: tuple[Any, ...], faults: list[Fault]) -> Any:
+        before = len(faults)
+        found = {name: read(request, values, faults) for name, read in readers.items()}
+        present = {name: value for name, value in found.items() if value is not _ABSENT}
+        if len(faults) > before:
+            return None
+        wrong: list[Fault] = []
+        made = built(kind.build, present, "", wrong)
+        faults += [Fault("form", "", fault.says) for fault in wrong]
+        return made
+
+    return reader
+
+
+_ABSENT: Final = object()
+
+
+def _body(kind: Kind, default: Any) -> Reader:
+    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+        if default is not MISSING and not request.content_type and not request.content_length:
+            return default
+        return kind.from_json(request.json(), "", faults)
+
+    return reader
+
+
+_SOURCES: Final[dict[str, Callable[[Request], Any]]] = {
+    "query": lambda request: request.query,
+    "header": lambda request: request.headers,
+    "cookie": lambda request: request.cookies,
+    "form": lambda request: request.form(),
+}

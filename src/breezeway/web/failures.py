@@ -1,0 +1,47 @@
+"""The answer to an `HTTPError` for which an application has none: a page, problem details or a line."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Final
+
+from breezeway.web.errors import HTTPError
+from breezeway.web.response import HTML, JSON, TEXT, Response, dumps
+
+if TYPE_CHECKING:
+    from breezeway.web.request import Request
+
+PROBLEM: Final = "application/problem+json"
+
+TYPES: Final = ("text/plain", "text/html", PROBLEM, JSON)
+"""The first is for clients that take anything: they are rarely browsers, which name HTML."""
+
+PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>body {{ margin: 0 auto; max-width: 36rem; padding: 18vh 1.5rem; font: 1rem/1.6 system-ui }}</style>
+<h1>{title}</h1>
+<p>{detail}</p>
+"""
+
+
+def default_answer(request: Request, error: HTTPError) -> Response:
+    """Answer with status, phrase and detail in the form that the client takes (RFC 9457 for JSON)."""
+    chosen = request.accepts(*TYPES)
+    if error.more and chosen == "text/plain":
+        chosen = PROBLEM  # a list of faults is for programs, and curl shows it as well
+    if chosen == "text/html":
+        page = PAGE.format(title=html.escape(error.title), detail=html.escape(error.detail))
+        response = Response(page, error.code, error.headers, content_type=HTML)
+    elif chosen in (PROBLEM, JSON):
+        told = {"title": error.title, "status": error.code, "detail": error.detail, **error.more}
+        body = dumps({name: value for name, value in told.items() if value != ""})
+        response = Response(body, error.code, error.headers, content_type=chosen)
+    else:
+        response = Response(f"{error}\n", error.code, error.headers, content_type=TEXT)
+    response.headers.vary("Accept")
+    return response

@@ -1,0 +1,138 @@
+"""Header fields of requests and responses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from wsgiref.types import WSGIEnvironment
+
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # token, RFC 9110 section 5.6.2
+_FORBIDDEN: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_NOT_PREFIXED: Final = ("CONTENT_TYPE", "CONTENT_LENGTH")
+
+
+class RequestHeaders(Mapping[str, str]):
+    """The fields of a request, by their names in any case; a view of its environ.
+
+    A field that came more than once has its values joined with commas: WSGI keeps no more of it.
+    """
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        value: str = self._environ[_key(name)]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._environ:
+            if key.startswith("HTTP_"):
+                yield key[5:].replace("_", "-").title()
+            elif key in _NOT_PREFIXED:
+                yield key.replace("_", "-").title()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _key(name) in self._environ
+
+    def __repr__(self) -> str:
+        return f"RequestHeaders({dict(self)!r})"
+
+
+def _key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in _NOT_PREFIXED else f"HTTP_{key}"
+
+
+class ResponseHeaders:
+    """The fields of a response: a list of pairs that is looked at by names in any case.
+
+    Nothing gets in that would end a field and begin another one (CRLF injection): `ValueError`.
+    """
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
+        self.fields: list[tuple[str, str]] = []
+        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+            self.add(name, value)
+
+    def add(self, name: str, value: str) -> None:
+        """Add a line; fields of the same name stay."""
+        self.fields.append(checked(name, value))
+
+    def __setitem__(self, name: str, value: str) -> None:
+        """Put one line in the place of all of its name."""
+        field = checked(name, value)
+        self._remove(name)
+        self.fields.append(field)
+
+    def __getitem__(self, name: str) -> str:
+        found = self.all(name)
+        if not found:
+            raise KeyError(name)
+        return ", ".join(found)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        self._remove(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.all(name))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a field, its lines joined with commas."""
+        found = self.all(name)
+        return ", ".join(found) if found else default
+
+    def all(self, name: str) -> list[str]:
+        """Return the lines of a field."""
+        lower = name.lower()
+        return [value for field, value in self.fields if field.lower() == lower]
+
+    def setdefault(self, name: str, value: str) -> None:
+        """Add a field if there is none of its name."""
+        if name not in self:
+            self.add(name, value)
+
+    def vary(self, *names: str) -> None:
+        """Say in Vary that the response depends on these fields of the request."""
+        from breezeway.semantics.fields import with_vary
+
+        self.fields = with_vary(self.fields, *names)
+
+    def _remove(self, name: str) -> None:
+        lower = name.lower()
+        self.fields = [field for field in self.fields if field[0].lower() != lower]
+
+    def __repr__(self) -> str:
+        return f"ResponseHeaders({self.fields!r})"
+
+
+def checked(name: str, value: str) -> tuple[str, str]:
+    """Return a field if it can be one.
+
+    Raises:
+        TypeError: name or value is no text.
+        ValueError: the name is no token, or the value has control characters or ones beyond ISO-8859-1.
+    """
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError(f"a header is made of texts, not {name!r}: {value!r}")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header")
+    found = _FORBIDDEN.search(value)
+    if found is not None:
+        raise ValueError(f"the header {name} must not have {found[0]!r} in its value {value!r}")
+    return name, value
