@@ -59,5 +59,5 @@ attack: $(VENV)/.core ## Attack a server and see what the innocent feel (needs w
 	$(BIN)/python bench/attack
 
 clean: ## Remove everything that the other targets made
-	rm -rf .venv .venv-* bench/.env bench/.env-middleware build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* bench/.env bench/.env-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

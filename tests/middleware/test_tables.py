@@ -28,6 +28,7 @@ FILES = {
     "static/manifest.json": "{}",
     "public/site.css": "",
     "dist/index.html": "",
+    "log/access.log": "",
 }
 """What the examples name, below the working directory."""
 
