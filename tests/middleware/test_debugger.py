@@ -103,6 +103,155 @@ def test_plain_text_for_others() -> None:
     assert b"breezeway" not in result.body
 
 
+def test_secrets_within_values_are_masked() -> None:
+    """Nor are they in a local called environ, nor in the copy that ProxyHeaders makes."""
+    secret = "-".join(["session", "abc123"])
+    kept: dict[str, Any] = {
+        "HTTP_COOKIE": secret,
+        "breezeway.before_proxies": {"HTTP_COOKIE": secret},
+    }
+
+    def application(environ: Any, start_response: Any) -> Any:
+        raise ValueError
+
+    text = get(application, **kept).body.decode()
+    assert "<th>breezeway.before_proxies</th><td>{&#x27;HTTP_COOKIE&#x27;: &#x27;****" in text
+    assert secret not in text
+
+
+class Liar(str):
+    """A text that cannot be measured."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        raise ValueError
+
+
+class Meta(type):
+    """Makes classes without a name."""
+
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise ValueError
+
+
+class Nameless(metaclass=Meta):
+    """Cannot be shown, nor can its class."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+class Closed(dict[Any, Any]):
+    """Locals that cannot be listed."""
+
+    def __iter__(self) -> Any:
+        raise ValueError
+
+
+class Loader:
+    """Has no source, and says so in a way of its own."""
+
+    def get_source(self, name: str) -> str:
+        """Raise."""
+        raise ValueError(name)
+
+
+class Says:
+    """An object with a repr() of one's choice."""
+
+    def __init__(self, say: Any) -> None:
+        self.say = say
+
+    def __repr__(self) -> str:
+        said: str = self.say()
+        return said
+
+
+class Mute(Exception):
+    """Has no text, and ends the process if it is asked for one."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+def _with_local(value: Any) -> None:
+    raise ZeroDivisionError
+
+
+def _executed(code: str, *spaces: Any, filename: str = "<string>") -> None:
+    exec(compile(code, filename, "exec"), *(spaces or ({},)))
+
+
+@pytest.mark.parametrize(
+    ("fail", "said"),
+    [
+        (lambda: _with_local(Says(sys.exit)), "&lt;Says, whose repr() raised SystemExit&gt;"),
+        (lambda: _with_local(Says(lambda: Liar("hm"))), "<td>hm</td>"),
+        (lambda: _with_local(Nameless()), "&lt;Nameless, whose repr() raised ValueError&gt;"),
+        (lambda: _executed("1/0", {}, Closed()), "&lt;the rest cannot be read: ValueError&gt;"),
+        (lambda: _executed("1/0", {}, {3: "three"}), "<th>3</th>"),
+        (lambda: _executed("1/0", filename="a\0b"), "The source is not there."),
+        (
+            lambda: _executed("1/0", {"__loader__": Loader(), "__name__": "x"}, filename="x"),
+            "Loader",
+        ),
+        (lambda: _executed("raise SyntaxError('x', ('f', 'no', 'line', 'text'))"), "SyntaxError"),
+        (lambda: _executed("raise Mute", {"Mute": Mute}), "Mute"),
+        (
+            lambda: _executed("raise ExceptionGroup('many', [KeyError('a')])"),
+            "many (1 sub-exception)",
+        ),
+        (lambda: _executed("e = ValueError(); e.__notes__ = 7; raise e"), "ValueError"),
+    ],
+)
+def test_odd_failures(fail: Any, said: str) -> None:
+    """Whatever an application raises, and has in its variables, there is a page."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        fail()
+
+    result = get(application)
+    assert result.code == 500
+    assert said in result.body.decode()
+
+
+def test_working_directory_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative name of a file leads nowhere then."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    def application(environ: Any, start_response: Any) -> Any:
+        _executed("1/0", filename="relative.py")
+
+    assert get(application).code == 500
+
+
+def test_long_message() -> None:
+    """A message of megabytes does not become a page of them."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        raise ValueError("x" * 10_000_000)
+
+    assert len(get(application).body) < 500_000
+
+
+def test_no_path() -> None:
+    """PATH_INFO may be left out where it would be empty (PEP 3333)."""
+    environ = make_environ(fields=HTML) | HERE | {"SCRIPT_NAME": "/x"}
+    del environ["PATH_INFO"]
+    statuses: list[str] = []
+
+    def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+        statuses.append(status)
+
+    assert b"GET /x" in b"".join(Debugger(failing)(environ, start))
+    assert statuses == ["500 Internal Server Error"]
+
+
 def test_recursion() -> None:
     """Of a thousand frames the first and the last are shown."""
 
@@ -250,6 +399,19 @@ def test_console_tells_failures(page: Page) -> None:
     assert "ValueError" in page.run("int('x')")
 
 
+def test_console_takes_anything(page: Page) -> None:
+    """What is no text, no number or no traceback is told, and does not fail."""
+    assert page.unlock("\ud800").code == 401
+    environ = make_environ(PATH, "POST", {"Content-Type": "application/json"}, b"{}") | HERE
+    environ["wsgi.multiprocess"], environ["CONTENT_LENGTH"] = False, "9" * 5000
+    assert b"413 " in b"".join(page.debugger(environ, lambda *given: print))
+    page.unlock("let me in")
+    assert "SyntaxError" in page.run("raise SyntaxError('x', ('f', 'no', 'line', 'text'))")
+    told = page.run("raise ValueError('mine')")
+    assert told.endswith("ValueError: mine\n")
+    assert "SyntaxError" not in told  # of the attempt to read it as an expression
+
+
 def test_console_is_locked(caplog: pytest.LogCaptureFixture) -> None:
     """Without the PIN, which is in the log, nothing runs."""
     page = Page(Debugger(failing))
@@ -266,7 +428,7 @@ def test_pin_is_not_guessed() -> None:
     page = Page(Debugger(failing, pin="123456"))
     for _ in range(10):
         assert page.unlock("000000").code == 401
-    assert page.unlock("123456").code == 403
+    assert page.unlock("let me in").code == 403
 
 
 @pytest.mark.parametrize(

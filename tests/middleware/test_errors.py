@@ -126,6 +126,37 @@ def test_failure_after_a_block(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 1
 
 
+class Loader:
+    """Has no source, and says so in a way of its own."""
+
+    def get_source(self, name: str) -> str:
+        """Raise."""
+        raise ValueError(name)
+
+
+@pytest.mark.parametrize("code", ["raise SyntaxError('x', ('f', 'no', 'line', 'text'))", "1/0"])
+def test_traceback_that_cannot_be_written(code: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The client is answered, and the log has what it can have."""
+    names = {"__loader__": Loader(), "__name__": "odd"}
+
+    def application(environ: Any, start_response: Any) -> Any:
+        exec(compile(code, "nowhere", "exec"), names)
+
+    def on_error(*given: Any) -> None:
+        application(*given[:2])
+
+    assert call(Errors(application, on_error=on_error)).code == 500
+    assert "whose traceback cannot be written because of" in caplog.text
+    assert "on_error failed for [" in caplog.text
+
+
+def test_log_injection(caplog: pytest.LogCaptureFixture) -> None:
+    """A method has no control characters in the log; some servers let them in."""
+    environ = make_environ(REQUEST_METHOD="GET\x1b[2J")
+    list(Errors(failing)(environ, lambda *given: print))
+    assert "GET\\x1b[2J / failed" in caplog.text
+
+
 def test_closes_once() -> None:
     """The application's iterable is closed once when it fails, and when iter() fails."""
     found = FailingIter()

@@ -13,7 +13,7 @@ from breezeway.middleware.answer import answer
 from breezeway.middleware.debugger_console import Console, ConsoleError
 from breezeway.middleware.debugger_page import page, policy
 from breezeway.middleware.debugger_traceback import Failure
-from breezeway.middleware.failures import answered
+from breezeway.middleware.failures import answered, tell
 from breezeway.middleware.stack import unset
 from breezeway.semantics.hosts import parse_host
 from breezeway.semantics.negotiation import choose_type
@@ -67,7 +67,7 @@ class Debugger:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application, and show its failure."""
-        if self._console is not None and environ["PATH_INFO"] == PATH:
+        if self._console is not None and environ.get("PATH_INFO") == PATH:
             return self._speak(self._console, environ, start_response)
         return answered(self.application, environ, start_response, self._show)
 
@@ -79,12 +79,8 @@ class Debugger:
         if why:
             self._tell_once(f"the debugger does not run: {why}")
             raise error
-        log.error(
-            "%s %r failed",
-            environ["REQUEST_METHOD"],
-            environ["PATH_INFO"],
-            exc_info=error,
-        )
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        tell(log, error, "%s %r failed", method, path)
         failure = Failure(error)
         nonce, secret = "", ""
         if choose_type(environ.get("HTTP_ACCEPT"), TYPES) == "text/html":
@@ -176,7 +172,8 @@ def _is_loopback(name: str) -> bool:
 
 def _request(environ: WSGIEnvironment) -> dict[str, Any]:
     length = environ.get("CONTENT_LENGTH", "")
-    if not (length.isascii() and length.isdigit()) or int(length) > LARGEST_REQUEST:
+    is_number = length.isascii() and length.isdigit() and len(length) < 10
+    if not is_number or int(length) > LARGEST_REQUEST:
         raise ConsoleError("413 Content Too Large", f"at most {LARGEST_REQUEST} bytes")
     try:
         found = json.loads(environ["wsgi.input"].read(int(length)))

@@ -7,11 +7,11 @@ import hmac
 import io
 import secrets
 import threading
-import traceback
 from collections import OrderedDict
+from types import CodeType
 from typing import Any, Final
 
-from breezeway.middleware.debugger_traceback import Failure, shown
+from breezeway.middleware.debugger_traceback import Failure, shown, whole
 from breezeway.semantics.cookies import parse_cookies
 
 COOKIE: Final = "breezeway-debugger"
@@ -110,7 +110,8 @@ class Console:
                 raise ConsoleError(
                     "403 Forbidden", "too many wrong PINs; start the server anew to try again"
                 )
-            if not hmac.compare_digest(pin.strip().encode(), self.pin.encode()):
+            given, right = (text.encode("utf-8", "replace") for text in (pin.strip(), self.pin))
+            if not hmac.compare_digest(given, right):
                 self._tries += 1
                 raise ConsoleError("401 Unauthorized", "that is not the PIN")
             self._tries = 0
@@ -121,17 +122,19 @@ class Console:
         # Who prints elsewhere meanwhile is seen here: it is a console for development.
         with self._running, contextlib.redirect_stdout(output):
             try:
-                try:
-                    compiled = compile(code, "<console>", "eval")
-                except SyntaxError:
-                    exec(compile(code, "<console>", "exec"), names)  # noqa: S102  # what it is for
-                else:
-                    value = eval(compiled, names)  # noqa: S307  # what it is for
-                    if value is not None:
-                        print(shown(value))  # noqa: T201  # into the output
+                value = eval(_compiled(code), names)  # noqa: S307  # what it is for
+                if value is not None:
+                    print(shown(value))  # noqa: T201  # into the output
             except BaseException as error:
                 output.write(_told(error))
         return output.getvalue()[:LONGEST_OUTPUT]
+
+
+def _compiled(code: str) -> CodeType:
+    """Compile an expression, or statements, whose value is None."""
+    with contextlib.suppress(SyntaxError):
+        return compile(code, "<console>", "eval")
+    return compile(code, "<console>", "exec")
 
 
 def _told(error: BaseException) -> str:
@@ -139,4 +142,4 @@ def _told(error: BaseException) -> str:
     found = error.__traceback__
     while found is not None and found.tb_frame.f_code.co_filename != "<console>":
         found = found.tb_next
-    return "".join(traceback.format_exception(type(error), error, found))
+    return whole(error.with_traceback(found))

@@ -11,14 +11,9 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from breezeway.middleware.debugger_traceback import Failure, Frame, Raised, shown
+from breezeway.middleware.debugger_traceback import Failure, Frame, Raised, masked, shown
 
 PAGE: Final = Path(__file__).with_suffix(".html")
-
-MASKED: Final = frozenset(["HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"])
-"""Of the environ: a screenshot of the page is soon in a ticket."""
-
-MASK: Final = "********"
 
 
 def page(failure: Failure, environ: Mapping[str, Any], path: str, secret: str) -> tuple[str, str]:
@@ -116,8 +111,8 @@ def _frame(frame: Frame, number: int, is_open: bool, has_console: bool) -> str:
 
 
 def _environ(environ: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    for key in sorted(environ):
-        yield key, MASK if key in MASKED else shown(environ[key])
+    for key, value in sorted(masked(dict(environ)).items(), key=lambda item: str(item[0])):
+        yield str(key), shown(value)
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:

@@ -27,6 +27,17 @@ MOST_VARIABLES: Final = 60
 LONGEST_VALUE: Final = 1500
 """Characters of a value."""
 
+LONGEST_HEADLINE: Final = 10_000
+"""Characters of an exception with its message."""
+
+LONGEST_TEXT: Final = 100_000
+"""Characters of a traceback as Python prints it: the first and the last half."""
+
+MASKED: Final = frozenset(["HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"])
+"""Of an environ, wherever one is shown: a screenshot of the page is soon in a ticket."""
+
+MASK: Final = "********"
+
 CAUSE: Final = "was the direct cause of what follows"
 CONTEXT: Final = "was being handled when what follows happened"
 
@@ -83,7 +94,7 @@ class Failure:
 
     def __post_init__(self) -> None:
         """Take it apart."""
-        self.text = "".join(traceback.format_exception(self.error))
+        self.text = whole(self.error)
         self.raised = list(_chain(self.error))[::-1]
 
     @property
@@ -100,14 +111,33 @@ def _chain(error: BaseException) -> Iterator[Raised]:
     while current is not None and id(current) not in seen and len(seen) < MOST_EXCEPTIONS:
         seen.add(id(current))
         frames, left_out = _frames(current.__traceback__)
-        said = "".join(traceback.format_exception_only(type(current), current)).rstrip("\n")
-        yield Raised(said, frames, left_out, relation)
+        yield Raised(_headline(current), frames, left_out, relation)
         if current.__cause__ is not None:
             current, relation = current.__cause__, CAUSE
         elif not current.__suppress_context__:
             current, relation = current.__context__, CONTEXT
         else:
             current = None
+
+
+def whole(error: BaseException) -> str:
+    """Write the traceback; the attributes of an exception and the loader of a module may be anything."""
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception as failed:
+        return f"{_headline(error)}\n(Python cannot print the traceback: {_name(type(failed))})\n"
+    if len(text) <= LONGEST_TEXT:
+        return text
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]}\n... ({len(text)} characters)\n{text[-half:]}"
+
+
+def _headline(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception_only(type(error), error)).rstrip("\n")
+    except Exception:
+        text = f"{_name(type(error))}: {shown(error.args)}"
+    return text if len(text) <= LONGEST_HEADLINE else f"{text[:LONGEST_HEADLINE]}..."
 
 
 def _frames(found: TracebackType | None) -> tuple[list[Frame], int]:
@@ -122,28 +152,58 @@ def _frames(found: TracebackType | None) -> tuple[list[Frame], int]:
 def _frame(frame: FrameType, number: int) -> Frame:
     code = frame.f_code
     filename = code.co_filename
-    linecache.checkcache(filename)
-    first = max(1, number - CONTEXT_LINES)
-    lines = [
-        Line(each, text.rstrip("\n"), each == number)
-        for each in range(first, number + CONTEXT_LINES + 1)
-        if (text := linecache.getline(filename, each, frame.f_globals))
-    ]
+    lines = _source(filename, number, frame.f_globals)
     function = getattr(code, "co_qualname", code.co_name)
     return Frame(frame, filename, number, function, lines, _variables(frame), _is_own(filename))
 
 
+def _source(filename: str, number: int, names: dict[str, Any]) -> list[Line]:
+    try:
+        linecache.checkcache(filename)
+        return [
+            Line(each, text.rstrip("\n"), each == number)
+            for each in range(max(1, number - CONTEXT_LINES), number + CONTEXT_LINES + 1)
+            if (text := linecache.getline(filename, each, names))
+        ]
+    except Exception:  # a loader's, or that of a name that no file can have
+        return []
+
+
 def _variables(frame: FrameType) -> list[tuple[str, str]]:
-    names = [name for name in frame.f_locals if not name.startswith("__")][:MOST_VARIABLES]
-    return [(name, shown(frame.f_locals[name])) for name in names]
+    """Write the locals, which are any mapping for code that was given to exec."""
+    found: list[tuple[str, str]] = []
+    try:
+        for key in frame.f_locals:
+            name = key if type(key) is str else shown(key)
+            if not name.startswith("__"):
+                found.append((name, shown(masked(frame.f_locals[key]))))
+            if len(found) == MOST_VARIABLES:
+                break
+    except Exception as error:
+        found.append(("...", f"<the rest cannot be read: {_name(type(error))}>"))
+    return found
+
+
+def masked(value: Any) -> Any:
+    """Return an environ without what gives rights; any other value as it is."""
+    if type(value) is not dict or MASKED.isdisjoint(value):
+        return value
+    # There may be a copy of it in it.
+    return {key: MASK if key in MASKED else masked(each) for key, each in value.items()}
+
+
+_name: Final = type.__dict__["__name__"].__get__
+"""The name of a class, whatever its metaclass makes of `__name__`."""
 
 
 def shown(value: Any) -> str:
     """Write a value, whatever its `__repr__` does."""
     try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<{type(value).__name__}, whose repr() raised {type(error).__name__}>"
+        text = str.__str__(repr(value))  # repr() may return a subclass
+    except KeyboardInterrupt:  # of who has had enough of it
+        raise
+    except BaseException as error:
+        text = f"<{_name(type(value))}, whose repr() raised {_name(type(error))}>"
     if len(text) > LONGEST_VALUE:
         return f"{text[:LONGEST_VALUE]}... ({len(text)} characters)"
     return text
@@ -152,4 +212,7 @@ def shown(value: Any) -> str:
 def _is_own(filename: str) -> bool:
     if filename.startswith("<") and filename not in sys.modules:
         return filename == "<string>"
-    return not os.path.abspath(filename).startswith(_OTHERS)
+    try:
+        return not os.path.abspath(filename).startswith(_OTHERS)
+    except OSError:  # the working directory is gone
+        return True

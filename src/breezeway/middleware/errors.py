@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from breezeway.middleware.failures import answered
+from breezeway.middleware.failures import answered, tell
 from breezeway.middleware.stack import unset
 from breezeway.semantics.negotiation import choose_type
 
@@ -131,19 +131,18 @@ class Errors:
         """Log a failure; return its id."""
         name = str(environ.get(REQUEST_ID) or secrets.token_hex(ID_BYTES))
         path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        log.error(
-            "%s %s failed [%s]",
-            environ.get("REQUEST_METHOD"),
-            _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", path),
-            name,
-            exc_info=error,
-        )
+        method = str(environ.get("REQUEST_METHOD"))
+        tell(log, error, "%s %s failed [%s]", _printable(method), _printable(path), name)
         if self._on_error is not None:
             try:
                 self._on_error(environ, error, name)
-            except Exception:
-                log.exception("on_error failed for [%s]", name)
+            except Exception as failed:
+                tell(log, failed, "on_error failed for [%s]", name)
         return name
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _read(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -37,6 +39,22 @@ def _from_application(error: Exception) -> Exception:
     if traceback is not None and traceback.tb_next is not None:
         return error.with_traceback(traceback.tb_next)
     return error
+
+
+def tell(log: logging.Logger, error: Exception, message: str, *args: object) -> None:
+    """Log a failure with its traceback; without it when Python cannot write it.
+
+    It cannot when an attribute of the exception is of a wrong type, or the loader of a module raises,
+    and then the logging fails, too.
+    """
+    try:
+        log.error(message, *args, exc_info=error)
+    except Exception as failed:
+        names = (type(error).__name__, type(failed).__name__)
+        with contextlib.suppress(Exception):  # there is still a client to be answered
+            log.error(
+                f"{message}: %s, whose traceback cannot be written because of %s", *args, *names
+            )
 
 
 class _Blocks:
