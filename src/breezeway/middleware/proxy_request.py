@@ -39,6 +39,7 @@ _FAMILY: Final = "HTTP_X_FORWARDED_"
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
+_VERSION: Final = re.compile(r"HTTP/([0-9](?:\.[0-9])?)")
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HOST: Final = re.compile(r"[!$&'()*+;=%\-._~0-9A-Za-z:\[\]]*")
 _QUERY_SAFE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
@@ -67,6 +68,9 @@ class Body:
     def __init__(self, stream: Any, length: int | None) -> None:
         """`length` is in bytes; without one, the stream ends by itself."""
         self._read = getattr(stream, "read1", stream.read)
+        self.framing = (
+            {"Transfer-Encoding": "chunked"} if length is None else {"Content-Length": str(length)}
+        )
         self._left = length
         self._ahead: bytes | None = None if length is not None else self._next()
         self.is_empty = self._ahead == b""
@@ -121,8 +125,8 @@ def incoming(environ: WSGIEnvironment, via: str) -> Incoming:
     host = environ.get("HTTP_HOST", "")
     if _HOST.fullmatch(host) is None:
         raise RefusedError(BAD_REQUEST, "The Host field is malformed.")
-    body, framing = _body(environ)
-    fields = [*_fields(environ, via), *framing, *forwarded_fields(_said(environ, host))]
+    body = _body(environ)
+    fields = [*_fields(environ, via), *forwarded_fields(_said(environ, host))]
     return Incoming(method, path_of(environ), f"?{query}" if query else "", host, fields, body)
 
 
@@ -168,21 +172,22 @@ def _fields(environ: WSGIEnvironment, via: str) -> Iterator[tuple[str, str]]:
     hops = environ.get("HTTP_VIA", "")
     if matches(hops) is None or hops.count(f" {via}") >= MOST_HOPS:
         raise RefusedError("508 Loop Detected", "This request goes round in circles.")
-    hop = f"{environ.get('SERVER_PROTOCOL', 'HTTP/1.1').removeprefix('HTTP/')} {via}"
+    version = _VERSION.fullmatch(environ.get("SERVER_PROTOCOL", ""))
+    hop = f"{version[1] if version else '1.1'} {via}"
     yield "Via", f"{hops}, {hop}" if hops else hop
 
 
-def _body(environ: WSGIEnvironment) -> tuple[Body | None, Headers]:
-    """Return the body, and the field that says how it ends."""
+def _body(environ: WSGIEnvironment) -> Body | None:
+    """Return the body, if there is one; it may be empty."""
     text = environ.get("CONTENT_LENGTH", "")
     stream = environ["wsgi.input"]
     if text:
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise RefusedError(BAD_REQUEST, "Content-Length is malformed.")
-        return Body(stream, int(text)) if int(text) else None, [("Content-Length", text)]
+        return Body(stream, int(text))
     if environ.get("wsgi.input_terminated"):
         body = Body(stream, None)
-        return (None, []) if body.is_empty else (body, [("Transfer-Encoding", "chunked")])
+        return None if body.is_empty else body
     if environ.get("HTTP_TRANSFER_ENCODING"):
         raise RefusedError("411 Length Required", "The server does not tell where the body ends.")
-    return None, []
+    return None

@@ -13,7 +13,7 @@ from functools import partial
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
-from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool, Timeout
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import EmptyPoolError, HTTPError, NewConnectionError
 from urllib3.util import SKIP_HEADER
@@ -60,15 +60,13 @@ class Request:
         deadline: float | None = None,
         longest_head: int,
     ) -> None:
-        """`wait` is in seconds: for the whole head of the response, then for each block.
+        """`fields` are known to be well-formed; those that frame the body are not among them.
 
-        By `deadline`, on the monotonic clock, the response must have come in whole.
+        `wait` is in seconds: for the whole head of the response, then for each block. By
+        `deadline`, on the monotonic clock, the response must have come in whole.
         """
-        self.fields = HTTPHeaderDict()
-        for name, value in fields:
-            self.fields.add(name, value)
-        if "User-Agent" not in self.fields:  # or urllib3 would speak of itself
-            self.fields.add("User-Agent", SKIP_HEADER)
+        text = "".join([f"{name}: {value}\r\n" for name, value in fields])
+        self.lines = text.encode("latin-1")
         self.method, self.target, self.body = method, target, body
         self.wait, self.deadline, self.longest_head = wait, deadline, longest_head
         self.may_repeat = body is None and method in IDEMPOTENT
@@ -124,7 +122,7 @@ class _Connection(HTTPConnection):
         request.connection = self
         request.is_reused = self.exchanges > 0
         self.exchanges += 1
-        self._target = request.target
+        self._target, self._lines = request.target, request.lines
         self.response_class = partial(Answer, request=request)  # type: ignore[assignment]
         self.timeout = request.wait
         super().request(method, url, body, headers, **more)
@@ -132,6 +130,14 @@ class _Connection(HTTPConnection):
     def putrequest(self, method: str, url: str, *_: Any, **__: Any) -> None:
         """Send the request line with the target as it is; Host is among the fields."""
         super().putrequest(method, self._target, skip_host=True, skip_accept_encoding=True)
+
+    def send(self, data: Any) -> None:
+        """Send; after the request line, the fields: urllib3 would check each of them once more."""
+        lines, self._lines = self._lines, b""
+        if lines:
+            line, _, rest = data.partition(b"\r\n")
+            data = b"%s\r\n%s%s" % (line, lines, rest)
+        super().send(data)
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
@@ -201,7 +207,7 @@ def ask(pool: HTTPConnectionPool, request: Request, connect_seconds: float) -> B
             request.method,
             "/",  # `Request.target` counts
             body=request.body,
-            headers=request.fields,
+            headers={"User-Agent": SKIP_HEADER, **(request.body.framing if request.body else {})},
             retries=False,
             redirect=False,
             preload_content=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from breezeway.semantics.fields import Headers, members
@@ -66,6 +67,7 @@ def forwarded_fields(said: Said) -> Headers:
     return [("Forwarded", element), *fields]
 
 
+@lru_cache(1024)  # clients come again
 def _plain_address(text: str) -> str:
     try:
         return str(parse_address(text.partition("%")[0])) if text else ""
