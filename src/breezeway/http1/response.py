@@ -14,23 +14,9 @@ from typing import Final
 
 from breezeway.http1.grammar import FIELD_VALUE_TEXT, STATUS, TOKEN_TEXT
 from breezeway.http1.memo import Memo
+from breezeway.semantics.fields import HOP_BY_HOP
 
 Headers = list[tuple[str, str]]
-
-_HOP_BY_HOP: Final = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "trailers",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
 
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
@@ -184,7 +170,7 @@ def _check_header(header: tuple[str, str]) -> tuple[str, str]:
         raise ValueError(f"{name!r} is no header name")
     if FIELD_VALUE_TEXT.fullmatch(value) is None:
         raise ValueError(f"control or non-latin-1 character in the value of header {name}")
-    if name.lower() in _HOP_BY_HOP:
+    if name.lower() in HOP_BY_HOP:
         raise ValueError(f"header {name} belongs to the connection: the server sets it (PEP 3333)")
     return name, value
 

@@ -18,22 +18,7 @@ from breezeway.middleware.lint_faults import (
     shown,
     typed,
 )
-
-HOP_BY_HOP: Final = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "trailers",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
-"""Those of PEP 3333's reference (RFC 2616 section 13.5.1) and of RFC 9110 section 7.6.1."""
+from breezeway.semantics.fields import HOP_BY_HOP
 
 WITHOUT_CONTENT: Final = ("204", "304")
 

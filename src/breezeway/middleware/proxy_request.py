@@ -11,8 +11,8 @@ from wsgiref.types import WSGIEnvironment
 
 from breezeway.middleware.proxy_errors import BAD_REQUEST, RefusedError
 from breezeway.middleware.proxy_target import VISIBLE, latin, path_of, script_name
-from breezeway.semantics.fields import Headers, members
-from breezeway.semantics.intermediaries import HOP_BY_HOP, Said, forwarded_fields
+from breezeway.semantics.fields import HOP_BY_HOP, Headers, members
+from breezeway.semantics.intermediaries import Said, forwarded_fields
 
 BLOCK_BYTES: Final = 64 * 1024
 """Of one read from the client."""

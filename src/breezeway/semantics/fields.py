@@ -11,6 +11,23 @@ Headers = list[tuple[str, str]]
 # quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE (RFC 9110 section 5.6.4)
 _MEMBER: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
 
+HOP_BY_HOP: Final = frozenset(
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+"""Fields of one connection alone, in lower case: those of RFC 2616 section 13.5.1, to which PEP 3333 refers,
+and of RFC 9110 section 7.6.1."""
+
 
 def get(headers: Headers, name: str) -> str | None:
     """Return the value of a field, its lines joined with commas; None if it is not there.

@@ -6,23 +6,8 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from breezeway.semantics.fields import Headers, members
+from breezeway.semantics.fields import HOP_BY_HOP, Headers, members
 from breezeway.semantics.networks import parse_address
-
-HOP_BY_HOP: Final = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
-"""Fields of one connection alone, in lower case (RFC 9110 section 7.6.1, RFC 9112 section 9.6)."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
