@@ -72,7 +72,7 @@ def test_headers_are_a_list_of_tuples(headers: Any) -> None:
     assert encoded(encoder, "200 OK", headers) is TypeError
 
 
-@pytest.mark.parametrize("name", sorted(response._HOP_BY_HOP))
+@pytest.mark.parametrize("name", sorted(response.HOP_BY_HOP))
 def test_hop_by_hop_headers(name: str) -> None:
     """PEP 3333: fields of the connection are refused in any case."""
     for spelled in (name, name.upper(), name.title()):

@@ -25,8 +25,8 @@ HOP_BY_HOP: Final = frozenset(
         "upgrade",
     ]
 )
-"""Fields of one connection alone, in lower case: those of RFC 2616 section 13.5.1, to which PEP 3333 refers,
-and of RFC 9110 section 7.6.1."""
+"""Fields of one connection alone, in lower case: those of RFC 2616 section 13.5.1, to which PEP 3333
+refers, and of RFC 9110 section 7.6.1."""
 
 
 def get(headers: Headers, name: str) -> str | None:
