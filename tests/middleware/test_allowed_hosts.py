@@ -94,6 +94,8 @@ def test_exempt() -> None:
     """A health check may ask by address; its neighbours may not."""
     assert ask("10.0.0.7:8000", "/health", exempt="/health") == 200
     assert ask("10.0.0.7:8000", "/healthy", exempt=["/health"]) == 421
+    assert ask("10.0.0.7:8000", "/health/../login", exempt=["/health"]) == 421
+    assert ask("10.0.0.7:8000", "/health//../../login", exempt=["/health"]) == 421
 
 
 def test_refusal(caplog: pytest.LogCaptureFixture) -> None:

@@ -292,6 +292,15 @@ def test_paths() -> None:
     assert call(cors, "/x", PATH_INFO="", SCRIPT_NAME="/open")["vary"] == "Origin"
 
 
+@pytest.mark.parametrize("path", ["//private", "/x/../private", "/private/../x", "/.//private/x"])
+def test_path_in_doubt(path: str) -> None:
+    """Where an application may take a path for one that is closed, nobody is let in."""
+    cors = Cors(Counted(b"a"), origins=SHOP, paths={"/private": {"origins": []}})
+    assert (ask(cors, path=path)[ORIGIN], ask(cors, path=path)["vary"]) == (None, "Origin")
+    assert preflight(cors, path=path).code == 403
+    assert ask(cors, path="//public")[ORIGIN] == SHOP
+
+
 # --- options ------------------------------------------------------------------------------------------
 
 

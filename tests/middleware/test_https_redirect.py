@@ -124,6 +124,8 @@ def test_exempt() -> None:
     options = {"exempt": ["/health"]}
     assert ask("/health", "10.0.0.1", options=options).code == 200
     assert ask("/healthy", options=options).code == 301
+    assert ask("/health/../login", options=options).code == 301
+    assert ask("/.well-known/acme-challenge/../../login", options=options).code == 301
     for more in ({}, options):
         assert ask("/.well-known/acme-challenge/token", "new.example", options=more).code == 200
         assert ask("/.well-known/acme-challenges", options=more).code == 301

@@ -119,6 +119,15 @@ def test_paths() -> None:
     assert get(piece, "/embed/not")[CSP] == get(piece, "/embedded")[CSP] == "default-src 'self'"
 
 
+def test_other_ways_of_writing_a_path() -> None:
+    """A page has the rules of the path that most applications take it for."""
+    paths = {"/admin": {"frame_options": "DENY"}, "/embed": {"frame_options": ""}}
+    piece = Security(Counted(b"a"), paths=paths)
+    found = [get(piece, path)["x-frame-options"] for path in ("//admin", "/embed/../admin")]
+    assert found == ["DENY", "DENY"]
+    assert get(piece, "/embed/../x")["x-frame-options"] == "SAMEORIGIN"
+
+
 def test_no_hsts_below_a_path() -> None:
     """A path can do without, though the site has it with all that belongs to it."""
     site = {"hsts": 31_536_000, "hsts_subdomains": True, "hsts_preload": True}

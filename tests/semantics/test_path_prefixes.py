@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.semantics.path_prefixes import PathTable
+from breezeway.semantics.path_prefixes import PathTable, readings, tidied
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,39 @@ def test_prefix_begins_with_a_slash(prefix: str) -> None:
     """Another would never cover anything."""
     with pytest.raises(ValueError, match="slash"):
         PathTable({prefix: 1})
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", {"/"}),
+        ("", {"/"}),
+        ("*", {"/*"}),
+        ("/a/b/", {"/a/b/"}),
+        ("a", {"/a"}),
+        ("../a", {"/../a", "/a"}),
+        ("//a", {"//a", "/a"}),
+        ("/.a", {"/.a"}),
+        ("/a/..b", {"/a/..b"}),
+        ("/x/./a", {"/x/./a", "/x/a"}),
+        ("/x/../a", {"/x/../a", "/a"}),
+        ("/x//../a", {"/x//../a", "/x/../a", "/x/a", "/a"}),
+        ("/x//b/../..//a", {"/x//b/../..//a", "/x/b/../../a", "/x//a", "/x/a", "/a"}),
+    ],
+)
+def test_readings(path: str, expected: set[str]) -> None:
+    """All that applications make of slashes and dots."""
+    found = readings(path)
+    assert (set(found), len(found)) == (expected, len(expected))
+    assert tidied(path) in expected
+    assert readings(tidied(path)) == [tidied(path)]
+
+
+def test_agreed() -> None:
+    """Where the readings of a path differ in their value there is a doubt."""
+    table = PathTable({"/api": 1, "/open": 2})
+    paths = ("/api", "//api", "/api//x", "/api/./x", "/open/../api", "//x", "x", "api")
+    assert [table.agreed(path, 0, -1) for path in paths] == [1, -1, 1, 1, -1, 0, 0, 1]
 
 
 PATHS = st.text(alphabet="/ab", max_size=8).map(lambda text: f"/{text}")

@@ -45,7 +45,8 @@ class AllowedHosts:
         `*.example.org` all below it and not itself, `192.0.2.1` and `[2001:db8::1]` an address. With a
         port, `example.org:8443`, it is just that port, otherwise any.
         `exempt`: prefixes of paths that are answered whatever the host, such as `/health` for a load
-        balancer that asks by address; none by default.
+        balancer that asks by address; none by default. `//x` and `/health/../x` are no such paths
+        unless all that an application may take them for is.
 
         Raises:
             ValueError: a host or a prefix is malformed, or there is no host.
@@ -61,7 +62,8 @@ class AllowedHosts:
         host = environ.get("HTTP_HOST", "")
         if host in self._known:
             return self.application(environ, start_response)
-        if self._exempt is not None and self._exempt.get(environ.get("PATH_INFO") or "/", False):
+        exempt = self._exempt
+        if exempt is not None and exempt.agreed(environ.get("PATH_INFO", ""), False, False):
             return self.application(environ, start_response)
         if host in self._hosts:
             if len(self._known) >= MOST_KNOWN:

@@ -78,7 +78,8 @@ class Cors:
         `private_network`: whether a site of the public network may ask a server of a private one. Only
         browsers that ask with Access-Control-Request-Private-Network look at that: Chrome 104 to 141.
         `paths`: a table of these options for each prefix of the path; the longest prefix counts, and
-        what its table does not name is as above. `origins = []` lets nobody in there.
+        what its table does not name is as above. `origins = []` lets nobody in there. Nor is anybody
+        let in where a path can be read in two ways, such as `//x`, and the rules for these differ.
 
         Raises:
             ValueError: a value is not one of these.
@@ -96,12 +97,13 @@ class Cors:
         self._rule: Final = Rule(**options)
         rules = {prefix: Rule(**table) for prefix, table in tables("paths", paths, options)}
         self._paths: Final = PathTable(rules) if rules else None
+        self._closed: Final = Rule(**{**options, "origins": ()})
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a preflight, or let the application answer."""
         rule = self._rule
         if self._paths is not None:
-            rule = self._paths.get(environ.get("PATH_INFO") or "/", rule)
+            rule = self._paths.agreed(environ.get("PATH_INFO", ""), rule, self._closed)
         origin = environ.get("HTTP_ORIGIN")
         if (
             origin is not None

@@ -79,7 +79,7 @@ class HttpsRedirect:
         """Redirect a request, or let the application answer."""
         if environ["wsgi.url_scheme"] == "https":
             return self.application(environ, start_response)
-        if self._exempt.get(environ.get("PATH_INFO") or "/", False):
+        if self._exempt.agreed(environ.get("PATH_INFO", ""), False, False):
             return self.application(environ, start_response)
         host = environ.get("HTTP_HOST", "")
         if host not in self._hosts:

@@ -11,7 +11,7 @@ from breezeway.middleware import security_policies as policies
 from breezeway.middleware.option_checks import flag, tables, whole
 from breezeway.middleware.stack import unset
 from breezeway.semantics.fields import Headers
-from breezeway.semantics.path_prefixes import PathTable
+from breezeway.semantics.path_prefixes import PathTable, tidied
 
 NONCE_KEY: Final = "breezeway.csp_nonce"
 """Where the environ has the nonce, for `<script nonce="...">`; only if a policy asks for one."""
@@ -78,7 +78,7 @@ class Security:
         `nosniff`: whether X-Content-Type-Options is sent; true by default.
         `override`: whether these go in place of the application's own; by default its own count.
         `paths`: a table of these options for each prefix of the path; the longest prefix counts, and
-        what its table does not name is as above.
+        what its table does not name is as above. `//x` and `/y/../x` are under the rules of `/x`.
 
         Raises:
             ValueError: a value is not one of these, or a browser would ignore it.
@@ -109,7 +109,7 @@ class Security:
         """Let the application answer, and add the fields."""
         rule = self._rule
         if self._paths is not None:
-            rule = self._paths.get(environ.get("PATH_INFO") or "/", rule)
+            rule = self._paths.get(tidied(environ.get("PATH_INFO", "")), rule)
         fields = rule.fields if environ["wsgi.url_scheme"] == "https" else rule.http_fields
         nonce = ""
         if rule.has_nonce:

@@ -1,19 +1,54 @@
-"""What an operator says for parts of a site: tables by the prefix of the path."""
+"""What an operator says for parts of a site: tables by the prefix of the path.
+
+Many applications take `//admin` or `/x/../admin` for `/admin`, and some a path without a slash in front.
+A browser sends all of these when it is told to (`..%2fadmin`). So a path has several readings, and who
+protects a part of a site looks at all of them.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+_SLASHES: Final = re.compile("//+")
+
+
+def readings(path: str) -> list[str]:
+    """Return what an application may take a path for; one that is tidy has one reading."""
+    if path[:1] == "/" and "//" not in path and "/." not in path:
+        return [path]
+    rooted = path if path[:1] == "/" else f"/{path}"
+    merged, undotted = _SLASHES.sub("/", rooted), _undotted(rooted)
+    found = (rooted, merged, undotted, _SLASHES.sub("/", undotted), _undotted(merged))
+    return list(dict.fromkeys(found))
+
+
+def tidied(path: str) -> str:
+    """Return a path with a slash in front, without empty segments, and without dot segments."""
+    if path[:1] == "/" and "//" not in path and "/." not in path:
+        return path
+    return _undotted(_SLASHES.sub("/", f"/{path}"))
+
+
+def _undotted(path: str) -> str:
+    """Take out dot segments (RFC 3986 section 5.2.4); empty ones stay."""
+    kept: list[str] = []
+    for segment in path[1:].split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    return "/" + "/".join(kept)
 
 
 class PathTable(Generic[T]):
     """Values by prefix of the path; the longest that covers a path counts.
 
     A prefix covers itself and what is below it: `/api` covers `/api` and `/api/v1`, not `/apis`. With
-    a slash at its end, `/api/`, it covers only what is below. A path is compared as it is: `//api`
-    and `/API` are other paths.
+    a slash at its end, `/api/`, it covers only what is below. Letters are compared as they are.
     """
 
     def __init__(self, table: Mapping[str, T]) -> None:
@@ -32,8 +67,14 @@ class PathTable(Generic[T]):
         ]
         self._below: Final = tuple(below for below, _ in self._entries)
 
+    def agreed(self, path: str, default: T, doubt: T) -> T:
+        """Return the value for all readings of a path; `doubt` if they have not the same one."""
+        first, *others = readings(path)
+        value = self.get(first, default)
+        return value if all(self.get(each, default) is value for each in others) else doubt
+
     def get(self, path: str, default: T) -> T:
-        """Return the value for a path."""
+        """Return the value for a path as it is: `//api` is another one than `/api`."""
         if path in self._exact:
             return self._exact[path]
         if path.startswith(self._below):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable
 from typing import Any, Final
 
-from breezeway.semantics.path_prefixes import PathTable
+from breezeway.semantics.path_prefixes import PathTable, readings
 
 
 class ProtectedPaths:
     """Prefixes that are protected, and exempt ones within them; the longest that covers a path counts.
 
-    An application may take `//admin` or `/x/../admin` for `/admin`. A path that has such segments is
-    protected when either way of reading it is.
+    An application may take `//admin` or `/x/../admin` for `/admin`. A path that can be read in several
+    ways is protected when one of them is. And some take `/admin` for `/admin/`: what is protected with
+    a slash at its end is so without, too.
     """
 
     def __init__(self, protect: Iterable[str], exempt: Iterable[str]) -> None:
@@ -23,6 +23,7 @@ class ProtectedPaths:
             ValueError: one has no slash in front, or is both.
         """
         table = dict.fromkeys(checked_list("protect", protect), True)
+        table |= {prefix.rstrip("/"): True for prefix in table if prefix.strip("/")}
         for prefix in checked_list("exempt", exempt):
             if prefix in table and prefix != "/":
                 raise ValueError(f"{prefix!r} is in protect and in exempt")
@@ -34,14 +35,10 @@ class ProtectedPaths:
         """Whether a path, as PATH_INFO has it, is protected."""
         if self._all:
             return True
-        if self._table.get(path or "/", False):
+        first, *others = readings(path)
+        if self._table.get(first, False):
             return True
-        return ("//" in path or "/." in path) and self._table.get(_tidied(path), False)
-
-
-def _tidied(path: str) -> str:
-    """Read a path as applications do that collapse it."""
-    return f"/{posixpath.normpath(path).lstrip('/')}"
+        return any(self._table.get(each, False) for each in others)
 
 
 def checked_list(name: str, values: Any) -> list[str]:
