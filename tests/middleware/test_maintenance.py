@@ -118,6 +118,7 @@ def test_callable(tmp_path: Path) -> None:
         ("/health/db", {}, 200),
         ("/health/../admin", {}, 503),
         ("/health/..", {}, 503),
+        ("/x/../health", {}, 503),
         ("/healthy", {}, 503),
         ("/api", {"SCRIPT_NAME": "/health"}, 200),
         ("/", {"HTTP_X_MAINTENANCE": SECRET}, 200),
@@ -136,6 +137,13 @@ def test_who_gets_through(path: str, more: dict[str, Any], code: int) -> None:
     assert call(piece, path, **more).code == code
 
 
+def test_a_text_is_a_list_of_one() -> None:
+    """A network or a path may stand by itself."""
+    piece = Maintenance(Counted(b"hello"), on=True, allow="10.0.0.0/8", paths="/health")
+    assert call(piece, "/health").code == call(piece, REMOTE_ADDR="10.0.0.1").code == 200
+    assert call(piece).code == 503
+
+
 def test_no_secret_is_none() -> None:
     """Without a secret an empty one does not let through."""
     assert call(Maintenance(Counted(), on=True), HTTP_X_MAINTENANCE="").code == 503
@@ -147,13 +155,11 @@ def test_no_secret_is_none() -> None:
         {"file": 5},
         {"on": "yes"},
         {"on": 1},
-        {"allow": "10.0.0.0/8"},
         {"allow": ["10.0.0.1/8"]},
         {"allow": 5},
         {"allow": [5]},
         {"paths": ["health"]},
         {"paths": ["/"]},
-        {"paths": "/health"},
         {"secret": "short"},
         {"secret": "0123456789abcdef;"},
         {"retry_after": -1},

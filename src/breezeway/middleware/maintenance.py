@@ -8,12 +8,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from breezeway.middleware.option_checks import prefixes, texts
 from breezeway.middleware.stack import unset
 from breezeway.semantics.negotiation import choose_type
 from breezeway.semantics.networks import Networks
+from breezeway.semantics.path_prefixes import PathTable
 
 LOOK_SECONDS: Final = 1.0
 """Between two looks at the file."""
@@ -94,11 +96,11 @@ class Maintenance:
             raise ValueError(f"retry_after must be whole seconds, not {retry_after!r}")
         self._file = file
         self._on = on
-        self._allowed = Networks(_texts("allow", allow))
-        self._paths = frozenset(path.rstrip("/") for path in _texts("paths", paths))
-        if not all(path.startswith("/") for path in self._paths):
-            raise ValueError("paths must begin with a slash, and / alone would be all of them")
-        self._below = tuple(f"{path}/" for path in self._paths)
+        self._allowed = Networks(texts("allow", allow))
+        open_paths = [prefix.rstrip("/") for prefix in prefixes("paths", paths)]
+        if "" in open_paths:
+            raise ValueError("paths must not have /, which would be all of them")
+        self._paths = PathTable(dict.fromkeys(open_paths, True))
         self._secret = secret.encode()
         plain = f"{message}\n"
         data = json.dumps({"error": "maintenance", "message": message}) + "\n"
@@ -130,7 +132,7 @@ class Maintenance:
 
     def _may_pass(self, environ: WSGIEnvironment) -> bool:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        if path in self._paths or (path.startswith(self._below) and "/../" not in f"{path}/"):
+        if self._paths.agreed(path, False, False):
             return True
         if environ.get("REMOTE_ADDR", "") in self._allowed:
             return True
@@ -161,10 +163,3 @@ class Maintenance:
             ],
         )
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-
-def _texts(name: str, value: Any) -> list[str]:
-    found = [] if isinstance(value, str) or not isinstance(value, Iterable) else [*value]
-    if (value and not found) or not all(isinstance(each, str) for each in found):
-        raise ValueError(f"{name} must be a list of texts, not {value!r}")
-    return found
