@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 from wsgiref.validate import WSGIWarning, validator
 
@@ -18,6 +20,7 @@ from breezeway.middleware import Lint
 from breezeway.middleware.lint_faults import Fault, LintError
 
 from .calling import make_environ
+from .pieces import PIECES
 
 PLAIN = ("Content-Type", "text/plain")
 
@@ -562,3 +565,161 @@ def test_finds_what_validate_finds_in_an_environ(changes: dict[str, Any]) -> Non
     """Whatever wsgiref.validate objects to in an environ, Lint does."""
     if validate_objects(responding(), changed(changes)):
         assert faults_of(responding(), changed(changes))
+
+
+# --- between two of them ----------------------------------------------------------------------------------
+
+
+def a_list(environ: Any, start_response: Any) -> Any:
+    """Echo, in a list."""
+    content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    start_response("200 OK", [PLAIN])
+    return [b"hello " * 300, content]
+
+
+def a_generator(environ: Any, start_response: Any) -> Any:
+    """Yield, an empty block too."""
+    start_response("200 OK", [PLAIN])
+    yield b"a" * 2000
+    yield b""
+    yield b"b"
+
+
+def a_late_start(environ: Any, start_response: Any) -> Any:
+    """Call start_response when the first block is asked for, with a length."""
+
+    def blocks() -> Any:
+        start_response("200 OK", [PLAIN, ("Content-Length", "5")])
+        yield b"hello"
+
+    return blocks()
+
+
+def a_file(environ: Any, start_response: Any) -> Any:
+    """Return a file in the server's wrapper."""
+    start_response("200 OK", [PLAIN, ("Content-Length", "5")])
+    return environ["wsgi.file_wrapper"](io.BytesIO(b"hello"))
+
+
+def a_writer(environ: Any, start_response: Any) -> Any:
+    """Write, and return the rest."""
+    start_response("200 OK", [PLAIN])(b"one")
+    return [b"two"]
+
+
+def a_head(environ: Any, start_response: Any) -> Any:
+    """Leave the content of HEAD out, and not its length."""
+    start_response("200 OK", [PLAIN, ("Content-Length", "5")])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"hello"]
+
+
+def an_error_page(environ: Any, start_response: Any) -> Any:
+    """Replace a response that was begun."""
+    start_response("200 OK", [PLAIN])
+    try:
+        raise ValueError
+    except ValueError:
+        start_response("500 Internal Server Error", [PLAIN], sys.exc_info())
+    return [b"sorry"]
+
+
+BETWEEN = [
+    *(a_list, a_generator, a_late_start, a_file, a_writer, a_head, an_error_page),
+    responding("204 No Content", [], ()),
+    responding("304 Not Modified", [("ETag", '"x"')], ()),
+]
+
+ASKED: list[tuple[str, dict[str, str], bytes]] = [
+    ("GET", {}, b""),
+    ("HEAD", {}, b""),
+    ("POST", {"Content-Type": "text/plain"}, b"data"),
+    ("OPTIONS", {"Origin": "https://shop.example", "Access-Control-Request-Method": "PUT"}, b""),
+    ("GET", {"Accept-Encoding": "gzip", "Range": "bytes=0-1", "If-None-Match": '"x"'}, b""),
+    ("GET", {"Authorization": "Basic x", "X-Forwarded-For": "192.0.2.1", "Cookie": "a=b"}, b""),
+]
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_nothing_to_say_of_the_pieces(name: str) -> None:
+    """None of our pieces breaks a rule, on the side of the server or on that of the application."""
+    found: list[Fault] = []
+    for application in BETWEEN:
+        inner = Lint(application, report=found.append)
+        outer = Lint(PIECES[name](inner), report=found.append)
+        for method, fields, body in [each for each in ASKED for _ in range(2)]:
+            serve(outer, make_environ("/x", method, fields, body))
+    gc.collect()
+    assert [str(fault) for fault in found if not fault.advice] == []
+
+
+def _flask() -> Any:
+    flask = pytest.importorskip("flask")
+    app = flask.Flask("linted")
+    app.add_url_rule("/list", "list", lambda: "hello")
+    app.add_url_rule("/stream", "stream", lambda: flask.Response(iter(["a", "b"])))
+    app.add_url_rule("/file", "file", lambda: flask.send_file(__file__))
+    app.add_url_rule("/echo", "echo", lambda: flask.request.get_data(), methods=["POST"])
+    return app
+
+
+def _falcon() -> Any:
+    falcon = pytest.importorskip("falcon")
+
+    class Resource:
+        def on_get(self, request: Any, response: Any) -> None:
+            if request.path == "/file":
+                response.stream = io.BytesIO(b"hello")
+            else:
+                response.text = "hello"
+
+        def on_post(self, request: Any, response: Any) -> None:
+            response.data = request.bounded_stream.read()
+
+    app = falcon.App()
+    for path in ("/list", "/stream", "/file", "/echo"):
+        app.add_route(path, Resource())
+    return app
+
+
+def _bottle() -> Any:
+    bottle = pytest.importorskip("bottle")
+    app = bottle.Bottle()
+    app.route("/list")(lambda: "hello")
+    app.route("/stream")(lambda: iter(["a", "b"]))
+    app.route("/file")(lambda: bottle.static_file(Path(__file__).name, Path(__file__).parent))
+    app.route("/echo", method="POST")(lambda: bottle.request.body.read())
+    return app
+
+
+def _pyramid() -> Any:
+    pytest.importorskip("pyramid")
+    from pyramid.config import Configurator
+    from pyramid.response import FileResponse, Response
+
+    views = {
+        "list": lambda request: Response("hello"),
+        "stream": lambda request: Response(app_iter=iter([b"a", b"b"])),
+        "file": lambda request: FileResponse(__file__, request),
+        "echo": lambda request: Response(request.body),
+    }
+    with Configurator() as config:
+        for name, view in views.items():
+            config.add_route(name, f"/{name}")
+            config.add_view(view, route_name=name)
+        return config.make_wsgi_app()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # WebOb's, of cgi
+@pytest.mark.parametrize("make", [_flask, _falcon, _bottle, _pyramid])
+def test_nothing_to_say_of_frameworks(make: Any) -> None:
+    """Nor has it anything to say of what people use."""
+    application = make()
+    environs = [
+        make_environ(path, method)
+        for path in ("/list", "/stream", "/file", "/never")
+        for method in ("GET", "HEAD")
+    ]
+    environs.append(make_environ("/echo", "POST", {"Content-Type": "text/plain"}, b"data"))
+    for environ in environs:
+        found = [each for each in faults_of(application, environ) if not each.advice]
+        assert found == [], environ["PATH_INFO"]
