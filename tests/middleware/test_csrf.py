@@ -440,7 +440,10 @@ def test_the_form_comes_through(piece: Any) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        *({"trusted_origins": value} for value in ("https://a.example", ["*"], ["a"], [5], 5)),
+        *(
+            {"trusted_origins": value}
+            for value in ("https://a.example", ["*"], ["a"], [5], 5, ["null"])
+        ),
         *({"exempt": value} for value in ("/x", ["x"], 5)),
         *({"unmarked": value} for value in ("refuse", None, True)),
         *({"secret": value} for value in ("short", [SECRET, "x"], 5, [5])),

@@ -284,6 +284,7 @@ def test_unique_over_forks() -> None:
         ({"accept": 1}, "accept"),
         ({"pattern": "["}, "pattern"),
         ({"pattern": 5}, "pattern"),
+        ({"pattern": b"[a-f]+"}, "pattern"),
         ({"longest": 0}, "longest"),
         ({"longest": "8"}, "longest"),
         ({"continue_trace": "no"}, "continue_trace"),

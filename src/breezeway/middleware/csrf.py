@@ -82,7 +82,10 @@ class Csrf:
             ValueError: an option is not as described.
         """
         self.application = application
-        self._trusted = Origins(checked_list("trusted_origins", trusted_origins))
+        origins = checked_list("trusted_origins", trusted_origins)
+        if NULL in origins:
+            raise ValueError("trusted_origins: any page can pose as null, in a sandboxed frame")
+        self._trusted = Origins(origins)
         self._checked = ProtectedPaths(["/"], exempt)
         if unmarked not in ("token", "allow"):
             raise ValueError(f"unmarked is 'token' or 'allow', not {unmarked!r}")

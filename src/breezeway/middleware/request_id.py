@@ -103,9 +103,11 @@ class RequestId:
         self.application = application
         if not isinstance(field, str) or _TOKEN.fullmatch(field) is None:
             raise ValueError(f"field is the name of a field, not {field!r}")
+        if not isinstance(pattern, str):
+            raise ValueError(f"pattern is a regular expression, not {pattern!r}")
         try:
             self._matches: Final = re.compile(pattern).fullmatch
-        except (re.error, TypeError) as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"pattern is no regular expression: {error}") from None
         self._field: Final = field
         self._lower: Final = field.lower()
