@@ -26,6 +26,12 @@ def pairs(text: str, most: int = MOST_PAIRS) -> list[tuple[str, str]]:
     if len(parts) > most:
         raise TooManyPairsError(f"more than {most} names and values")
     found = []
+    if "%" not in text and "+" not in text and text.isascii():
+        for part in parts:
+            if part:
+                name, _, value = part.partition("=")
+                found.append((name, value))
+        return found
     for part in parts:
         if part:
             name, _, value = part.partition("=")

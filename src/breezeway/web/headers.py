@@ -59,6 +59,8 @@ class ResponseHeaders:
 
     def __init__(self, fields: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
         self.fields: list[tuple[str, str]] = []
+        if fields == ():
+            return
         for name, value in fields.items() if isinstance(fields, Mapping) else fields:
             self.add(name, value)
 

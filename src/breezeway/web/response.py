@@ -47,13 +47,13 @@ class Response:
         if status not in STATUS:
             raise ValueError(f"a response has a status from 200 to 599, not {status!r}")
         self.status = status
-        self.headers = ResponseHeaders(headers)
+        self.headers = ResponseHeaders(headers) if headers else ResponseHeaders()
         self.content: bytes | Iterable[bytes] = (
             content.encode() if isinstance(content, str) else content
         )
         if status not in WITHOUT_CONTENT and (not headers or "content-type" not in self.headers):
             self.headers.fields.append(("Content-Type", content_type))
-        self._on_close: list[Callable[[], object]] = []
+        self._on_close: list[Callable[[], object]] | None = None
 
     def set_cookie(
         self,
@@ -93,21 +93,33 @@ class Response:
 
     def on_close(self, function: Callable[[], object]) -> None:
         """Call a function when the response is over: sent, failed or given up."""
+        if self._on_close is None:
+            self._on_close = []
         self._on_close.append(function)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send the response."""
+        return self.send(environ, start_response, ())
+
+    def send(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        defaults: Iterable[tuple[str, str]],
+    ) -> Iterable[bytes]:
+        """Send the response, and with it those of the fields `defaults` that it has not itself."""
         content = self.content
         fields = self.headers.fields
+        fields = merged(fields, defaults) if defaults else fields[:]
         if type(content) is bytes:
             if self.status not in WITHOUT_CONTENT:
-                fields = [*fields, ("Content-Length", str(len(content)))]
+                fields.append(("Content-Length", str(len(content))))
             start_response(STATUS[self.status], fields)
             blocks: Any = [content]
             if environ["REQUEST_METHOD"] == "HEAD" or not content:
                 blocks = []
         else:
-            start_response(STATUS[self.status], fields[:])
+            start_response(STATUS[self.status], fields)
             blocks = content
             if environ["REQUEST_METHOD"] == "HEAD" or self.status in WITHOUT_CONTENT:
                 getattr(content, "close", lambda: None)()
@@ -119,7 +131,7 @@ class Response:
         return blocks  # type: ignore[no-any-return]
 
     def _close(self) -> None:
-        for function in self._on_close:
+        for function in self._on_close or ():
             function()
 
     def __repr__(self) -> str:
@@ -137,10 +149,24 @@ def json_response(
     return Response(dumps(value, default), status, headers, content_type=JSON)
 
 
+def merged(
+    fields: list[tuple[str, str]], defaults: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return the fields, and those of the defaults whose names are not among them."""
+    if len(fields) == 1 and fields[0][0] == "Content-Type":  # most responses; it is no default
+        return [*fields, *defaults]
+    names = {name.lower() for name, _ in fields}
+    return [*fields, *(field for field in defaults if field[0].lower() not in names)]
+
+
 def dumps(value: Any, default: Any = None) -> bytes:
-    """Write a value as JSON in UTF-8."""
+    """Write a value as JSON in UTF-8.
+
+    Raises:
+        TypeError, ValueError: JSON has no form for it.
+    """
     if default is None:
-        return _ENCODE(value).encode()
+        return _encode(value).encode()
     return json.dumps(
         value, ensure_ascii=False, separators=(",", ":"), default=default, allow_nan=False
     ).encode()
@@ -157,6 +183,15 @@ def plain(value: Any) -> Any:
     return write(value)
 
 
-_ENCODE: Final = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=plain
-).encode
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=plain, check_circular=False
+)
+
+_encode: Callable[[Any], str] = _ENCODER.encode
+_make: Final[Any] = getattr(json.encoder, "c_make_encoder", None)
+_quote: Final[Any] = getattr(json.encoder, "c_encode_basestring", None)
+if _make is not None and _quote is not None:
+    # JSONEncoder.encode makes a C encoder for each value, which takes longer than a small value does.
+    # Without a table for circles one can be shared by all threads; a circle is a RecursionError.
+    _blocks: Final[Any] = _make(None, plain, _quote, None, ":", ",", False, False, False)
+    _encode = lambda value: "".join(_blocks(value, 0))  # noqa: E731

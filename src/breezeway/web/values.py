@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -15,32 +15,36 @@ class Values(Mapping[str, T]):
     which they came.
     """
 
-    __slots__ = ("_lists", "pairs")
+    __slots__ = ("_first", "pairs")
 
     def __init__(self, pairs: list[tuple[str, T]]) -> None:
         self.pairs = pairs
-        self._lists: dict[str, list[T]] = {}
-        for name, value in pairs:
-            if name in self._lists:
-                self._lists[name].append(value)
-            else:
-                self._lists[name] = [value]
+        self._first: dict[str, T] = dict(pairs)
+        if len(self._first) < len(pairs):  # a dict keeps the last of a name, and we the first
+            for name, value in reversed(pairs):
+                self._first[name] = value
 
     def __getitem__(self, name: str) -> T:
-        return self._lists[name][0]
+        return self._first[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._lists)
+        return iter(self._first)
 
     def __len__(self) -> int:
-        return len(self._lists)
+        return len(self._first)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._lists
+        return name in self._first
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the first value of a name, or a default."""
+        return self._first.get(name, default)
 
     def all(self, name: str) -> list[T]:
         """Return all values of a name, none if it is not there."""
-        return self._lists.get(name, [])
+        if name not in self._first:
+            return []
+        return [value for each, value in self.pairs if each == name]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pairs!r})"
