@@ -1,0 +1,78 @@
+"""From what people write to HTML: Markdown without HTML in it, and links to pages as `[[Title]]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from markupsafe import Markup, escape
+
+from wiki.model.pages import MARK, UNMARK, slug_of
+
+Links = Callable[[str], str]
+"""Takes the slug of a page and returns its URL."""
+
+
+def rendered(source: str, link: Links, known: Callable[[set[str]], set[str]]) -> Markup:
+    """Return a page as HTML.
+
+    `link` makes the URL of a page; `known` says which pages are there, for the others look otherwise.
+    """
+    tokens = _MARKDOWN.parse(source)
+    inner = [child for token in tokens for child in token.children or ()]
+    wiki_links = [token for token in inner if token.type == "wiki_link"]
+    there = known({token.meta["slug"] for token in wiki_links})
+    for token in wiki_links:
+        token.attrs["href"] = link(token.meta["slug"])
+        if token.meta["slug"] not in there:
+            token.attrs["class"] = "missing"
+            token.attrs["title"] = "This page is not there yet"
+    for token in inner:
+        if token.type == "link_open" and "//" in str(token.attrs.get("href", "")):
+            token.attrs["rel"] = "nofollow ugc"
+        if token.type == "image":
+            token.attrs["loading"] = "lazy"
+    # The library escapes all text and attributes, and HTML is switched off.
+    return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S704
+
+
+def highlighted(excerpt: str) -> Markup:
+    """Return an excerpt of the search as HTML."""
+    safe = str(escape(excerpt)).replace(MARK, "<mark>").replace(UNMARK, "</mark>")
+    return Markup(safe)  # noqa: S704
+
+
+def _wiki_link(state: StateInline, silent: bool) -> bool:
+    """Read `[[Title]]` or `[[Title|other words]]`."""
+    if not state.src.startswith("[[", state.pos):
+        return False
+    end = state.src.find("]]", state.pos + 2)
+    inside = state.src[state.pos + 2 : end]
+    title, _, words = inside.partition("|")
+    slug = slug_of(title)
+    if end < 0 or "\n" in inside or not slug:
+        return False
+    if not silent:
+        token = state.push("wiki_link", "a", 0)
+        token.content = words.strip() or title.strip()
+        token.meta = {"slug": slug}
+    state.pos = end + 2
+    return True
+
+
+def _write_wiki_link(renderer: Any, tokens: list[Token], at: int, *_: Any) -> str:
+    token = tokens[at]
+    return f"<a{renderer.renderAttrs(token)}>{escape(token.content)}</a>"
+
+
+def _markdown() -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    markdown.inline.ruler.before("link", "wiki_link", _wiki_link)
+    markdown.add_render_rule("wiki_link", _write_wiki_link)
+    return markdown
+
+
+_MARKDOWN = _markdown()

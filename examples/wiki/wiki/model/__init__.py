@@ -1,0 +1,1 @@
+"""What the wiki knows: tables, and what can be done with them. Nothing here knows of HTTP."""
