@@ -21,6 +21,9 @@ from breezeway.web.router import ConflictError, Router
 
 TrailingSlash = Literal["redirect", "strict"]
 
+THROW_ERRORS: Final = "x-wsgiorg.throw_errors"
+"""True in the environ where unexpected exceptions shall be raised, and not answered."""
+
 _HOST_VARIABLE: Final = re.compile(r"\\\{([A-Za-z_][A-Za-z_0-9]*)\\\}")
 
 
@@ -75,7 +78,8 @@ def answer_error(request: Request, error: Exception, groups: Iterable[Group]) ->
     """Return what answers for an exception; raise it if nobody does.
 
     The innermost group is asked first: for the status of an HTTPError, for the class of the exception
-    and for those that it comes of. An HTTPError that nobody takes has an answer of its own.
+    and for those that it comes of. An HTTPError that nobody takes has an answer of its own. What else
+    nobody takes is for the 500, unless the environ asks for such errors themselves, as debuggers do.
     """
     chain = [*groups]
     for group in reversed(chain):
@@ -91,7 +95,7 @@ def answer_error(request: Request, error: Exception, groups: Iterable[Group]) ->
             return _with_status_of(error, to_response(handler(request, error)))
     if isinstance(error, HTTPError):
         return default_answer(request, error)
-    for group in reversed(chain):
+    for group in () if request.environ.get(THROW_ERRORS) else reversed(chain):
         if 500 in group.error_handlers:
             response = to_response(group.error_handlers[500](request, error))
             return _with_status_of(HTTPError(500), response)
@@ -184,6 +188,11 @@ class App(Group):
         if (host, prefix) in self._mounts:
             raise ValueError(f"something is mounted at {prefix!r} already")
         self._mounts[host, prefix] = application
+
+    @property
+    def mounts(self) -> Mapping[tuple[str, str], WSGIApplication]:
+        """What is mounted, by host and prefix; an empty host is any."""
+        return self._mounts
 
     @property
     def endpoints(self) -> list[Endpoint]:
