@@ -16,9 +16,6 @@ from flask_talisman import Talisman
 
 from breezeway.middleware import Security
 
-settings.configure(SECURE_HSTS_SECONDS=3600, ALLOWED_HOSTS=["*"])
-django.setup()
-
 POLICY = "default-src 'self'; script-src 'nonce-{nonce}'"
 
 
@@ -49,6 +46,10 @@ def django_application(*, wrapped: bool = False) -> Application:
 
 def cases() -> list[Case]:
     """Return the cases of this piece."""
+    if not settings.configured:
+        settings.configure()
+    settings.SECURE_HSTS_SECONDS, settings.ALLOWED_HOSTS = 3600, ["*"]
+    django.setup()
     talisman = {"content_security_policy": {"default-src": "'self'"}, "feature_policy": {}}
     nonced = {
         "content_security_policy": {"default-src": "'self'", "script-src": "'self'"},
