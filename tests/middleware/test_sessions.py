@@ -256,7 +256,7 @@ def test_clear_without_a_session(site: Site) -> None:
     visitor = Visitor(site)
     visitor.ask(lambda session: session.clear())
     assert visitor.last["set-cookie"] is None
-    visitor = Visitor(site, f"__Host-session={'x' * 43}")
+    visitor = Visitor(site, f"__Host-sid={'x' * 43}")
     visitor.ask(lambda session: session.clear())
     assert visitor.cookie == ""
 
@@ -276,12 +276,12 @@ def test_rotate(site: Site) -> None:
 def test_fixation(server_site: Site) -> None:
     """An id that a client brings is never adopted."""
     for brought in ("x" * 43, "x", "", "\xe4" * 43, "x" * 5000, "../etc", "x" * 42 + "\x80"):
-        visitor = Visitor(server_site, f"__Host-session={brought}")
+        visitor = Visitor(server_site, f"__Host-sid={brought}")
         assert visitor.all() == {}
         visitor.put(user=5)
-        assert visitor.cookie != f"__Host-session={brought}"
+        assert visitor.cookie != f"__Host-sid={brought}"
         assert visitor.all() == {"user": 5}
-    assert Visitor(server_site, f"__Host-session={'x' * 43}").all() == {}
+    assert Visitor(server_site, f"__Host-sid={'x' * 43}").all() == {}
 
 
 def test_idle(site: Site) -> None:
@@ -500,29 +500,29 @@ def test_attributes() -> None:
     assert over_https.last["set-cookie"].endswith(  # type: ignore[union-attr]
         "; Max-Age=2592000; Path=/; SameSite=Lax; Secure; HttpOnly"
     )
-    assert over_https.cookie.startswith("__Host-session=")
+    assert over_https.cookie.startswith("__Host-sid=")
     over_http.put(a=2)
     assert over_http.last["set-cookie"].endswith(  # type: ignore[union-attr]
         "; Max-Age=2592000; Path=/; SameSite=Lax; HttpOnly"
     )
-    assert over_http.cookie.startswith("session=")
+    assert over_http.cookie.startswith("sid=")
     assert Visitor(site, over_http.cookie).all() == {}
 
 
 @pytest.mark.parametrize(
     ("options", "name", "attributes"),
     [
-        ({"path": "/x"}, "__Secure-session", "Path=/x; SameSite=Lax; Secure; HttpOnly"),
+        ({"path": "/x"}, "__Secure-sid", "Path=/x; SameSite=Lax; Secure; HttpOnly"),
         (
             {"domain": "example.org"},
-            "__Secure-session",
+            "__Secure-sid",
             "Domain=example.org; Path=/; SameSite=Lax; Secure; HttpOnly",
         ),
-        ({"secure": False}, "session", "Path=/; SameSite=Lax; HttpOnly"),
+        ({"secure": False}, "sid", "Path=/; SameSite=Lax; HttpOnly"),
         ({"name": "sid"}, "__Host-sid", "Path=/; SameSite=Lax; Secure; HttpOnly"),
         (
             {"same_site": "None", "secure": True},
-            "__Host-session",
+            "__Host-sid",
             "Path=/; SameSite=None; Secure; HttpOnly",
         ),
     ],
@@ -543,7 +543,7 @@ def test_secure_behind_a_proxy() -> None:
     """With `secure` said, also a request that looks like http gets the cookie of https."""
     visitor = Visitor(Site(store="memory", secure=True), scheme="http")
     visitor.put(a=1)
-    assert visitor.cookie.startswith("__Host-session=")
+    assert visitor.cookie.startswith("__Host-sid=")
     assert visitor.all() == {"a": 1}
 
 
@@ -976,7 +976,7 @@ def test_away_and_a_framework_that_answers_errors(redis: RedisServer) -> None:
 
     piece.application = application
     redis.stop()
-    result = call(piece, fields={"Cookie": f"session={'x' * 43}"})
+    result = call(piece, fields={"Cookie": f"sid={'x' * 43}"})
     assert (result.status, result["retry-after"]) == ("503 Service Unavailable", "1")
     piece.close()
 
@@ -1005,7 +1005,7 @@ def test_away_and_a_generator(redis: RedisServer, change: bool) -> None:
     piece.application = late
     assert call(piece).blocks == [b"x", b"y"]
     redis.stop()
-    cookie = {} if change else {"Cookie": f"session={'x' * 43}"}
+    cookie = {} if change else {"Cookie": f"sid={'x' * 43}"}
     result = call(piece, fields=cookie)
     assert (result.status, result["retry-after"]) == ("503 Service Unavailable", "1")
     assert application.closed == 2
@@ -1076,3 +1076,27 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"pip install 'breezeway\[sessions\]'"):
         Sessions(secret=SECRET)
     assert call(Sessions(Counted(b"x"), store="memory"), **make_environ()).body == b"x"
+
+
+def test_beside_flask() -> None:
+    """The sessions of Flask, which has a cookie called session, and ours are both kept over http."""
+    flask = pytest.importorskip("flask")
+    application = flask.Flask("beside")
+    application.secret_key = SECRET
+
+    @application.route("/")
+    def visit() -> str:
+        sessions = (flask.request.environ["breezeway.session"], flask.session)
+        for session in sessions:
+            session["visits"] = session.get("visits", 0) + 1
+        return " ".join(str(session["visits"]) for session in sessions)
+
+    piece = Sessions(application, store="memory")
+    cookies: dict[str, str] = {}
+    for visits in range(1, 4):
+        sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        result = call(piece, fields={"Cookie": sent} if sent else {})
+        assert result.body == f"{visits} {visits}".encode()
+        for cookie in result.all("set-cookie"):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            cookies[name] = value

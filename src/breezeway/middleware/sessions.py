@@ -55,7 +55,7 @@ class Sessions:
         *,
         store: str | Redis = "cookie",
         secret: str | Iterable[str] = (),
-        name: str = "session",
+        name: str = "sid",
         idle: float = DEFAULT_IDLE_SECONDS,
         lifetime: float = DEFAULT_LIFETIME_SECONDS,
         persistent: bool = True,
