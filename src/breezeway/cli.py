@@ -17,6 +17,7 @@ import click
 
 from breezeway import __version__, terminal
 from breezeway.config import options
+from breezeway.config.settings import TABLE
 from breezeway.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C before there was anything to stop: 128 and SIGINT, as a shell has it."""
 
 DEMO_DEFAULTS = {"access_log": True}
+DEV_DEFAULTS: dict[str, Any] = {"reload": True, "workers": 1}
 
 USAGE = """\
 Usage: breezeway MODULE:NAME [OPTIONS]
@@ -82,6 +84,7 @@ ELSEWHERE = {
     "ctl": "breezeway.ctl",
     "dev-cert": "breezeway.dev_cert",
     "collect": "breezeway.collect",
+    "new": "breezeway.project.creation",
 }
 """Commands that a module of their own has, under their name; it is imported when it is asked for."""
 
@@ -140,11 +143,15 @@ def _named(resolved: Resolved) -> str:
     return resolved.application
 
 
-def _load(resolved: Resolved) -> Any:
+def _bare(resolved: Resolved) -> Any:
+    """Import the application, without the middleware of the file of settings."""
     from breezeway import importer
 
-    app_dir = resolved.settings.app_dir
-    return _wrapped(importer.load(_named(resolved), app_dir), resolved)
+    return importer.load(_named(resolved), resolved.settings.app_dir)
+
+
+def _load(resolved: Resolved) -> Any:
+    return _wrapped(_bare(resolved), resolved)
 
 
 def _load_demo(resolved: Resolved) -> Any:
@@ -208,6 +215,53 @@ def check(lint: bool, path: tuple[str, ...], **given: Any) -> int:
     return 0
 
 
+def dev(debugger: bool, **given: Any) -> int:
+    """Serve the application for who writes it; return the exit status."""
+    from breezeway.project import development
+
+    chosen, own_lines = development.options(given)
+    read = _resolver(chosen)
+
+    def resolve() -> Resolved:
+        resolved = read()
+        _named(resolved)
+        if debugger:
+            development.check(resolved)
+        return resolved
+
+    def load(resolved: Resolved) -> Any:
+        application = _bare(resolved)
+        return development.wrap(
+            application, resolved, _wrapped, debugger=debugger, own_lines=own_lines
+        )
+
+    from breezeway import serving
+
+    return serving.supervise(resolve, load)
+
+
+def routes(as_json: bool, **given: Any) -> int:
+    """Print the routes of an application; return the exit status."""
+    resolved = _resolver(given)()
+    application = _bare(resolved)
+    from breezeway.project import finding, routes
+
+    found = routes.rows(finding.toolkit_app(application, _named(resolved)))
+    click.echo(routes.as_json(found) if as_json else "\n".join(routes.as_table(found)))
+    return 0
+
+
+def shell(plain: bool, **given: Any) -> int:
+    """Open a console with the application; return the exit status."""
+    resolved = _resolver(given)()
+    application = _bare(resolved)
+    wrapped = _wrapped(application, resolved)
+    from breezeway.project import shell
+
+    names = shell.names(application, wrapped)
+    return shell.run(names, shell.banner(_named(resolved), names), plain=plain)
+
+
 def migrate(file: str) -> int:
     """Print the breezeway.toml that another server's configuration becomes."""
     from breezeway.migrate import migrate
@@ -253,6 +307,13 @@ def _lint() -> list[click.Parameter]:
     ]
 
 
+def _importing() -> list[click.Parameter]:
+    """Make the options of a command that imports an application, and serves nothing."""
+    wanted = ("app_dir", "env_file")
+    others = tuple(row.name for row in TABLE if row.name not in wanted)
+    return [*options.options(without=others), options.config()]
+
+
 def _json() -> click.Option:
     return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, for programs.")
 
@@ -273,6 +334,40 @@ COMMANDS: list[click.Command] = [
             _no_daemon(),
         ],
         help="Serve a small application that shows what Breezeway can do.",
+    ),
+    _Command(
+        "dev",
+        callback=dev,
+        params=[
+            _application(),
+            *options.options(**DEV_DEFAULTS),
+            click.Option(
+                ["--debugger/--no-debugger"],
+                default=True,
+                help="Show failures in the browser, with a console. [default: on]",
+            ),
+            options.config(),
+            _no_daemon(),
+        ],
+        help="Serve an application for who writes it: --reload, a debugger, short lines.",
+    ),
+    _Command(
+        "routes",
+        callback=routes,
+        params=[_application(), *_importing(), _json()],
+        help="Print what an application of breezeway.web answers, and where.",
+    ),
+    _Command(
+        "shell",
+        callback=shell,
+        params=[
+            _application(),
+            *_importing(),
+            click.Option(
+                ["--plain"], is_flag=True, help="Python's own console, also where IPython is."
+            ),
+        ],
+        help="Open a Python console with an application and a client of it.",
     ),
     _Command(
         "check",

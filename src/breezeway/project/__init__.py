@@ -1,0 +1,1 @@
+"""Commands for who writes an application: `breezeway new`, `routes`, `shell` and `dev`."""

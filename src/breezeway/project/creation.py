@@ -1,0 +1,126 @@
+"""`breezeway new`: a small project that runs, and whose tests pass."""
+
+from __future__ import annotations
+
+import keyword
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from breezeway.errors import UsageError, UserError
+
+TEMPLATES: Final = Path(__file__).parent / "template"
+
+SUFFIX: Final = ".in"
+"""Of files of a template, so that no tool takes them for files of ours."""
+
+DOT: Final = "dot-"
+"""Stands before the name of a file that is hidden in the project."""
+
+PLACEHOLDER: Final = "@name@"
+PLACEHOLDER_IN_CAPITALS: Final = "@NAME@"
+
+TAKEN: Final = frozenset(
+    {*sys.stdlib_module_names, "breezeway", "jinja2", "pytest", "tests", "test"}
+)
+"""Modules that the project needs, or may need, under their own names."""
+
+
+@click.command("new")
+@click.argument("name", metavar="NAME")
+@click.option("--minimal", is_flag=True, help="One page in one file, and its test.")
+def new(name: str, minimal: bool) -> int:
+    """Make a small project in the directory NAME: pages, a form, tests, settings.
+
+    NAME is that of its Python package, too. Nothing that is there is changed.
+    """
+    _check(name)
+    _write(name, "minimal" if minimal else "full")
+    click.echo(
+        f"Made the directory {name}. In there,\n"
+        "  breezeway dev       serves it on http://127.0.0.1:8000\n"
+        "  python -m pytest    runs its tests"
+    )
+    return 0
+
+
+def _check(name: str) -> None:
+    """See whether a project can have this name.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not (name.isascii() and name.isidentifier()):
+        plain = re.sub(r"\W+", "_", os.path.basename(name.rstrip(os.sep)), flags=re.ASCII).strip(
+            "_"
+        )
+        if plain[:1].isdigit():
+            plain = f"site_{plain}"
+        usable = plain.isidentifier() and _reason(plain) is None
+        raise UsageError(
+            f"{name!r} cannot be the name of a Python package: that has ASCII letters, digits and"
+            " underscores, and begins with no digit.",
+            f"Try: breezeway new {plain.lower()}" if usable else "",
+        )
+    reason = _reason(name)
+    if reason is not None:
+        raise UsageError(f"{name!r} {reason}.", "Choose another name.")
+
+
+def _reason(name: str) -> str | None:
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return "is a word of the Python language"
+    if name.lower() in TAKEN:
+        return "is the name of a module that the project needs itself, or Python does"
+    if name.startswith("_"):
+        return "begins with an underscore, which names what is internal"
+    return None
+
+
+def _write(name: str, kind: str) -> None:
+    """Write the files of a project, all or none.
+
+    Raises:
+        UserError: there is something already, or it cannot be written.
+    """
+    target = Path(name)
+    made = Path(f".{name}.{os.getpid()}.new")
+    try:
+        if target.is_symlink() or (target.exists() and not target.is_dir()):
+            raise UserError(
+                f"{name} is there already, and is no directory.", "Choose another name."
+            )
+        if target.is_dir() and any(target.iterdir()):
+            raise UserError(
+                f"the directory {name} is there already, and is not empty.",
+                "Choose another name, or empty it.",
+            )
+        try:
+            for path, text in _files(kind, name):
+                file = made / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+            made.rename(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"cannot write {name}: {error.strerror}.") from None
+
+
+def _files(kind: str, name: str) -> Iterator[tuple[Path, str]]:
+    """Return path and text of each file of a project."""
+    top = TEMPLATES / kind
+    for source in sorted(top.rglob(f"*{SUFFIX}")):
+        parts = source.relative_to(top).as_posix().removesuffix(SUFFIX).split("/")
+        path = Path(*(_filled(part.replace(DOT, ".", 1), name) for part in parts))
+        yield path, _filled(source.read_text(encoding="utf-8"), name)
+
+
+def _filled(text: str, name: str) -> str:
+    return text.replace(PLACEHOLDER, name).replace(PLACEHOLDER_IN_CAPITALS, name.upper())

@@ -1,0 +1,138 @@
+"""`breezeway dev`: serve for who writes the application.
+
+It is `serve` with `--reload`, the Debugger around the application, and a short line for each request. What
+a file of settings says for production (workers, a log of requests) does not count here; what the
+command line says does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import click
+
+from breezeway.config import address
+from breezeway.config.sources import Resolved
+from breezeway.errors import UsageError
+from breezeway.middleware import Debugger
+from breezeway.middleware.access_log_lines import line_of
+from breezeway.middleware.access_log_writer import STANDARD_OUTPUT, LineWriter
+from breezeway.middleware.closing import Observed
+from breezeway.semantics.networks import LOOPBACK, Networks
+
+NO_DEBUGGER: Final = "--no-debugger serves without it."
+
+REPLACED: Final = ("Errors",)
+"""Middleware in whose place the Debugger is: it would answer for the failures that are to be seen."""
+
+THROW_ERRORS: Final = "x-wsgiorg.throw_errors"
+"""In the environ: an application that answers for its own failures shall raise them (wsgi.org)."""
+
+COLOURS: Final = {"2": None, "3": "cyan", "4": "yellow", "5": "red"}
+"""Of a line, by the first digit of its status."""
+
+_OURS: Final = Networks(LOOPBACK)
+
+
+def options(given: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return the settings of a command line with those of development, and whether lines are ours.
+
+    `--access-log` and `--access-log-file` ask for the server's own log of requests.
+    """
+    own_lines = given["access_log"] is None and given["access_log_file"] is None
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    return {
+        "reload": True,
+        "workers": 1,
+        **({"access_log": False} if own_lines else {}),
+        **chosen,
+    }, own_lines
+
+
+def check(resolved: Resolved) -> None:
+    """See whether the Debugger will run.
+
+    Raises:
+        UsageError: it will not.
+    """
+    settings = resolved.settings
+    if not settings.reload:
+        raise UsageError("the debugger needs --reload: there is one process then.", NO_DEBUGGER)
+    if (settings.workers or 1) > 1:
+        raise UsageError(
+            f"the debugger does not run with {settings.workers} workers: each would know nothing of"
+            " the failures of the others.",
+            NO_DEBUGGER,
+        )
+    for spec in settings.bind:
+        parsed = address.parse(spec)
+        if isinstance(parsed, address.TcpAddress) and not _is_loopback(parsed.host or ""):
+            raise UsageError(
+                "the debugger runs code for whoever reaches it, and so it is for loopback addresses"
+                f" alone, not for {spec} ({resolved.origins['bind']}).",
+                f"Use --bind 127.0.0.1:8000, or another port; {NO_DEBUGGER}",
+            )
+    if settings.server_name is not None and not _is_loopback(settings.server_name):
+        raise UsageError(
+            "the debugger is for this machine alone, and does not run for the name"
+            f" {settings.server_name!r} ({resolved.origins['server_name']}).",
+            f"Use --server-name localhost; {NO_DEBUGGER}",
+        )
+
+
+def _is_loopback(name: str) -> bool:
+    plain = name.strip("[]").lower()
+    return plain == "localhost" or (bool(plain) and plain in _OURS)
+
+
+def wrap(
+    application: WSGIApplication,
+    resolved: Resolved,
+    around: Callable[[WSGIApplication, Resolved], WSGIApplication],
+    *,
+    debugger: bool,
+    own_lines: bool,
+) -> WSGIApplication:
+    """Put all around the application; `around` puts the middleware of the settings."""
+    if debugger:
+        kept = tuple(table for table in resolved.middleware if table.use not in REPLACED)
+        inner = around(application, replace(resolved, middleware=kept))
+        application = Debugger(_Throwing(inner))
+    else:
+        application = around(application, resolved)
+    return RequestLines(application) if own_lines else application
+
+
+class _Throwing:
+    """Asks an application not to answer for its failures."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self.application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[THROW_ERRORS] = True
+        return self.application(environ, start_response)
+
+
+class RequestLines:
+    """Writes a line for each request to standard output, in colour on a terminal."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self.application = application
+        self._line = line_of("{status} {method} {target} {milliseconds}ms")
+        self._put = LineWriter(STANDARD_OUTPUT).put
+        self._is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        return Observed(environ, start_response, self._record).call(self.application)
+
+    def _record(self, seen: Observed) -> None:
+        line = self._line(seen, time.perf_counter() - seen.began)
+        self._put(click.style(line, fg=COLOURS.get(line[0])) if self._is_coloured else line)
