@@ -157,6 +157,12 @@ def test_log_injection(caplog: pytest.LogCaptureFixture) -> None:
     assert "GET\\x1b[2J / failed" in caplog.text
 
 
+def test_long_path(caplog: pytest.LogCaptureFixture) -> None:
+    """A path fills no log, however long the server lets it be."""
+    call(Errors(failing), "/" + "\x01" * 60_000)
+    assert len(caplog.messages[0]) < 5000
+
+
 def test_closes_once() -> None:
     """The application's iterable is closed once when it fails, and when iter() fails."""
     found = FailingIter()

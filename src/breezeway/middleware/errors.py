@@ -21,6 +21,9 @@ STATUS: Final = "500 Internal Server Error"
 REQUEST_ID: Final = "breezeway.request_id"
 """Where `RequestId` puts the id of a request."""
 
+LONGEST_PATH: Final = 1000
+"""Characters of a path in the log."""
+
 ID_BYTES: Final = 8
 """Of an id of our own: nobody has to guess it, it only has to be one of a kind in a log."""
 
@@ -132,7 +135,14 @@ class Errors:
         name = str(environ.get(REQUEST_ID) or secrets.token_hex(ID_BYTES))
         path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
         method = str(environ.get("REQUEST_METHOD"))
-        tell(log, error, "%s %s failed [%s]", _printable(method), _printable(path), name)
+        tell(
+            log,
+            error,
+            "%s %s failed [%s]",
+            _printable(method),
+            _printable(path[:LONGEST_PATH]),
+            name,
+        )
         if self._on_error is not None:
             try:
                 self._on_error(environ, error, name)
