@@ -39,7 +39,7 @@ _SHARED: Final = ("public", "private", "s-maxage")
 SECURE_PREFIX: Final = "__Secure-"
 HOST_PREFIX: Final = "__Host-"
 _HTTP_PREFIXES: Final = ("__http-", "__host-http-")
-_SECURE_PREFIXES: Final = ("__secure-", "__host-", "__http-")
+SECURE_PREFIXES: Final = ("__secure-", "__host-", "__http-")
 
 
 def parse_cookies(field: str) -> dict[str, str]:
@@ -177,7 +177,7 @@ def _check_prefix(
 ) -> None:
     """Hold a cookie to what its name promises (6265bis section 4.1.3), in any case."""
     lower = name.lower()
-    if lower.startswith(_SECURE_PREFIXES) and not secure:
+    if lower.startswith(SECURE_PREFIXES) and not secure:
         raise ValueError(f"cookie {name}: the prefix demands Secure")
     if lower.startswith(HOST_PREFIX.lower()) and (path != "/" or domain is not None):
         raise ValueError(f"cookie {name}: the prefix demands Path=/ and no Domain")

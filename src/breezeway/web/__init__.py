@@ -18,6 +18,7 @@ from breezeway.web.errors import Unauthorized as Unauthorized
 from breezeway.web.errors import UnprocessableContent as UnprocessableContent
 from breezeway.web.errors import UnsupportedMediaType as UnsupportedMediaType
 from breezeway.web.group import Group as Group
+from breezeway.web.json_encoding import use_json as use_json
 from breezeway.web.parameters import Body as Body
 from breezeway.web.parameters import Cookie as Cookie
 from breezeway.web.parameters import Form as Form
@@ -26,3 +27,4 @@ from breezeway.web.parameters import Query as Query
 from breezeway.web.request import Request as Request
 from breezeway.web.response import Response as Response
 from breezeway.web.response import json_response as json_response
+from breezeway.web.response import text_response as text_response

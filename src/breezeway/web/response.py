@@ -2,58 +2,90 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from breezeway.semantics.cookies import SameSite, removed_cookie, set_cookie, with_cookie
+from breezeway.semantics.cookies import (
+    SECURE_PREFIXES,
+    SameSite,
+    removed_cookie,
+    set_cookie,
+    with_cookie,
+)
+from breezeway.semantics.fields import without
 from breezeway.web.errors import phrase
 from breezeway.web.headers import ResponseHeaders
+from breezeway.web.headers import checked as checked_field
+from breezeway.web.json_encoding import dumps as dumps
+from breezeway.web.json_encoding import plain as plain
+from breezeway.web.stream import Blocks, as_bytes, checked, close
 
 HTML: Final = "text/html; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
+
+_TYPES: Final = frozenset([HTML, TEXT, JSON])
 
 WITHOUT_CONTENT: Final = (204, 304)
 
 STATUS: Final = {code: f"{code} {phrase(code)}" for code in range(200, 600)}
 
 Fields = Iterable[tuple[str, str]] | Mapping[str, str]
+Content = str | bytes | Iterable[str | bytes]
 
 
 class Response:
     """A response: `return Response("hi")(environ, start_response)` works on any WSGI server.
 
-    The content is a text, which is sent as UTF-8, bytes, or an iterable of bytes, which is sent block by
-    block and closed at the end.
+    The content is a text, which is sent as UTF-8, bytes, or an iterable of both, which is sent block by
+    block. Whatever becomes of the response, an iterable that has a `close` is closed at its end: sent,
+    failed, given up by the client, or never asked for.
     """
 
-    __slots__ = ("_on_close", "content", "headers", "status")
+    __slots__ = ("_later", "content", "headers", "status")
 
     def __init__(
         self,
-        content: str | bytes | Iterable[bytes] = b"",
-        status: int = 200,
+        content: Content = b"",
+        status: int | str = 200,
         headers: Fields = (),
         *,
         content_type: str = HTML,
     ) -> None:
-        """`headers` may have a Content-Type of their own, which counts.
+        """`status` is a number, or one with a phrase of its own, such as `"404 No Such Page"`.
+
+        `headers` may have a Content-Type of their own, which counts; an empty `content_type` sends
+        none. A text is UTF-8, and a `content_type` of text says so.
 
         Raises:
             ValueError: the status is none from 200 to 599, or a header cannot be one.
+            TypeError: the content is none.
         """
-        if status not in STATUS:
+        if type(status) is not int:
+            status = status_of(status)
+        elif status not in STATUS:
             raise ValueError(f"a response has a status from 200 to 599, not {status!r}")
-        self.status = status
-        self.headers = ResponseHeaders(headers) if headers else ResponseHeaders()
-        self.content: bytes | Iterable[bytes] = (
-            content.encode() if isinstance(content, str) else content
+        self.status: int = status
+        """The code."""
+        self.headers = ResponseHeaders(headers)
+        if content_type not in _TYPES:
+            content_type = _checked_type(content_type, content)
+        kind = type(content)
+        self.content: Any = (
+            content
+            if kind is bytes
+            else content.encode()  # type: ignore[union-attr]
+            if kind is str or isinstance(content, str)
+            else checked(content)
         )
-        if status not in WITHOUT_CONTENT and (not headers or "content-type" not in self.headers):
+        """Bytes, or an iterable of texts and bytes."""
+        if content_type and (not headers or "content-type" not in self.headers):
             self.headers.fields.append(("Content-Type", content_type))
-        self._on_close: list[Callable[[], object]] | None = None
+        self._later: _Later | None = None
+
+    # --- cookies ------------------------------------------------------------------------------------
 
     def set_cookie(
         self,
@@ -61,14 +93,17 @@ class Response:
         value: str,
         *,
         max_age: int | None = None,
-        path: str = "/",
+        expires: datetime | None = None,
+        path: str | None = "/",
         domain: str | None = None,
-        secure: bool = False,
+        secure: bool | None = None,
         http_only: bool = True,
-        same_site: SameSite = "Lax",
+        same_site: SameSite | None = "Lax",
         partitioned: bool = False,
     ) -> None:
         """Add a cookie (RFC 6265bis); `max_age` is in seconds, None until the browser ends.
+
+        `secure` None: if the name has a prefix that demands it, such as `__Host-`.
 
         Raises:
             ValueError: no browser would keep it.
@@ -77,25 +112,83 @@ class Response:
             name,
             value,
             max_age=max_age,
+            expires=None if expires is None else _seconds(expires),
             path=path,
             domain=domain,
-            secure=secure,
+            secure=_demands_secure(name) if secure is None else secure,
             http_only=http_only,
             same_site=same_site,
             partitioned=partitioned,
         )
         self.headers.fields = with_cookie(self.headers.fields, cookie)
 
-    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
-        """Take a cookie back."""
-        cookie = removed_cookie(name, path=path, domain=domain)
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool | None = None,
+        partitioned: bool = False,
+    ) -> None:
+        """Take a cookie back; it is told by its name, path and domain, and whether it is partitioned."""
+        cookie = removed_cookie(
+            name,
+            path=path,
+            domain=domain,
+            secure=_demands_secure(name) or partitioned if secure is None else secure,
+            http_only=True,
+            partitioned=partitioned,
+        )
         self.headers.fields = with_cookie(self.headers.fields, cookie)
+
+    # --- validators ---------------------------------------------------------------------------------
+
+    def conditional(
+        self, etag: str = "", modified: datetime | None = None, *, weak: bool = False
+    ) -> Response:
+        """Name the version of the content, and let a client that has it be told so (RFC 9110 section 13).
+
+        `etag` is a text that is another one for each version; without it and without `modified`, one is
+        made of the content. A GET or HEAD whose preconditions fail gets 304, or 412, in place of the
+        response. Returns the response.
+
+        Raises:
+            ValueError: the tag cannot be one, `modified` has no time zone, or there is neither, and the
+                content is not known before it is sent.
+        """
+        from breezeway.web.conditional import tag_of, told_date
+
+        if etag or modified is None:
+            self.headers["ETag"] = tag_of(etag, self.content, weak=weak)
+        if modified is not None:
+            self.headers["Last-Modified"] = told_date(modified)
+        self._for_later().conditional = True
+        return self
+
+    # --- the end ------------------------------------------------------------------------------------
 
     def on_close(self, function: Callable[[], object]) -> None:
         """Call a function when the response is over: sent, failed or given up."""
-        if self._on_close is None:
-            self._on_close = []
-        self._on_close.append(function)
+        self._for_later().functions.append(function)
+
+    def close(self) -> None:
+        """End a response that is not sent: close what it has, and call the functions of `on_close`."""
+        try:
+            close(self.content)
+        finally:
+            self._ended()
+
+    def _for_later(self) -> _Later:
+        if self._later is None:
+            self._later = _Later()
+        return self._later
+
+    def _ended(self) -> None:
+        if self._later is not None:
+            self._later.call()
+
+    # --- sending ------------------------------------------------------------------------------------
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send the response."""
@@ -108,90 +201,178 @@ class Response:
         defaults: Iterable[tuple[str, str]],
     ) -> Iterable[bytes]:
         """Send the response, and with it those of the fields `defaults` that it has not itself."""
-        content = self.content
+        content, status, fields = self.content, self.status, self.headers.fields
+        if (
+            type(content) is not bytes
+            or self._later is not None
+            or status in WITHOUT_CONTENT
+            or type(status) is not int
+            or len(fields) != 1
+            or fields[0][0] != "Content-Type"
+        ):
+            return self._sent(environ, start_response, defaults)
+        # Nearly all of them; the longer way would do the same.
+        fields = [*fields, *defaults, ("Content-Length", str(len(content)))]
+        start_response(STATUS[status], fields)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" or not content else [content]
+
+    def _sent(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        defaults: Iterable[tuple[str, str]],
+    ) -> Iterable[bytes]:
+        is_silent = environ["REQUEST_METHOD"] == "HEAD"
+        try:
+            status, fields, content = self._planned(environ)
+            if isinstance(content, list | tuple):
+                content = [as_bytes(block) for block in content]
+            if status in WITHOUT_CONTENT:
+                is_silent = True
+                fields = without(fields, "content-type", "content-length")
+            elif type(content) is bytes or type(content) is list:
+                content = [content] if type(content) is bytes and content else [*content]
+                size = str(sum(map(len, content)))
+                fields = [*without(fields, "content-length"), ("Content-Length", size)]
+            start_response(line_of(status), merged(fields, defaults))
+            if is_silent:
+                close(content)
+        except BaseException:
+            self.close()
+            raise
+        return self._finished([] if is_silent else _blocks(content, environ))
+
+    def _finished(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
+        """Have the functions of `on_close` called after the blocks."""
+        if self._later is None or not self._later.functions:
+            return blocks
+        from breezeway.middleware.closing import ClosingIterator
+
+        return ClosingIterator(blocks, self._ended)
+
+    def _planned(self, environ: WSGIEnvironment) -> tuple[int, list[tuple[str, str]], Any]:
+        """Return status, fields and content, by what the client has already."""
         fields = self.headers.fields
-        fields = merged(fields, defaults) if defaults else fields[:]
-        if type(content) is bytes:
-            if self.status not in WITHOUT_CONTENT:
-                fields.append(("Content-Length", str(len(content))))
-            start_response(STATUS[self.status], fields)
-            blocks: Any = [content]
-            if environ["REQUEST_METHOD"] == "HEAD" or not content:
-                blocks = []
-        else:
-            start_response(STATUS[self.status], fields)
-            blocks = content
-            if environ["REQUEST_METHOD"] == "HEAD" or self.status in WITHOUT_CONTENT:
-                getattr(content, "close", lambda: None)()
-                blocks = []
-        if self._on_close:
-            from breezeway.middleware.closing import ClosingIterator
+        if self._later is not None and self._later.conditional and self.status == 200:
+            from breezeway.web.conditional import planned
 
-            return ClosingIterator(blocks, self._close)
-        return blocks  # type: ignore[no-any-return]
-
-    def _close(self) -> None:
-        for function in self._on_close or ():
-            function()
+            found = planned(environ, fields)
+            if found is not None:
+                close(self.content)
+                return found
+        return self.status, fields, self.content
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}>"
-
-
-def json_response(
-    value: Any, status: int = 200, headers: Fields = (), *, default: Any = None
-) -> Response:
-    """Return a response with a value as JSON.
-
-    Dataclasses, dates and times (ISO 8601), UUIDs, decimals (as texts), enums, sets and paths are
-    written, too; `default` is asked for what is none of that.
-    """
-    return Response(dumps(value, default), status, headers, content_type=JSON)
+        return f"<{type(self).__name__} {line_of(self.status)}>"
 
 
 def merged(
     fields: list[tuple[str, str]], defaults: Iterable[tuple[str, str]]
 ) -> list[tuple[str, str]]:
     """Return the fields, and those of the defaults whose names are not among them."""
-    if len(fields) == 1 and fields[0][0] == "Content-Type":  # most responses; it is no default
-        return [*fields, *defaults]
+    if not defaults:
+        return fields[:]
     names = {name.lower() for name, _ in fields}
     return [*fields, *(field for field in defaults if field[0].lower() not in names)]
 
 
-def dumps(value: Any, default: Any = None) -> bytes:
-    """Write a value as JSON in UTF-8.
+class _Later:
+    """What few responses have."""
+
+    __slots__ = ("conditional", "functions")
+
+    def __init__(self) -> None:
+        self.conditional = False
+        self.functions: list[Callable[[], object]] = []
+
+    def call(self) -> None:
+        """Call the functions in their order, each once, whatever becomes of the others."""
+        from contextlib import ExitStack
+
+        functions, self.functions = self.functions, []
+        with ExitStack() as stack:
+            for function in reversed(functions):
+                stack.callback(function)
+
+
+def _blocks(content: Any, environ: WSGIEnvironment) -> Iterable[bytes]:
+    """Return what to give the server; its own file wrapper goes back as it is, for sendfile(2)."""
+    if type(content) is list:
+        return content
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and isinstance(content, wrapper):
+        return cast("Iterable[bytes]", content)
+    return Blocks(content)
+
+
+def _demands_secure(name: str) -> bool:
+    return name.lower().startswith(SECURE_PREFIXES)
+
+
+def _seconds(time: datetime) -> float:
+    if time.tzinfo is None:
+        raise ValueError(f"a time without a time zone can be any: {time}")
+    return time.timestamp()
+
+
+def _checked_type(content_type: str, content: Any) -> str:
+    """Return a Content-Type that can be one; that of a text says that it is UTF-8."""
+    checked_field("Content-Type", content_type)
+    is_text = content_type[:5].lower() == "text/" and not isinstance(content, bytes)
+    if is_text and "charset" not in content_type.lower():
+        return f"{content_type}; charset=utf-8"
+    return content_type
+
+
+# --- status ----------------------------------------------------------------------------------------------
+
+
+class Status(int):
+    """A status with a phrase of its own."""
+
+    line: str
+    """Both, as start_response takes them."""
+
+
+def status_of(status: Any) -> int:
+    """Return the status that a number, a member of HTTPStatus or a text such as `404 Gone Fishing` says.
 
     Raises:
-        TypeError, ValueError: JSON has no form for it.
+        ValueError: it is none from 200 to 599, or the phrase cannot be one.
     """
-    if default is None:
-        return _encode(value).encode()
-    return json.dumps(
-        value, ensure_ascii=False, separators=(",", ":"), default=default, allow_nan=False
-    ).encode()
+    if isinstance(status, str):
+        code, _, own = status.partition(" ")
+        if code.isascii() and code.isdigit() and len(code) == 3 and int(code) in STATUS:
+            checked_field("Status", status)
+            if not own.strip():
+                return int(code)
+            made = Status(code)
+            made.line = status
+            return made
+    elif isinstance(status, int) and status in STATUS:
+        return int(status)
+    raise ValueError(f"a response has a status from 200 to 599, not {status!r}")
 
 
-def plain(value: Any) -> Any:
-    """Write what JSON has no form for in a form that it has.
-
-    Raises:
-        TypeError: there is none.
-    """
-    from breezeway.web.plain import plain as write
-
-    return write(value)
+def line_of(status: int) -> str:
+    """Return code and phrase."""
+    return status.line if isinstance(status, Status) else STATUS[status]
 
 
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=plain, check_circular=False
-)
+# --- makers ----------------------------------------------------------------------------------------------
 
-_encode: Callable[[Any], str] = _ENCODER.encode
-_make: Final[Any] = getattr(json.encoder, "c_make_encoder", None)
-_quote: Final[Any] = getattr(json.encoder, "c_encode_basestring", None)
-if _make is not None and _quote is not None:
-    # JSONEncoder.encode makes a C encoder for each value, which takes longer than a small value does.
-    # Without a table for circles one can be shared by all threads; a circle is a RecursionError.
-    _blocks: Final[Any] = _make(None, plain, _quote, None, ":", ",", False, False, False)
-    _encode = lambda value: "".join(_blocks(value, 0))  # noqa: E731
+
+def text_response(content: Content, status: int | str = 200, headers: Fields = ()) -> Response:
+    """Return a response with plain text."""
+    return Response(content, status, headers, content_type=TEXT)
+
+
+def json_response(
+    value: Any,
+    status: int | str = 200,
+    headers: Fields = (),
+    *,
+    default: Callable[[Any], Any] | None = None,
+) -> Response:
+    """Return a response with a value as JSON, written by `dumps`."""
+    return Response(dumps(value, default), status, headers, content_type=JSON)
