@@ -347,11 +347,11 @@ class Page:
         result = call(debugger, fields=HTML, **HERE)
         self.secret = re.findall(r'data-secret="([^"]+)"', result.body.decode())[0]
         self.frames = len(re.findall(rb'data-frame="', result.body))
-        self.cookie = ""
+        self.key = ""
 
     def ask(self, body: Any, **changes: Any) -> Result:
         """Ask the console."""
-        fields = {"Content-Type": "application/json", "Cookie": self.cookie}
+        fields = {"Content-Type": "application/json"}
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         environ = {**HERE, "HTTP_SEC_FETCH_SITE": "same-origin", **changes}
         return call(self.debugger, PATH, "POST", fields, data, **environ)
@@ -359,12 +359,14 @@ class Page:
     def unlock(self, pin: str) -> Result:
         """Give a PIN."""
         result = self.ask({"failure": self.secret, "pin": pin})
-        self.cookie = (result["set-cookie"] or "").partition(";")[0]
+        if result.code == 200:
+            self.key = json.loads(result.body)["key"]
         return result
 
     def run(self, code: str, frame: int = 1) -> str:
         """Run code; return what it says."""
-        result = self.ask({"failure": self.secret, "frame": frame, "code": code})
+        asked = {"failure": self.secret, "key": self.key, "frame": frame, "code": code}
+        result = self.ask(asked)
         assert result.code == 200, result
         output: str = json.loads(result.body)["output"]
         return output
@@ -416,11 +418,14 @@ def test_console_is_locked(caplog: pytest.LogCaptureFixture) -> None:
     """Without the PIN, which is in the log, nothing runs."""
     page = Page(Debugger(failing))
     refused = page.ask({"failure": page.secret, "frame": 0, "code": "1"})
-    assert (refused.code, refused["set-cookie"]) == (401, None)
+    assert (refused.code, b"locked" in refused.body) == (401, True)
     (pin,) = re.findall(r"console is (\d{3}-\d{3}-\d{3})", caplog.text)
     unlocked = page.unlock(pin)
-    assert "HttpOnly; SameSite=Strict" in (unlocked["set-cookie"] or "")
     assert page.run("1") == "1\n"
+    page.key = page.key[:-1] + "\ud800"
+    assert page.ask({"failure": page.secret, "key": page.key, "frame": 0, "code": "1"}).code == 401
+    # Browsers send a cookie of this host to all ports of it, so to servers of other users, too.
+    assert unlocked["set-cookie"] is None
 
 
 def test_pin_is_not_guessed() -> None:
@@ -453,6 +458,7 @@ def test_console_refuses(page: Page, body: Any, changes: dict[str, Any], code: i
     """What is no request of the page is refused."""
     if isinstance(body, dict):
         body = {key: page.secret if value is ... else value for key, value in body.items()}
+        body["key"] = page.key
     assert page.ask(body, **changes).code == code
 
 

@@ -119,7 +119,7 @@ class Debugger:
         if why:
             return answer(environ, start_response, "403 Forbidden", f"403 Forbidden: {why}")
         try:
-            told, headers = console.answer(_request(environ), environ.get("HTTP_COOKIE", ""))
+            told = console.answer(_request(environ))
         except ConsoleError as error:
             return answer(environ, start_response, error.status, str(error))
         body = json.dumps(told).encode()
@@ -129,7 +129,6 @@ class Debugger:
                 ("Content-Type", "application/json"),
                 ("Content-Length", str(len(body))),
                 ("Cache-Control", "no-store"),
-                *headers,
             ],
         )
         return [body]

@@ -12,9 +12,6 @@ from types import CodeType
 from typing import Any, Final
 
 from breezeway.middleware.debugger_traceback import Failure, shown, whole
-from breezeway.semantics.cookies import parse_cookies
-
-COOKIE: Final = "breezeway-debugger"
 
 MOST_FAILURES: Final = 10
 """That can be looked into at a time; older ones are forgotten with all that their frames hold."""
@@ -78,10 +75,8 @@ class Console:
                 self._looks.popitem(last=False)
         return secret
 
-    def answer(
-        self, request: dict[str, Any], cookie: str
-    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        """Answer a request of a failure's page; return an object for JSON, and fields.
+    def answer(self, request: dict[str, Any]) -> dict[str, str]:
+        """Answer a request of a failure's page; return an object for JSON.
 
         Raises:
             ConsoleError: the request is refused.
@@ -92,17 +87,15 @@ class Console:
             raise ConsoleError("404 Not Found", "this failure is forgotten; reload the page")
         if "pin" in request:
             self._unlock(str(request["pin"]))
-            setting = f"{COOKIE}={self._key}; HttpOnly; SameSite=Strict; Path=/"
-            return {"unlocked": True}, [("Set-Cookie", setting)]
-        given = parse_cookies(cookie).get(COOKIE, "")
-        if not hmac.compare_digest(given.encode(), self._key.encode()):
+            return {"key": self._key}
+        if not _is_same(str(request.get("key")), self._key):
             raise ConsoleError("401 Unauthorized", "the console is locked")
         number, code = request.get("frame"), request.get("code")
         if type(number) is not int or not 0 <= number < len(look.failure.frames):
             raise ConsoleError("404 Not Found", "there is no such frame")
         if not isinstance(code, str):
             raise ConsoleError("400 Bad Request", "there is no code")
-        return {"output": self._run(look, number, code)}, []
+        return {"output": self._run(look, number, code)}
 
     def _unlock(self, pin: str) -> None:
         with self._lock:
@@ -110,8 +103,7 @@ class Console:
                 raise ConsoleError(
                     "403 Forbidden", "too many wrong PINs; start the server anew to try again"
                 )
-            given, right = (text.encode("utf-8", "replace") for text in (pin.strip(), self.pin))
-            if not hmac.compare_digest(given, right):
+            if not _is_same(pin.strip(), self.pin):
                 self._tries += 1
                 raise ConsoleError("401 Unauthorized", "that is not the PIN")
             self._tries = 0
@@ -128,6 +120,10 @@ class Console:
             except BaseException as error:
                 output.write(_told(error))
         return output.getvalue()[:LONGEST_OUTPUT]
+
+
+def _is_same(given: str, right: str) -> bool:
+    return hmac.compare_digest(*(text.encode("utf-8", "replace") for text in (given, right)))
 
 
 def _compiled(code: str) -> CodeType:
