@@ -130,6 +130,15 @@ def test_function() -> None:
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("found", ["yes", object(), 1, None])
+def test_function_that_says_something_else(found: Any) -> None:
+    """Neither the coroutine of an async function lets anybody in, nor a record of a database."""
+    application = Counted(b"")
+    with pytest.raises(TypeError, match="True or False"):
+        ask(BasicAuth(application, users=lambda name, password: found), "a", "b")
+    assert application.calls == 0
+
+
 def test_memo_ends_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered is checked again in time, and is bounded."""
     now = [1000.0]

@@ -49,6 +49,8 @@ def test_function() -> None:
     application = Counted(b"")
     piece = BearerAuth(application, tokens={"good": "ann"}.get)
     assert [ask(piece, f"Bearer {token}").code for token in ("good", "bad")] == [200, 401]
+    piece = BearerAuth(application, tokens=lambda token: "")
+    assert ask(piece, "Bearer bad").code == 401
 
 
 @pytest.mark.parametrize("authorization", ["", "Basic YTpi", "Bearer2 x", f"{TOKEN}"])

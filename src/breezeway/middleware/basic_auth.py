@@ -131,10 +131,17 @@ def parse_credentials(authorization: str) -> tuple[str, str] | None:
 def _checker(users: Any) -> Check:
     """Return what says whether a name and a password are right."""
     if callable(users):
-        return lambda name, password: bool(users(name, password))
+        return lambda name, password: _true_or_false(users(name, password))
     if not isinstance(users, Mapping) or not users:
         raise ValueError(f"users is a table of names and passwords, not {users!r}")
     return check_of(users)
+
+
+def _true_or_false(found: object) -> bool:
+    """Hold a function to its word: the coroutine of one that is async would let everybody in."""
+    if not isinstance(found, bool):
+        raise TypeError(f"users: the function returns True or False, not a {type(found).__name__}")
+    return found
 
 
 class _Memo:

@@ -87,7 +87,7 @@ class BearerAuth:
             error = "invalid_request", "the token is malformed"
             return self._refuse(environ, start_response, "400 Bad Request", *error)
         who = self._identify(token)
-        if who is None:
+        if not who:  # nor is anybody let in without a name
             error = "invalid_token", "the token is not known, or not any more"
             return self._refuse(environ, start_response, "401 Unauthorized", *error)
         environ["REMOTE_USER"] = who.encode().decode("latin-1")  # as PEP 3333 has all text
