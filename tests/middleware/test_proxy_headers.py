@@ -70,6 +70,15 @@ def test_trusted() -> None:
     assert (original["HTTP_X_FORWARDED_SERVER"], ORIGINAL_KEY in original) == ("front", False)
 
 
+def test_name_of_the_proxy() -> None:
+    """What a server has looked up is the name of the proxy, and not that of the client."""
+    application = Counted(b"a")
+    piece = ProxyHeaders(application, trusted_proxies=PEER)
+    for fields, is_there in (({}, True), ({"X-Forwarded-For": "198.51.100.7"}, False)):
+        call(piece, fields=fields, REMOTE_ADDR=PEER, REMOTE_HOST="proxy.example")
+        assert ("REMOTE_HOST" in application.environ) is is_there
+
+
 def test_standard_field() -> None:
     """Forwarded of RFC 7239 is read by the same rules."""
     value = 'for=203.0.113.9, for="[2001:db8::7]:4711";proto=https;host=shop.example'

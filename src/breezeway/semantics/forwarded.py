@@ -199,6 +199,7 @@ def _apply(told: Told, environ: MutableMapping[str, Any]) -> None:
     """Write into an environ what the proxies say (RFC 3875 section 4.1, PEP 3333)."""
     if told.client.address is not None:
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = told.client
+        environ.pop("REMOTE_HOST", None)  # the name of the proxy, which some servers look up
     if told.scheme:
         environ["wsgi.url_scheme"] = told.scheme
         environ.pop("HTTPS", None)
