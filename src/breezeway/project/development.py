@@ -1,8 +1,8 @@
 """`breezeway dev`: serve for who writes the application.
 
 It is `serve` with `--reload`, the Debugger around the application, and a short line for each request. What
-a file of settings says for production (workers, a log of requests) does not count here; what the
-command line says does.
+a file of settings says for production (workers, no reload, a log of requests) does not count here; what
+the command line says does.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ NO_DEBUGGER: Final = "--no-debugger serves without it."
 
 REPLACED: Final = ("Errors",)
 """Middleware in whose place the Debugger is: it would answer for the failures that are to be seen."""
+
+FRESH: Final = {"Static": {"refresh": True}}
+"""Options of middleware that hold nothing back which has changed on the disk."""
 
 THROW_ERRORS: Final = "x-wsgiorg.throw_errors"
 """In the environ: an application that answers for its own failures shall raise them (wsgi.org)."""
@@ -100,12 +103,14 @@ def wrap(
     own_lines: bool,
 ) -> WSGIApplication:
     """Put all around the application; `around` puts the middleware of the settings."""
+    tables = [
+        replace(table, options={**table.options, **FRESH.get(table.use, {})})
+        for table in resolved.middleware
+        if not (debugger and table.use in REPLACED)
+    ]
+    application = around(application, replace(resolved, middleware=tuple(tables)))
     if debugger:
-        kept = tuple(table for table in resolved.middleware if table.use not in REPLACED)
-        inner = around(application, replace(resolved, middleware=kept))
-        application = Debugger(_Throwing(inner))
-    else:
-        application = around(application, resolved)
+        application = Debugger(_Throwing(application))
     return RequestLines(application) if own_lines else application
 
 
