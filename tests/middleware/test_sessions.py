@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -1100,3 +1101,26 @@ def test_beside_flask() -> None:
         for cookie in result.all("set-cookie"):
             name, _, value = cookie.partition(";")[0].partition("=")
             cookies[name] = value
+
+
+def test_file_is_taken_away(tmp_path: Path) -> None:
+    """A file that an operator has removed is made anew, for its owner alone; the directory, too late."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        environ["breezeway.session"]["a"] = 1
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"kept"]
+
+    directory = tmp_path / "with ?#% and space"
+    directory.mkdir()
+    path = directory / "sessions.db"
+    piece = Sessions(application, store=f"sqlite:{path}")
+    assert call(piece).body == b"kept"
+    piece.close()
+    for file in directory.iterdir():
+        file.unlink()
+    assert call(piece).body == b"kept"
+    assert path.stat().st_mode & 0o777 == 0o600
+    piece.close()
+    shutil.rmtree(directory)
+    assert call(piece).code == 503

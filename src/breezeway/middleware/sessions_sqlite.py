@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from urllib.parse import quote
 
 from breezeway.middleware.sessions_store import Record, StoreAwayError
 
@@ -127,7 +128,7 @@ class SQLiteStore:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                connection = self._connect()
+                connection = self._opened()
             yield connection
         except sqlite3.Error as error:
             if connection is not None:
@@ -135,6 +136,16 @@ class SQLiteStore:
             log.error("sessions in %s: %s", self._path, error)
             raise StoreAwayError(f"sessions in {self._path}: {error}") from error
         self._idle.append(connection)
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file, which is made anew if somebody has taken it away."""
+        if not os.path.exists(self._path):
+            log.warning("sessions in %s: the file is gone, and is made anew", self._path)
+            try:
+                self._is_prepared(may_wait=True)
+            except ValueError as error:
+                raise sqlite3.OperationalError(str(error)) from error
+        return self._connect()
 
     def _is_prepared(self, *, may_wait: bool) -> bool:
         """Make the file what it has to be; return False if others are at it and one may wait."""
@@ -155,7 +166,12 @@ class SQLiteStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            # SQLite would make a file that everybody may read.
+            f"file:{quote(self._path)}?mode=rw",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
         )
         # With a write-ahead log a crash of the machine may lose the last sessions, and no more.
         connection.execute("PRAGMA synchronous = NORMAL")
