@@ -24,6 +24,9 @@ from breezeway.web.parameters import Cookie as Cookie
 from breezeway.web.parameters import Form as Form
 from breezeway.web.parameters import Header as Header
 from breezeway.web.parameters import Query as Query
+from breezeway.web.redirect import OpenRedirect as OpenRedirect
+from breezeway.web.redirect import local_path as local_path
+from breezeway.web.redirect import redirect as redirect
 from breezeway.web.request import Request as Request
 from breezeway.web.response import Response as Response
 from breezeway.web.response import json_response as json_response
