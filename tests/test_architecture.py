@@ -54,6 +54,7 @@ EXTRAS = {
     "middleware.proxy_wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
     "middleware.sessions_cookie": {"itsdangerous"},
+    "web.forms": {"multipart"},
 }
 """What a file may import, within a function or for its types, that is an extra of pyproject.toml;
 `middleware.proxy_wire` is itself imported within a function."""

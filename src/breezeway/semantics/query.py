@@ -13,35 +13,31 @@ class TooManyPairsError(ValueError):
     """There are more names and values than `most`."""
 
 
-def pairs(text: str, most: int = MOST_PAIRS) -> list[tuple[str, str]]:
+def pairs(text: str, most: int = MOST_PAIRS, errors: str = "replace") -> list[tuple[str, str]]:
     """Return the names and values of a query, in order, decoded as UTF-8.
 
-    `text` is a character for each byte, as QUERY_STRING of an environ is. Bytes that are not UTF-8 become
-    U+FFFD, as in browsers; nothing is refused but too many.
+    `text` is a character for each byte, as QUERY_STRING of an environ is. With `errors` as it is, bytes
+    that are not UTF-8 become U+FFFD, as in browsers; with "strict" they are refused. A percent sign that
+    two hexadecimal digits do not follow is one.
 
     Raises:
         TooManyPairsError: there are more than `most`.
+        UnicodeDecodeError: `errors` is "strict", and a name or value is not UTF-8.
     """
-    parts = text.split("&", most)
-    if len(parts) > most:
+    parts = text.split("&", most + 1)
+    if len(parts) > most and sum(map(bool, parts)) > most:
         raise TooManyPairsError(f"more than {most} names and values")
     found = []
-    if "%" not in text and "+" not in text and text.isascii():
-        for part in parts:
-            if part:
-                name, _, value = part.partition("=")
-                found.append((name, value))
-        return found
     for part in parts:
         if part:
             name, _, value = part.partition("=")
-            found.append((_decoded(name), _decoded(value)))
+            found.append((_decoded(name, errors), _decoded(value, errors)))
     return found
 
 
-def _decoded(text: str) -> str:
+def _decoded(text: str, errors: str) -> str:
     if "%" not in text and "+" not in text and text.isascii():
         return text
     if not text.isascii():  # raw bytes: browsers do not send them, and yet they come
-        text = text.encode("latin-1").decode("utf-8", "replace")
-    return unquote_plus(text)
+        text = text.encode("latin-1").decode("utf-8", errors)
+    return unquote_plus(text, errors=errors)

@@ -46,5 +46,11 @@ class Values(Mapping[str, T]):
             return []
         return [value for each, value in self.pairs if each == name]
 
+    def __eq__(self, other: object) -> bool:
+        """Compare all values in their order with other `Values`; with a mapping, the first of each name."""
+        if isinstance(other, Values):
+            return list(self.pairs) == list(other.pairs)
+        return self._first == other if isinstance(other, Mapping) else NotImplemented
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pairs!r})"
