@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from breezeway.web.conversion import Fault, Kind, Wrong, built, kind_of
+from breezeway.web.conversion import Fault, Faults, Kind, Wrong, built, kind_of
 from breezeway.web.errors import UnprocessableContent
 from breezeway.web.parameters import Body, Cookie, Form, Header, Marker, Query
 from breezeway.web.pattern import Pattern
@@ -73,15 +73,15 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
 
 
 def read(
-    arguments: Sequence[Argument], request: Request, values: tuple[Any, ...]
+    readers: Iterable[tuple[str, Reader]], request: Request, values: tuple[Any, ...]
 ) -> dict[str, Any]:
     """Return the arguments for a request, by their names.
 
     Raises:
         UnprocessableContent: at least one cannot be.
     """
-    faults: list[Fault] = []
-    found = {each.name: each.reader(request, values, faults) for each in arguments}
+    faults = Faults()
+    found = {name: reader(request, values, faults) for name, reader in readers}
     if faults:
         raise UnprocessableContent(
             "the request says what cannot be",

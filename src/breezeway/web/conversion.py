@@ -43,6 +43,10 @@ class Fault:
     says: str
 
 
+class Faults(list[Fault]):
+    """The faults of one request."""
+
+
 class Wrong(ValueError):
     """A value that cannot be; its text is a clause such as `must be a whole number`."""
 

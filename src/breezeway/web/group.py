@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+
+from breezeway.semantics.hosts import parse_host
+from breezeway.web.limits import Limits
+from breezeway.web.pattern import HOST_VARIABLE
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -13,6 +17,9 @@ Before = Callable[..., Any]
 
 After = Callable[..., Any]
 """Takes the request and the response; may return another response."""
+
+Operation = bool | Mapping[str, Any]
+"""Of a route in the OpenAPI document: false leaves it out; members of an Operation Object go over ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,9 @@ class Route:
     """With the names of its groups."""
     groups: tuple[Group, ...]
     """That it is in, the outermost first."""
+    limits: Limits | None = None
+    """Bounds of the request, if not those of the application."""
+    openapi: Operation = True
 
     @property
     def host(self) -> str:
@@ -50,93 +60,159 @@ class Group:
         """Make a group without routes.
 
         Raises:
-            ValueError: the prefix does not begin with a slash, or ends with one.
+            ValueError: the prefix does not begin with a slash, or ends with one; the host is none, or
+                has a port.
         """
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise ValueError(f"a prefix begins with a slash and ends without one, not {prefix!r}")
         self.prefix = prefix
         self.name = name
-        self.host = host
+        self.host = _checked_host(host) if host else ""
         self._routes: list[Route] = []
         self._parents: list[Group] = []
         self.before_hooks: list[Before] = []
         self.after_hooks: list[After] = []
         self.teardown_hooks: list[Callable[..., Any]] = []
-        self.error_handlers: dict[int | type[BaseException], Callable[..., Any]] = {}
+        self.error_handlers: dict[int | type[Exception], Callable[..., Any]] = {}
 
     # --- routes -------------------------------------------------------------------------------------
 
-    def route(self, path: str, *methods: str, name: str = "") -> Callable[[H], H]:
-        """Register the function below for a path, for GET if there are no methods."""
-        wanted = tuple(method.upper() for method in methods) or ("GET",)
+    def route(
+        self,
+        path: str,
+        *methods: str,
+        name: str = "",
+        limits: Limits | None = None,
+        openapi: Operation = True,
+    ) -> Callable[[H], H]:
+        """Register the function below for a path, for GET if there are no methods.
+
+        `name` is for `url_for`, the function's if it is empty. `limits` are the bounds of its requests,
+        the application's if there are none. `openapi` false leaves the route out of the document; a
+        table has members of its Operation Object that go over what the annotations say.
+        """
+        wanted = tuple(dict.fromkeys(method.upper() for method in methods)) or ("GET",)
 
         def register(handler: H) -> H:
             shown = name or getattr(handler, "__name__", type(handler).__name__)
             for method in wanted:
-                self._add(Route(path, method, handler, shown, ()))
+                self._add(Route(path, method, handler, shown, (), limits, openapi))
             return handler
 
         return register
 
-    def get(self, path: str, *, name: str = "") -> Callable[[H], H]:
-        """Register the function below for GET, and with it for HEAD."""
-        return self.route(path, "GET", name=name)
+    def get(self, path: str, **options: Any) -> Callable[[H], H]:
+        """Register the function below for GET, and with it for HEAD; `options` are those of `route`."""
+        return self.route(path, "GET", **options)
 
-    def post(self, path: str, *, name: str = "") -> Callable[[H], H]:
+    def post(self, path: str, **options: Any) -> Callable[[H], H]:
         """Register the function below for POST."""
-        return self.route(path, "POST", name=name)
+        return self.route(path, "POST", **options)
 
-    def put(self, path: str, *, name: str = "") -> Callable[[H], H]:
+    def put(self, path: str, **options: Any) -> Callable[[H], H]:
         """Register the function below for PUT."""
-        return self.route(path, "PUT", name=name)
+        return self.route(path, "PUT", **options)
 
-    def patch(self, path: str, *, name: str = "") -> Callable[[H], H]:
+    def patch(self, path: str, **options: Any) -> Callable[[H], H]:
         """Register the function below for PATCH."""
-        return self.route(path, "PATCH", name=name)
+        return self.route(path, "PATCH", **options)
 
-    def delete(self, path: str, *, name: str = "") -> Callable[[H], H]:
+    def delete(self, path: str, **options: Any) -> Callable[[H], H]:
         """Register the function below for DELETE."""
-        return self.route(path, "DELETE", name=name)
+        return self.route(path, "DELETE", **options)
 
     def include(self, group: Group) -> None:
-        """Add the routes of another group below this one, those too that it gets later."""
-        group._parents.append(self)
+        """Add the routes of another group below this one, those too that it gets later.
+
+        Raises:
+            ValueError: it is in this group already, or this one is in it; or as a route that is added.
+        """
+        if any(each is group for each in self._above()) or any(
+            each is self for each in group._parents
+        ):
+            raise ValueError("a group is included once, and not in itself")
         for route in group._routes:
             self._add(route)
+        group._parents.append(self)
+        self._hooks_changed()
+
+    def _above(self) -> list[Group]:
+        """Return this group and all that it is in."""
+        return [self, *(each for parent in self._parents for each in parent._above())]
 
     def _add(self, route: Route) -> None:
         """Take a route, and pass it on to the groups above."""
         dot = "." if self.name else ""
         inner = replace(route, name=f"{self.name}{dot}{route.name}", groups=(self, *route.groups))
+        self._register(inner)
         self._routes.append(inner)
         for parent in self._parents:
             parent._add(inner)
+
+    def _register(self, route: Route) -> None:
+        """Check a route, if there is something to check it by."""
 
     # --- around them --------------------------------------------------------------------------------
 
     def before(self, hook: H) -> H:
         """Call a function with each request; what it returns, if it is not None, is the answer."""
         self.before_hooks.append(hook)
+        self._hooks_changed()
         return hook
 
     def after(self, hook: H) -> H:
         """Call a function with each request and response; it may return another response."""
         self.after_hooks.append(hook)
+        self._hooks_changed()
         return hook
 
     def teardown(self, hook: H) -> H:
         """Call a function with each request when its response is over, whatever became of it."""
         self.teardown_hooks.append(hook)
+        self._hooks_changed()
         return hook
 
-    def error(self, kind: int | type[BaseException]) -> Callable[[H], H]:
+    def _hooks_changed(self) -> None:
+        for parent in self._parents:
+            parent._hooks_changed()
+
+    def error(self, kind: int | type[Exception]) -> Callable[[H], H]:
         """Let the function below answer for a status, or for an exception of a class.
 
         It is called with the request and the exception.
+
+        Raises:
+            ValueError: the status is none from 400 to 599, or the group has a handler for it.
+            TypeError: it is neither a status nor a class of exceptions.
         """
+        if isinstance(kind, type):
+            if not issubclass(kind, Exception):
+                raise TypeError(f"{kind.__name__} is no exception that has an answer")
+        elif type(kind) is not int:
+            raise TypeError(f"an error is a status or a class of exceptions, not {kind!r}")
+        elif not 400 <= kind <= 599:
+            raise ValueError(f"an error has a status from 400 to 599, not {kind}")
 
         def register(handler: H) -> H:
-            self.error_handlers[kind] = handler
+            other = self.error_handlers.setdefault(kind, handler)
+            if other is not handler:
+                shown = kind if isinstance(kind, int) else kind.__name__
+                raise ValueError(f"{shown} has two handlers: {place(handler)} and {place(other)}")
             return handler
 
         return register
+
+
+def _checked_host(host: str) -> str:
+    """Return a host in the form of those that are looked up."""
+    found = parse_host(HOST_VARIABLE.sub("x", host))
+    if found.port:
+        raise ValueError(f"the host of a group has no port: {host!r} is meant at any")
+    return host.lower().removesuffix(".") if "{" not in host else host.removesuffix(".")
+
+
+def place(handler: Any) -> str:
+    """Say where a function stands."""
+    code = getattr(handler, "__code__", None)
+    name = getattr(handler, "__qualname__", repr(handler))
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else str(name)

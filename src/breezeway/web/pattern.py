@@ -1,8 +1,9 @@
 """Patterns of paths: `/users/{id:int}/files/{name}.{kind}` taken apart and put together.
 
 A segment is what stands between two slashes. A variable in braces has a name and perhaps a converter,
-which says what it matches and what it becomes. Variables within a segment with other text around make a
-regular expression of that segment. `path` takes the rest, slashes and all, so that it stands last.
+which says what it matches and what it becomes. In a segment with several variables and text around them
+each variable is as short as it can be, but for the last. `path` takes the rest, slashes and all, so that
+it stands last. Patterns are written as the path reads when it is decoded, `/café` and not `/caf%C3%A9`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ INT_DIGITS: Final = 18
 """Of an `int` in a path: what has more fits into no column of a database."""
 
 _VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z_0-9]*)(?::([A-Za-z_][A-Za-z_0-9]*))?\}")
+HOST_VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z_0-9]*)\}")
+_NOT_LITERAL: Final = re.compile(r"[?#\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_FLOAT: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+
+DOTS: Final = (".", "..")
+"""Segments that a client takes out of a URL, also percent-encoded (RFC 3986 section 5.2.4)."""
 
 SEGMENT_SAFE: Final = "!$&'()*+,;=:@-._~"
 """What RFC 3986 section 3.3 lets stand in a segment."""
@@ -28,8 +36,9 @@ class Converter:
     """What a variable matches, and what it becomes.
 
     `parse` returns the value of a text, or raises ValueError if it is none of this kind. `write` makes the
-    text of a value for a URL. Of several that match one segment, that of the lowest `rank` counts.
-    `schema` says what it is to OpenAPI.
+    text of a value for a URL, or raises ValueError with a clause such as `must be ..., not ...`. Of
+    several that match one segment, that of the lowest `rank` counts. `schema` says what it is to OpenAPI,
+    and `makes` which type `parse` returns, so that annotations can be held to it.
     """
 
     parse: Callable[[str], Any]
@@ -37,15 +46,13 @@ class Converter:
     rank: int = 50
     schema: Mapping[str, Any] | None = None
     is_rest: bool = False
+    makes: type | None = None
 
 
 def _int(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > INT_DIGITS:
         raise ValueError
     return int(text)
-
-
-_FLOAT: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 
 
 def _float(text: str) -> float:
@@ -55,7 +62,7 @@ def _float(text: str) -> float:
 
 
 def _uuid(text: str) -> uuid.UUID:
-    if len(text) != 36:
+    if not _UUID.fullmatch(text):
         raise ValueError
     return uuid.UUID(text)
 
@@ -72,12 +79,24 @@ def _write_int(value: Any) -> str:
     return str(value)
 
 
+def _write_float(value: Any) -> str:
+    if type(value) not in (int, float):
+        raise ValueError(f"must be a number, not {value!r}")
+    return str(value)
+
+
+def _write_text(value: Any) -> str:
+    if value is None or value == "" or isinstance(value, bytes):
+        raise ValueError(f"must be a text, not {value!r}")
+    return str(value)
+
+
 CONVERTERS: Final[Mapping[str, Converter]] = {
-    "int": Converter(_int, _write_int, 10, {"type": "integer", "minimum": 0}),
-    "uuid": Converter(_uuid, str, 20, {"type": "string", "format": "uuid"}),
-    "float": Converter(_float, str, 30, {"type": "number"}),
-    "str": Converter(_text, str, 90, {"type": "string"}),
-    "path": Converter(_text, str, 99, {"type": "string"}, is_rest=True),
+    "int": Converter(_int, _write_int, 10, {"type": "integer", "minimum": 0}, makes=int),
+    "uuid": Converter(_uuid, str, 20, {"type": "string", "format": "uuid"}, makes=uuid.UUID),
+    "float": Converter(_float, _write_float, 30, {"type": "number"}, makes=float),
+    "str": Converter(_text, _write_text, 90, {"type": "string"}, makes=str),
+    "path": Converter(_text, _write_text, 99, {"type": "string"}, is_rest=True, makes=str),
 }
 
 
@@ -90,7 +109,9 @@ class Segment:
     parts: tuple[str, ...]
     """The text around and between the variables, one more than these."""
     parse: Callable[[str], tuple[Any, ...]]
-    rank: int
+    """Returns the values; raises ValueError if the segment is another one."""
+    rank: tuple[int, int]
+    """Of several that match, the lowest counts: by the converters, then by how much text is around."""
     is_rest: bool
 
     @property
@@ -107,42 +128,45 @@ class Pattern:
     segments: tuple[str | Segment, ...]
     converters: Mapping[str, Converter]
     """By the name of the variable."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The variables in order."""
-        return tuple(
-            name for part in self.segments if isinstance(part, Segment) for name in part.names
-        )
+    names: tuple[str, ...]
+    """The variables in order."""
 
     def path(self, values: Mapping[str, Any]) -> str:
         """Put the values in; return the path, percent-encoded.
 
         Raises:
-            ValueError: a value is missing, or would not be matched again.
+            ValueError: a value is missing, or the path would not lead to it again.
         """
-        return "/".join(
+        path = "/".join(
             quote(part, safe=SEGMENT_SAFE) if isinstance(part, str) else self._written(part, values)
             for part in self.segments
         )
+        if path.startswith("//"):  # of another host, to a browser (RFC 3986 section 4.2)
+            raise ValueError(f"{self.text!r} would become {path!r}, which names a host")
+        return path
 
     def _written(self, segment: Segment, values: Mapping[str, Any]) -> str:
-        texts = [segment.parts[0]]
-        for name, after in zip(segment.names, segment.parts[1:], strict=True):
+        texts = []
+        for name in segment.names:
             if name not in values:
                 raise ValueError(f"{self.text!r} needs a value for {name!r}")
             try:
                 texts.append(self.converters[name].write(values[name]))
             except ValueError as error:
                 raise ValueError(f"{name!r} of {self.text!r} {error}") from None
-            texts.append(after)
-        text = "".join(texts)
-        try:
-            segment.parse(text)
-        except ValueError:
-            raise ValueError(f"{self.text!r} does not match {text!r} for {segment.names}") from None
+        pairs = zip(texts, segment.parts[1:], strict=True)
+        text = segment.parts[0] + "".join(f"{value}{after}" for value, after in pairs)
         if not segment.is_rest and "/" in text:
             raise ValueError(f"a value with a slash does not fit into {self.text!r}: {text!r}")
+        if any(piece in DOTS for piece in text.split("/")):
+            raise ValueError(f"{text!r} in {self.text!r} would be taken out by every client")
+        try:
+            segment.parse(text)
+            again = _split(text, segment.parts)
+        except ValueError:
+            again = None
+        if again != texts:
+            raise ValueError(f"{self.text!r} does not match {text!r} for {segment.names}")
         return quote(text, safe=SEGMENT_SAFE + "/" if segment.is_rest else SEGMENT_SAFE)
 
 
@@ -150,18 +174,21 @@ def parse_pattern(text: str, converters: Mapping[str, Converter] = CONVERTERS) -
     """Take a pattern apart.
 
     Raises:
-        ValueError: it is none: no slash in front, a stray brace, an unknown converter, a name twice, or
-            `path` that does not stand last.
+        ValueError: it is none: no slash in front, a stray brace, an unknown converter, a name twice,
+            `path` that does not stand last, or what no path has once it is decoded.
     """
-    if not text.startswith("/"):
+    if not isinstance(text, str) or not text.startswith("/"):
         raise ValueError(f"a path begins with a slash, not {text!r}")
     by_name: dict[str, Converter] = {}
     segments: list[str | Segment] = []
-    for part in text.split("/"):
+    parts = text.split("/")
+    for part in parts:
         if segments and isinstance(segments[-1], Segment) and segments[-1].is_rest:
             raise ValueError(f"in {text!r} something follows a path variable, which takes the rest")
         segments.append(_segment(text, part, converters, by_name))
-    return Pattern(text, tuple(segments), by_name)
+    if "" in parts[1:-1]:
+        raise ValueError(f"{text!r} has two slashes in a row")
+    return Pattern(text, tuple(segments), by_name, tuple(by_name))
 
 
 def _segment(
@@ -181,35 +208,63 @@ def _segment(
         parts.append(part[at : match.start()])
         at = match.end()
     parts.append(part[at:])
-    if any(brace in piece for piece in parts for brace in "{}"):
-        raise ValueError(f"{text!r} has a brace that encloses no variable, such as {{name:int}}")
+    _check_literals(text, parts)
     if not names:
+        if part in DOTS:
+            raise ValueError(f"{text!r} has the segment {part!r}, which every client takes out")
         return part
     found = [converters[kind] for kind in kinds]
     is_rest = any(each.is_rest for each in found)
     plain = len(names) == 1 and parts == ["", ""]
     if is_rest and not plain:
         raise ValueError(f"in {text!r} a path variable shares its segment")
-    rank = min(each.rank for each in found) - (0 if plain else 5)
-    parse = _alone(found[0].parse) if plain else _among(found, parts)
+    if "" in parts[1:-1]:
+        raise ValueError(f"in {text!r} nothing stands between two variables")
+    rank = (min(each.rank for each in found) - (0 if plain else 5), -len("".join(parts)))
+    parse = _alone(found[0].parse) if plain else _among(found, tuple(parts))
     return Segment(tuple(names), tuple(kinds), tuple(parts), parse, rank, is_rest)
+
+
+def _check_literals(text: str, parts: list[str]) -> None:
+    if any(brace in piece for piece in parts for brace in "{}"):
+        raise ValueError(f"{text!r} has a brace that encloses no variable, such as {{name:int}}")
+    for piece in parts:
+        wrong = _NOT_LITERAL.search(piece)
+        if wrong is not None:
+            raise ValueError(f"{text!r} has {wrong[0]!r}, which no path has once it is decoded")
 
 
 def _alone(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     return lambda text: (parse(text),)
 
 
-def _among(converters: list[Converter], parts: list[str]) -> Callable[[str], tuple[Any, ...]]:
-    """Read variables with text around them; each is as short as it can be, but for the last."""
-    pattern = "".join(f"{re.escape(part)}(.+?)" for part in parts[:-1]) + re.escape(parts[-1])
-    match = re.compile(pattern, re.DOTALL).fullmatch
+def _among(converters: list[Converter], parts: tuple[str, ...]) -> Callable[[str], tuple[Any, ...]]:
+    """Read variables with text around them."""
 
     def parse(text: str) -> tuple[Any, ...]:
-        found = match(text)
-        if found is None:
-            raise ValueError
-        return tuple(
-            each.parse(value) for each, value in zip(converters, found.groups(), strict=True)
-        )
+        pairs = zip(converters, _split(text, parts), strict=True)
+        return tuple(each.parse(value) for each, value in pairs)
 
     return parse
+
+
+def _split(text: str, parts: tuple[str, ...]) -> list[str]:
+    """Return what stands between the parts, nowhere nothing, in a time that grows with the text alone.
+
+    Raises:
+        ValueError: the parts are not all there.
+    """
+    at, end = len(parts[0]), len(text) - len(parts[-1])
+    if not (text.startswith(parts[0]) and text.endswith(parts[-1])):
+        raise ValueError
+    found = []
+    for part in parts[1:-1]:
+        start = text.find(part, at + 1, end)
+        if start < 0:
+            raise ValueError
+        found.append(text[at:start])
+        at = start + len(part)
+    if at >= end:
+        raise ValueError
+    found.append(text[at:end])
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.types import WSGIEnvironment
 
@@ -30,8 +30,10 @@ class RequestHead:
     """All of a request but its body; nothing is parsed before it is asked for, and then once."""
 
     # Most requests need few of these: the defaults stand on the class.
-    path_values: Mapping[str, Any] = _NOTHING
-    """What the route has found in the path, by name."""
+    path_names: Sequence[str] = ()
+    """The names of what the route has found in the path."""
+    path_parts: Sequence[Any] = ()
+    """What it has found, in the same order."""
     host_values: Mapping[str, str] = _NOTHING
     """What the host of a group has found, by name."""
     route: Any = None
@@ -47,6 +49,24 @@ class RequestHead:
         self.environ = environ
 
     # --- what is asked for --------------------------------------------------------------------------
+
+    @property
+    def path_values(self) -> Mapping[str, Any]:
+        """What the route has found in the path, by name."""
+        return dict(zip(self.path_names, self.path_parts, strict=True))
+
+    def url_for(self, name: str, **values: Any) -> str:
+        """Return the path of a route of the `App` that answers, from the root of the host.
+
+        Where the application is mounted stands in front; otherwise it is `App.url_for`.
+
+        Raises:
+            ValueError: there is no route of this name, or a value does not fit.
+        """
+        if self.app is None:
+            raise ValueError("there are no routes: it is not an App that answers")
+        path: str = self.app.url_for(name, **values)
+        return encoded(self.environ.get("SCRIPT_NAME", "")) + path
 
     @property
     def method(self) -> str:
@@ -68,6 +88,23 @@ class RequestHead:
     def raw_path(self) -> str:
         """The whole path, percent-encoded: as the client has sent it, where the server tells."""
         return raw_path(self.environ)
+
+    @property
+    def path_values(self) -> Mapping[str, Any]:
+        """What the route has found in the path, by name."""
+        return dict(zip(self.path_names, self.path_parts, strict=True))
+
+    @path_values.setter
+    def path_values(self, values: Mapping[str, Any]) -> None:
+        self.path_names, self.path_parts = tuple(values), tuple(values.values())
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """Return the path of a route of the `App` that answers, from the root of the host.
+
+        Raises:
+            ValueError: there is no route of this name, or a value does not fit.
+        """
+        return f"{encoded(self.environ.get('SCRIPT_NAME', ''))}{self.app.url_for(name, **values)}"
 
     @property
     def scheme(self) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import io
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from itertools import chain
 from typing import Any, Final
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from breezeway.web.response import JSON, TEXT, Response, dumps
+from breezeway.web.response import JSON, TEXT, Response, dumps, status_of
 
 BYTES: Final = "application/octet-stream"
 
@@ -22,40 +27,60 @@ def to_response(result: Any) -> Any:
         TypeError: it stands for none.
     """
     kind = type(result)
+    if kind is dict or kind is list:
+        return Response(dumps(result), content_type=JSON)
     if kind is Response or isinstance(result, Response):
         return result
     if kind is str:
         return Response(result)
-    if kind is dict or kind is list:
-        return Response(dumps(result), content_type=JSON)
     if kind is tuple:
         return _of_tuple(result)
     if result is None:
         return Response(status=204)
     if kind is bytes:
         return Response(result, content_type=BYTES)
-    if isinstance(result, dict | list | int | float) or dataclasses.is_dataclass(result):
-        return Response(dumps(result), content_type=JSON)
-    if isinstance(result, Iterator):
-        return Response(_Encoded(result), content_type=TEXT)
-    if isinstance(result, str):
+    if isinstance(result, str):  # of jinja2, for example
         return Response(str(result))
-    if callable(result):
+    is_made = dataclasses.is_dataclass(result) and not isinstance(result, type)
+    if is_made or isinstance(result, dict | list | int | float):
+        return Response(dumps(result), content_type=JSON)
+    if isinstance(result, Iterator) and not isinstance(result, io.IOBase):
+        return Response(result, content_type=TEXT)
+    if callable(result) and not isinstance(result, type):
         return result
-    raise TypeError(f"a handler returned {result!r} ({kind.__name__}), which is no response")
+    raise TypeError(f"a handler returned {_shown(result)}, which is no response{_hint(result)}")
+
+
+def _shown(result: Any) -> str:
+    text = repr(result)
+    return f"{text[:100]}{'...' if len(text) > 100 else ''} ({type(result).__name__})"
+
+
+def _hint(result: Any) -> str:
+    if isinstance(result, types.CoroutineType | types.AsyncGeneratorType):
+        return ": WSGI has no event loop, so that a handler is a plain function"
+    if isinstance(result, io.IOBase):
+        return ": send a file with file_response"
+    if isinstance(result, tuple | set | frozenset | Mapping):
+        return ": make a list or a dict of it"
+    return ""
 
 
 def _of_tuple(result: tuple[Any, ...]) -> Any:
     if not 2 <= len(result) <= 3:
-        raise TypeError("a handler returned a tuple that is not (result, status, headers)")
+        raise TypeError(f"a handler returned {_shown(result)}, not (result, status, headers)")
     response = to_response(result[0])
     if not isinstance(response, Response):
         raise TypeError("a handler returned a tuple with a WSGI application in it")
+    if response is result[0]:  # which others may have as well
+        response = copy(response)
+        response.headers = copy(response.headers)
+        response.headers.fields = response.headers.fields[:]
     for each in result[1:]:
-        if type(each) is int:
-            response = _with_status(response, each)
+        if isinstance(each, int | str):
+            response.status = status_of(each)
         else:
-            for name, value in each.items() if hasattr(each, "items") else each:
+            for name, value in each.items() if isinstance(each, Mapping) else each:
                 if name.lower() == "set-cookie":
                     response.headers.add(name, value)
                 else:
@@ -63,32 +88,63 @@ def _of_tuple(result: tuple[Any, ...]) -> Any:
     return response
 
 
-def _with_status(response: Response, status: int) -> Response:
-    made = Response(response.content, status)
-    fields = [
-        field
-        for field in response.headers.fields
-        if status not in (204, 304) or field[0].lower() != "content-type"
-    ]
-    made.headers.fields = fields
-    return made
+def from_application(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
+    """Call a WSGI application, and return what it answers as a response, for the hooks to look at.
 
+    Its blocks are handed on as they come; of those, the first is asked for here if the application begins
+    its response only then. What it sends through `write` is held until it returns.
+    """
+    started: list[Any] = []
+    written: list[bytes] = []
+    is_handed_on = False
 
-class _Encoded:
-    """Blocks of texts or bytes, as bytes."""
+    def start_response(status: str, headers: Any, exc_info: Any = None, /) -> Any:
+        if exc_info is not None:
+            try:
+                if is_handed_on:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif started:
+            raise AssertionError("start_response was called twice without exc_info")
+        started[:] = [status, headers]
+        return written.append
 
-    def __init__(self, blocks: Iterator[Any]) -> None:
-        self._blocks = blocks
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            yield block.encode() if isinstance(block, str) else block
-
-    def close(self) -> None:
-        """Close the generator."""
-        close = getattr(self._blocks, "close", None)
+    blocks: Any = application(environ, start_response)
+    iterator = None
+    try:
+        if not started:
+            iterator = iter(blocks)
+            written += [block for block in [next(iterator, b"")] if block]
+        if not started:
+            raise AssertionError("a WSGI application did not call start_response")
+        if written or iterator is not None or isinstance(blocks, list | tuple):
+            blocks = _Resumed(written, blocks if iterator is None else iterator, blocks)
+        response = Response(blocks, started[0], list(started[1]), content_type="")
+    except BaseException:
+        close = getattr(blocks, "close", None)
         if close is not None:
             close()
+        raise
+    is_handed_on = True
+    return response
+
+
+class _Resumed:
+    """The first blocks and the others."""
+
+    def __init__(self, first: list[bytes], others: Iterable[bytes], owner: Any) -> None:
+        self._blocks = chain(first, others)
+        self._close = getattr(owner, "close", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._blocks
+
+    def close(self) -> None:
+        """Close what the application has returned."""
+        if self._close is not None:
+            self._close()
 
 
 Result = Response | str | bytes | dict[str, Any] | list[Any] | None | Iterable[Any]
+"""What most handlers return."""

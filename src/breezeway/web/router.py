@@ -1,8 +1,11 @@
 """The tree of routes: from a path to what answers it, at a cost that does not grow with their number.
 
 Each node stands for the segments so far. A plain segment is found in a dictionary; variables are tried
-in the order of their rank, `int` before `str`, and the plain one before all; what was tried in vain is
-taken back. Paths without variables are found in one look at a table of whole paths.
+in the order of their rank, `int` before `str`, and the plain one before all; last comes what is mounted
+there. What was tried in vain is taken back. Paths without variables are found in one look at a table of
+whole paths.
+
+Routes may be added while other threads look for one: whatever they walk through is replaced, not changed.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from wsgiref.types import WSGIApplication
 
 from breezeway.web.pattern import Pattern, Segment
 
@@ -18,26 +22,39 @@ E = TypeVar("E")
 
 @dataclass(slots=True)
 class Leaf(Generic[E]):
-    """What there is at the end of a path, by method."""
+    """What there is at the end of a path, by method; or all below it, if it is mounted."""
 
     pattern: Pattern
     """The first that ends here; others may have other names for the variables."""
     endpoints: dict[str, E] = field(default_factory=dict)
+    mounted: WSGIApplication | None = None
 
     @property
-    def allow(self) -> str:
-        """The field Allow: every method, HEAD where there is GET, and OPTIONS."""
-        methods = {*self.endpoints, "OPTIONS"}
-        if "GET" in methods:
-            methods.add("HEAD")
-        return ", ".join(sorted(methods))
+    def methods(self) -> set[str]:
+        """Every method: HEAD where there is GET, and OPTIONS."""
+        return {*self.endpoints, "OPTIONS", *(["HEAD"] if "GET" in self.endpoints else [])}
+
+    @property
+    def depth(self) -> int:
+        """Segments of the path; an empty prefix has none."""
+        return len(self.pattern.segments) - 1
+
+    @property
+    def prefix(self) -> str:
+        """The path of what is mounted."""
+        return "/".join(str(segment) for segment in self.pattern.segments)
 
 
 @dataclass(slots=True)
 class _Node(Generic[E]):
     plain: dict[str, _Node[E]] = field(default_factory=dict)
-    variables: list[tuple[Segment, _Node[E]]] = field(default_factory=list)
+    variables: tuple[tuple[Segment, _Node[E]], ...] = ()
     leaf: Leaf[E] | None = None
+    mount: Leaf[E] | None = None
+
+
+Found = tuple[Leaf[E], tuple[Any, ...]]
+"""A leaf, and the values of its variables in order."""
 
 
 class ConflictError(ValueError):
@@ -62,74 +79,94 @@ class Router(Generic[E]):
         Raises:
             ConflictError: another one answers the same method of the same paths.
         """
-        node = self._root
-        for segment in pattern.segments[1:]:
-            node = self._below(node, segment)
-        if node.leaf is None:
-            node.leaf = Leaf(pattern)
-            if all(isinstance(segment, str) for segment in pattern.segments):
-                self._whole[pattern.text] = node.leaf
-        leaf = node.leaf
+        node = self._node(pattern)
+        leaf = node.leaf or Leaf(pattern)
         if method in leaf.endpoints:
             same = f" (there as {leaf.pattern.text})" if leaf.pattern.text != pattern.text else ""
             raise ConflictError(
                 f"{method} {pattern.text} is there twice{same}", leaf.endpoints[method]
             )
         leaf.endpoints[method] = endpoint
+        node.leaf = leaf
+        if not pattern.names:
+            self._whole[pattern.text] = leaf
 
-    def _below(self, node: _Node[E], segment: str | Segment) -> _Node[E]:
-        if isinstance(segment, str):
-            return node.plain.setdefault(segment, _Node())
-        for other, child in node.variables:
-            if other.key == segment.key:
-                return child
-        child = _Node()
-        node.variables.append((segment, child))
-        node.variables.sort(key=lambda each: each[0].rank)
-        return child
+    def mount(self, pattern: Pattern, application: WSGIApplication) -> None:
+        """Let an application answer a path and all below it, where no route does.
 
-    def find(self, path: str) -> tuple[Leaf[E], tuple[Any, ...]] | None:
+        Raises:
+            ConflictError: another one does already.
+        """
+        node = self._node(pattern)
+        if node.mount is not None:
+            raise ConflictError(f"something is mounted at {pattern.text!r} already", None)
+        node.mount = Leaf(pattern, mounted=application)
+
+    def _node(self, pattern: Pattern) -> _Node[E]:
+        node = self._root
+        for segment in pattern.segments[1:]:
+            node = _below(node, segment)
+        return node
+
+    def find(self, path: str) -> Found[E] | None:
         """Return the leaf of a path, and the values of its variables in order; None if there is none."""
         leaf = self._whole.get(path)
         if leaf is not None:
             return leaf, ()
-        return _find(self._root, path.split("/"), 1, ())
+        segments = path.split("/")
+        return None if segments[0] else _find(self._root, segments, 1, ())
+
+    def find_all(self, path: str) -> Iterator[Found[E]]:
+        """Go over all leaves of a path, in the order in which they count."""
+        segments = path.split("/")
+        return iter(()) if segments[0] else _find_all(self._root, segments, 1, ())
 
     def leaves(self) -> Iterator[Leaf[E]]:
         """Go over all that there is."""
         nodes = [self._root]
         while nodes:
             node = nodes.pop()
-            if node.leaf is not None:
-                yield node.leaf
+            yield from (leaf for leaf in (node.leaf, node.mount) if leaf is not None)
             nodes += node.plain.values()
             nodes += (child for _, child in node.variables)
 
 
-def _find(
-    node: _Node[E], segments: list[str], at: int, values: tuple[Any, ...]
-) -> tuple[Leaf[E], tuple[Any, ...]] | None:
+def _below(node: _Node[E], segment: str | Segment) -> _Node[E]:
+    if isinstance(segment, str):
+        return node.plain.setdefault(segment, _Node())
+    for other, child in node.variables:
+        if other.key == segment.key:
+            return child
+    child = _Node()
+    variables = [*node.variables, (segment, child)]
+    node.variables = tuple(sorted(variables, key=lambda each: each[0].rank))
+    return child
+
+
+def _find(node: _Node[E], segments: list[str], at: int, values: tuple[Any, ...]) -> Found[E] | None:
     end = len(segments)
+    mount = node.mount
     while at < end:
-        segment = segments[at]
-        child = node.plain.get(segment)
-        if not node.variables:
-            if child is None:
-                return None
-            node = child
-            at += 1
-            continue
-        if child is not None:
-            found = _find(child, segments, at + 1, values)
-            if found is not None:
-                return found
-        return _find_variable(node, segments, at, values)
-    return None if node.leaf is None else (node.leaf, values)
+        child = node.plain.get(segments[at])
+        if node.variables:
+            found = None if child is None else _find(child, segments, at + 1, values)
+            if found is None:
+                found = _find_variable(node, segments, at, values)
+            return found if found is not None or mount is None else (mount, values)
+        if child is None:
+            break
+        node = child
+        mount = node.mount or mount
+        at += 1
+    else:
+        if node.leaf is not None:
+            return node.leaf, values
+    return None if mount is None else (mount, values)
 
 
 def _find_variable(
     node: _Node[E], segments: list[str], at: int, values: tuple[Any, ...]
-) -> tuple[Leaf[E], tuple[Any, ...]] | None:
+) -> Found[E] | None:
     for segment, child in node.variables:
         try:
             if segment.is_rest:
@@ -147,3 +184,26 @@ def _find_variable(
         if found is not None:
             return found
     return None
+
+
+def _find_all(
+    node: _Node[E], segments: list[str], at: int, values: tuple[Any, ...]
+) -> Iterator[Found[E]]:
+    """Do what `_find` does, and go on; for the rare path that is there with another method."""
+    if at == len(segments):
+        if node.leaf is not None:
+            yield node.leaf, values
+    else:
+        child = node.plain.get(segments[at])
+        if child is not None:
+            yield from _find_all(child, segments, at + 1, values)
+        for segment, below in node.variables:
+            try:
+                rest = "/".join(segments[at:]) if segment.is_rest else segments[at]
+                more = segment.parse(rest)
+            except ValueError:
+                continue
+            after = len(segments) if segment.is_rest else at + 1
+            yield from _find_all(below, segments, after, values + more)
+    if node.mount is not None:
+        yield node.mount, values

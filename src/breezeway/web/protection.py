@@ -1,0 +1,103 @@
+"""`Protection`: the middleware that an `App` has around it by default, at the cost of what it does.
+
+`Security` adds the same fields to nearly every response, and `Csrf` lets every GET pass. A piece of
+middleware costs a closure and a call for each request; so the fields are asked of `Security` once, when
+the application is made, and `Csrf` is called only for requests that it may refuse or has something for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from breezeway.semantics.fields import Headers
+
+Options = bool | Mapping[str, Any]
+
+SAFE: Final = frozenset(["GET", "HEAD", "OPTIONS", "TRACE"])  # RFC 9110 section 9.2.1
+
+CHANGING: Final = ("paths", "override")
+"""Options of `Security` with which its fields are not the same for all responses."""
+
+CSRF: Final[Mapping[str, Any]] = {"unmarked": "allow"}
+"""What no browser has sent passes: programs have no cookies that somebody else could make them send. The
+browsers that do not say where a request comes from, from before 2020, have SameSite=Lax of the session."""
+
+
+class Protection:
+    """What is around an application: `Security`, outside of `Sessions`, outside of `Csrf`."""
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        security: Options,
+        csrf: Options,
+        sessions: Mapping[str, Any] | None,
+    ) -> None:
+        """Make what the options ask for; raise ValueError if they cannot be."""
+        self._security = _piece("Security", security, {})
+        around = application
+        checks = _piece("Csrf", csrf, CSRF)
+        has_tokens = isinstance(csrf, Mapping) and bool(csrf.get("secret"))
+        if checks is not None:
+            checks.application = around
+            around = checks
+        if sessions is not None:
+            keeper = _piece("Sessions", sessions, {})
+            keeper.application = around
+            around = keeper
+        self._changes = isinstance(security, Mapping) and (
+            any(security.get(option) for option in CHANGING) or "{nonce}" in repr(security)
+        )
+        self.around: WSGIApplication = around
+        """The application with all of it."""
+        if self._security is not None:
+            self.around = self._secured(around)
+        self.is_always: Final = has_tokens or sessions is not None or self._changes
+        """Whether each request has to go through it."""
+        self.checks: Final = checks is not None
+        self.fields: Final = self._fields("http")
+        """Of responses to requests that do not go through it."""
+        self.https_fields: Final = self._fields("https")
+
+    def secured(self, application: WSGIApplication) -> WSGIApplication:
+        """Put the fields on what another application answers, if it is not within already."""
+        return self._secured(application) if self.fields else application
+
+    def _secured(self, application: WSGIApplication) -> WSGIApplication:
+        piece = copy(self._security)
+        piece.application = application
+        found: WSGIApplication = piece
+        return found
+
+    def _fields(self, scheme: str) -> tuple[tuple[str, str], ...]:
+        if self._security is None or self._changes:
+            return ()
+        found: Headers = []
+
+        def start(status: str, headers: Headers, exc_info: Any = None, /) -> Any:
+            found.extend(headers)
+
+        environ: WSGIEnvironment = {"wsgi.url_scheme": scheme, "PATH_INFO": "/"}
+        self._secured(_nothing)(environ, start)
+        return tuple(found)
+
+
+def _nothing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return []
+
+
+def _piece(name: str, options: Any, defaults: Mapping[str, Any]) -> Any:
+    """Make a piece of middleware; None if it is not wanted."""
+    if options is False:
+        return None
+    if options is not True and not isinstance(options, Mapping):
+        raise ValueError(
+            f"{name.lower()} must be true, false or a table of options of {name}, not {options!r}"
+        )
+    from breezeway import middleware
+
+    return getattr(middleware, name)(**{**defaults, **({} if options is True else options)})
