@@ -289,8 +289,9 @@ class Client:
         environ = {**self._environ, **options.get("environ", {})}
         try:
             status, reason, headers, blocks = self._transport.send(request, body, environ)
-        finally:
+        except Exception:
             self._check()
+            raise
         self._open.add(blocks)
 
         def ended() -> float:

@@ -235,7 +235,8 @@ class _WatchedBlocks:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            for block in self._blocks:  # `yield from` would close it when this is dropped: twice
+            # `yield from` would close it when this generator is dropped, and close() a second time.
+            for block in self._blocks:  # noqa: UP028
                 yield block
         except Exception as error:
             self._watched.failed(self._port, error)

@@ -209,9 +209,11 @@ class Response:
     def close(self) -> None:
         """End a response that may still be coming; the application's iterable is closed."""
         self._is_read = True
-        self._blocks.close()
-        if self.elapsed is None:
-            self.elapsed = self._ended()
+        try:
+            self._blocks.close()
+        finally:
+            if self.elapsed is None:
+                self.elapsed = self._ended()
 
     def __enter__(self) -> Self:
         return self
