@@ -55,45 +55,6 @@ class RequestHead:
         """What the route has found in the path, by name."""
         return dict(zip(self.path_names, self.path_parts, strict=True))
 
-    def url_for(self, name: str, **values: Any) -> str:
-        """Return the path of a route of the `App` that answers, from the root of the host.
-
-        Where the application is mounted stands in front; otherwise it is `App.url_for`.
-
-        Raises:
-            ValueError: there is no route of this name, or a value does not fit.
-        """
-        if self.app is None:
-            raise ValueError("there are no routes: it is not an App that answers")
-        path: str = self.app.url_for(name, **values)
-        return encoded(self.environ.get("SCRIPT_NAME", "")) + path
-
-    @property
-    def method(self) -> str:
-        """The method, such as `GET`."""
-        method: str = self.environ["REQUEST_METHOD"]
-        return method
-
-    @property
-    def path(self) -> str:
-        """The path below where the application is mounted, decoded as UTF-8, with a slash at least."""
-        return decoded(self.environ.get("PATH_INFO", "")) or "/"
-
-    @property
-    def root_path(self) -> str:
-        """Where the application is mounted: empty, or a path without a slash at its end."""
-        return decoded(self.environ.get("SCRIPT_NAME", ""))
-
-    @property
-    def raw_path(self) -> str:
-        """The whole path, percent-encoded: as the client has sent it, where the server tells."""
-        return raw_path(self.environ)
-
-    @property
-    def path_values(self) -> Mapping[str, Any]:
-        """What the route has found in the path, by name."""
-        return dict(zip(self.path_names, self.path_parts, strict=True))
-
     @path_values.setter
     def path_values(self, values: Mapping[str, Any]) -> None:
         self.path_names, self.path_parts = tuple(values), tuple(values.values())
