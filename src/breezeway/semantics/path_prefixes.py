@@ -69,9 +69,11 @@ class PathTable(Generic[T]):
 
     def agreed(self, path: str, default: T, doubt: T) -> T:
         """Return the value for all readings of a path; `doubt` if they have not the same one."""
-        first, *others = readings(path)
-        value = self.get(first, default)
-        return value if all(self.get(each, default) is value for each in others) else doubt
+        found = readings(path)
+        value = self.get(found[0], default)
+        if len(found) == 1:
+            return value
+        return value if all(self.get(each, default) is value for each in found) else doubt
 
     def get(self, path: str, default: T) -> T:
         """Return the value for a path as it is: `//api` is another one than `/api`."""

@@ -35,10 +35,10 @@ class ProtectedPaths:
         """Whether a path, as PATH_INFO has it, is protected."""
         if self._all:
             return True
-        first, *others = readings(path)
-        if self._table.get(first, False):
-            return True
-        return any(self._table.get(each, False) for each in others)
+        found = readings(path)
+        if len(found) == 1:
+            return self._table.get(found[0], False)
+        return any(self._table.get(each, False) for each in found)
 
 
 def checked_list(name: str, values: Any) -> list[str]:
