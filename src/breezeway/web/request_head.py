@@ -68,6 +68,27 @@ class RequestHead:
         return f"{encoded(self.environ.get('SCRIPT_NAME', ''))}{self.app.url_for(name, **values)}"
 
     @property
+    def method(self) -> str:
+        """The method, such as `GET`."""
+        method: str = self.environ["REQUEST_METHOD"]
+        return method
+
+    @property
+    def path(self) -> str:
+        """The path below where the application is mounted, decoded as UTF-8, with a slash at least."""
+        return decoded(self.environ.get("PATH_INFO", "")) or "/"
+
+    @property
+    def root_path(self) -> str:
+        """Where the application is mounted: empty, or a path without a slash at its end."""
+        return decoded(self.environ.get("SCRIPT_NAME", ""))
+
+    @property
+    def raw_path(self) -> str:
+        """The whole path, percent-encoded: as the client has sent it, where the server tells."""
+        return raw_path(self.environ)
+
+    @property
     def scheme(self) -> str:
         """`http` or `https`."""
         scheme: str = self.environ["wsgi.url_scheme"]
