@@ -183,6 +183,7 @@ class TestConsole:
         terminal.wait_for("order 42")
         terminal.type("1 / 0\n")
         terminal.wait_for("ZeroDivisionError")
+        terminal.wait_for(">>> ")
         terminal.type("\x04")
         assert terminal.process.wait(DEADLINE_SECONDS) == 0
 

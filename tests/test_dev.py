@@ -1,0 +1,212 @@
+"""breezeway dev: reload, debugger and readable lines, on this machine alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from breezeway.config.sources import Resolved, resolve
+from breezeway.errors import UsageError
+from breezeway.project import development
+
+from .middleware.calling import call
+from .process.server import Server, eventually
+
+DEADLINE_SECONDS = 30.0
+
+SHOP = """
+from breezeway.web import App
+app = App()
+
+@app.get("/")
+def home():
+    return "version 1"
+
+@app.get("/fail")
+def fail():
+    answer = 6 * 9
+    raise LookupError("no such order")
+
+@app.error(500)
+def failed(request, error):
+    return " ".join(["our", "own", "page"])
+"""
+
+SETTINGS = """
+workers = 3
+access_log = true
+
+[[middleware]]
+use = "Errors"
+
+[[middleware]]
+use = "Static"
+directory = "static"
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Give a directory with an application, and settings for production."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "breezeway.toml").write_text(SETTINGS)
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "site.css").write_text("one")
+    return tmp_path
+
+
+@contextmanager
+def developing(directory: Path, *options: str) -> Iterator[Server]:
+    """Run the command."""
+    command = [sys.executable, "-m", "breezeway", "dev", "shop:app", "--bind", "127.0.0.1:0"]
+    server = Server(directory, [*command, "--control-socket", "off", *options], {})
+    try:
+        server.url = server.log.wait_for(r"Serving shop:app on (\S+)")[1]
+        yield server
+    finally:
+        server.kill()
+
+
+def ask(server: Server, path: str, accept: str = "text/html") -> tuple[int, str]:
+    """Ask as a browser does; return status and content."""
+    request = urllib.request.Request(f"{server.url}{path}", headers={"Accept": accept})
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_develops(directory: Path) -> None:
+    """A failure is shown, whatever answers for it otherwise; lines can be read; a save is seen."""
+    with developing(directory) as server:
+        status, page = ask(server, "/fail")
+        assert status == 500
+        assert "no such order" in page
+        assert "answer" in page
+        assert "our own page" not in page
+        server.log.wait_for(r"PIN of the debugger")
+        server.out.wait_for(r"^500 GET /fail \d+\.\dms$")
+        assert ask(server, "/static/site.css") == (200, "one")
+        (directory / "static" / "site.css").write_text("another")
+        assert ask(server, "/static/site.css") == (200, "another")
+        (directory / "static" / "new.css").write_text("new")
+        assert ask(server, "/static/new.css") == (200, "new")
+        server.deploy(SHOP.replace("version 1", "version 2"), "shop.py")
+        eventually(lambda: ask(server, "/") == (200, "version 2"), "the new version")
+        server.out.wait_for(r"^200 GET / \d+\.\dms$")
+        assert not server.out.find("HTTP/1.1")
+
+
+def test_templates_are_watched(directory: Path) -> None:
+    """A template that is saved begins a reload, wherever below the application it is."""
+    template = directory / "shop_pages" / "templates" / "home.html"
+    template.parent.mkdir(parents=True)
+    template.write_text("one")
+    with developing(directory) as server:
+        template.write_text("two")
+        server.log.wait_for(r"home\.html changed")
+        server.log.wait_for(r"reloaded shop:app")
+
+
+def test_without_debugger(directory: Path) -> None:
+    """--no-debugger: the application's own page, any address, several workers, the usual log."""
+    options = ("--no-debugger", "--workers", "2", "--bind", "0.0.0.0:0", "--access-log")
+    with developing(directory, *options) as server:
+        assert ask(server, "/fail") == (500, "our own page")
+        server.out.wait_for(r'"GET /fail HTTP/1\.1" 500')
+
+
+def test_without_lines(directory: Path) -> None:
+    """--no-access-log: no lines at all."""
+    with developing(directory, "--no-access-log") as server:
+        assert ask(server, "/")[0] == 200
+    assert server.out.text == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--bind", ":8000"), "loopback addresses alone, not for :8000 (--bind)"),
+        (("--bind", "127.0.0.1:0", "--bind", "192.0.2.1:80"), "not for 192.0.2.1:80"),
+        (("--bind", "shop.example:8000"), "not for shop.example:8000"),
+        (("--workers", "2"), "with 2 workers"),
+        (("--no-reload",), "needs --reload"),
+        (("--server-name", "shop.example"), "the name 'shop.example' (--server-name)"),
+    ],
+)
+def test_refuses(directory: Path, options: tuple[str, ...], told: str) -> None:
+    """Where the debugger would not run, the command says so, and how to do without it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "breezeway", "dev", "shop:app", *options],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.split())
+    assert "--no-debugger" in done.stderr
+
+
+# --- what a command line and a file come to --------------------------------------------------------
+
+
+def settled(directory: Path, **given: object) -> Resolved:
+    """Resolve what the command would."""
+    options = {"access_log": None, "access_log_file": None, **given}
+    return resolve(development.options(options)[0], {}, str(directory))
+
+
+def test_production_does_not_count(directory: Path) -> None:
+    """What the file says for production gives way; the command line is heard."""
+    found = settled(directory).settings
+    assert (found.reload, found.workers, found.access_log) == (True, 1, False)
+    found = settled(directory, access_log=True, workers=2, reload=False).settings
+    assert (found.reload, found.workers, found.access_log) == (False, 2, True)
+
+
+@pytest.mark.parametrize(
+    "bind", ["127.0.0.1:0", "localhost:80", "[::1]:80", "127.8.9.1:1", "unix:/x/y", "fd://3"]
+)
+def test_addresses_of_this_machine(directory: Path, bind: str) -> None:
+    """Loopback addresses and unix sockets are right."""
+    development.check(settled(directory, bind=(bind,)))
+
+
+def test_an_address_of_the_file(directory: Path) -> None:
+    """One that the file has is told with its place."""
+    (directory / "breezeway.toml").write_text('\nbind = "0.0.0.0:80"\n')
+    with pytest.raises(UsageError, match=re.escape("0.0.0.0:80 (breezeway.toml, line 2)")):
+        development.check(settled(directory))
+
+
+def test_lines_in_colour(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal the colour says how it went; what a client sends cannot steer the terminal."""
+    lines: list[str] = []
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    def page(environ, start_response):  # type: ignore[no-untyped-def]
+        start_response(environ["PATH_INFO"][1:4] + " As Asked", [("Content-Type", "text/plain")])
+        return [b"x"]
+
+    piece = development.RequestLines(page)
+    monkeypatch.setattr(piece, "_put", lines.append)
+    call(piece, "/200")
+    call(piece, "/404")
+    call(piece, "/503\x1b[2J")
+    assert lines[0].startswith("200 GET /200 ")
+    assert lines[1].startswith("\x1b[33m404 GET /404 ")
+    assert lines[2].startswith("\x1b[31m503 GET /503%1B%5B2J ")
