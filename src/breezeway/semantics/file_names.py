@@ -36,10 +36,10 @@ def safe_file_name(text: str) -> str:
     """
     text = text.replace("\\", "/").rpartition("/")[2]
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
         # Zero-width joiners are part of some scripts and of emoji, and still are taken away.
         text = "".join(" " if each.isspace() else each for each in text)
     text = "".join(each for each in text if unicodedata.category(each) not in _UNSEEN)
+    text = unicodedata.normalize("NFC", text)
     text = _SPECIAL.sub("_", text)
     text = " ".join(text.split()).lstrip(".- ")
     text = _cut(text).rstrip(". ")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import unquote_plus
 
 MOST_PAIRS: Final = 1000
 """Of a query or form. A page that needs more is rare; a client that sends more is not."""
+
+
+_SEVERAL: Final = re.compile("&&+")
 
 
 class TooManyPairsError(ValueError):
@@ -24,9 +28,11 @@ def pairs(text: str, most: int = MOST_PAIRS, errors: str = "replace") -> list[tu
         TooManyPairsError: there are more than `most`.
         UnicodeDecodeError: `errors` is "strict", and a name or value is not UTF-8.
     """
-    parts = text.split("&", most + 1)
-    if len(parts) > most and sum(map(bool, parts)) > most:
-        raise TooManyPairsError(f"more than {most} names and values")
+    parts = text.split("&", most)
+    if len(parts) > most:
+        parts = _SEVERAL.sub("&", text).strip("&").split("&", most)
+        if len(parts) > most and any(parts):
+            raise TooManyPairsError(f"more than {most} names and values")
     found = []
     for part in parts:
         if part:

@@ -1,0 +1,79 @@
+"""Credentials of an Authorization field."""
+
+import base64
+
+import pytest
+
+from breezeway.semantics.authorization import LONGEST, parse_credentials
+
+
+def basic(text: bytes) -> str:
+    """Return the field for a name and a password."""
+    return "Basic " + base64.b64encode(text).decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "pair"),
+    [
+        (basic(b"bob:secret"), ("bob", "secret")),
+        (basic("é:ü:x".encode()), ("é", "ü:x")),
+        (basic(b":"), ("", "")),
+        ("basic  Ym9iOng=  ", ("bob", "x")),
+        (basic(b"bob"), None),
+        (basic(b"\xe9:x"), None),
+        (basic(b"a:b\n"), None),
+        ("Basic Ym9iOng", None),
+        ("Basic", None),
+        ("Basic a=b", None),
+        ("Basic -_-_", None),
+        ("Bearer Ym9iOng=", None),
+    ],
+)
+def test_basic(field, pair):
+    """Name and password, UTF-8."""
+    credentials = parse_credentials(field)
+    assert credentials is not None
+    assert credentials.basic == pair
+
+
+def test_bearer():
+    """The token."""
+    for field, token in [
+        ("Bearer abc.def-_~+/==", "abc.def-_~+/=="),
+        ("bearer x", "x"),
+        ("Bearer", None),
+        ("Bearer a=b, c=d", None),
+        ("Basic eDp5", None),
+    ]:
+        credentials = parse_credentials(field)
+        assert credentials is not None
+        assert credentials.bearer == token
+
+
+def test_parameters():
+    """Other schemes have parameters."""
+    credentials = parse_credentials(r'Digest Username="a\"b", realm = "x, y" ,, qop=auth')
+    assert credentials == ("digest", "", {"username": 'a"b', "realm": "x, y", "qop": "auth"})
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "",
+        " Basic x",
+        "Basic\tx",
+        "Bearer a b",
+        "Digest a=1, a=2",
+        'Digest a="',
+        "é x",
+        "x " + "y" * LONGEST,
+    ],
+)
+def test_malformed(field):
+    """None for what is malformed."""
+    assert parse_credentials(field) is None
+
+
+def test_shows_nothing():
+    """A password is in no log because somebody has logged the credentials."""
+    assert "c2VjcmV0" not in repr(parse_credentials("Bearer c2VjcmV0"))

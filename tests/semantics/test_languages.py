@@ -1,0 +1,33 @@
+"""Lookup of languages (RFC 4647 section 3.4)."""
+
+import pytest
+
+from breezeway.semantics.languages import choose_language
+
+
+@pytest.mark.parametrize(
+    ("field", "offered", "chosen"),
+    [
+        ("de", ["en", "de"], "de"),
+        ("de-CH, en;q=0.5", ["en", "de"], "de"),
+        ("zh-Hant-CN-x-private1-private2", ["zh", "zh-Hant"], "zh-Hant"),
+        ("zh-Hant-CN-x-private1", ["zh-Hant-CN-x", "zh"], "zh"),
+        ("DE-ch", ["de-CH"], "de-CH"),
+        ("de", ["de-CH"], None),
+        ("de-AT", ["de-CH"], None),
+        ("fr;q=0.5, en;q=0.9", ["fr", "en"], "en"),
+        ("fr, en", ["en", "fr"], "fr"),
+        ("*", ["en"], None),
+        ("*, de;q=0.1", ["en", "de"], "de"),
+        ("en;q=0", ["en"], None),
+        ("en-GB, en;q=0, de;q=0.1", ["en", "de"], "de"),
+        ("en;q=2, de", ["en", "de"], "de"),
+        ("e_n, de", ["de"], "de"),
+        ("", ["de"], None),
+        (None, ["de"], None),
+        (",".join(["xx"] * 70 + ["de"]), ["de"], None),
+    ],
+)
+def test_lookup(field, offered, chosen):
+    """The longest beginning of the heaviest range."""
+    assert choose_language(field, offered) == chosen
