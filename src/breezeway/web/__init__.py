@@ -17,6 +17,7 @@ from breezeway.web.errors import TooManyRequests as TooManyRequests
 from breezeway.web.errors import Unauthorized as Unauthorized
 from breezeway.web.errors import UnprocessableContent as UnprocessableContent
 from breezeway.web.errors import UnsupportedMediaType as UnsupportedMediaType
+from breezeway.web.files import FileResponse as FileResponse
 from breezeway.web.group import Group as Group
 from breezeway.web.json_encoding import use_json as use_json
 from breezeway.web.parameters import Body as Body
