@@ -44,20 +44,20 @@ LEAVES: dict[str, set[str]] = {
 EXTRAS = {
     "collect_writing": {"brotli", "zstandard"},
     "config.environment": {"dotenv"},
-    "middleware.compress_codings": {"brotli", "zstandard"},
-    "middleware.decompress_codings": {"brotli", "zstandard"},
+    "middleware.compress.codings": {"brotli", "zstandard"},
+    "middleware.decompress.codings": {"brotli", "zstandard"},
     "middleware.opentelemetry": {"opentelemetry"},
-    "middleware.profiler_engine": {"pyinstrument"},
+    "middleware.profiler.engine": {"pyinstrument"},
     "middleware.proxy": {"urllib3"},
-    "middleware.proxy_response": {"urllib3"},
-    "middleware.proxy_upstreams": {"urllib3"},
-    "middleware.proxy_wire": {"urllib3"},
+    "middleware.proxy.response": {"urllib3"},
+    "middleware.proxy.upstreams": {"urllib3"},
+    "middleware.proxy.wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
-    "middleware.sessions_cookie": {"itsdangerous"},
+    "middleware.sessions.cookie": {"itsdangerous"},
     "web.forms": {"multipart"},
 }
 """What a file may import, within a function or for its types, that is an extra of pyproject.toml;
-`middleware.proxy_wire` is itself imported within a function."""
+`middleware.proxy.wire` is itself imported within a function."""
 
 WITHOUT_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time"}
 """What `http1` does without: no socket, no thread, no clock."""

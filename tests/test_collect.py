@@ -23,7 +23,7 @@ import zstandard
 
 from breezeway import cli, collect_writing
 from breezeway.middleware import Static
-from breezeway.middleware.static_manifest import NAME
+from breezeway.middleware.static.manifest import NAME
 from breezeway.semantics.fingerprints import is_fingerprinted
 
 from .middleware.calling import Counted, call

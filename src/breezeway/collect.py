@@ -3,7 +3,7 @@
 Each file is copied twice: under its own name as it is, and under a name that has a fingerprint of the
 content in it, in which references to other files have their fingerprints, too. So there are two sets,
 each of which is complete in itself. Beside each file stand compressed variants where they are smaller. The
-manifest (`middleware.static_manifest`) is written last.
+manifest (`middleware.static.manifest`) is written last.
 
 **The fingerprint** of a file is made of its content, and of the content of everything that it refers to,
 at whatever distance. So no order is needed in which names become known, files may refer to one another in

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from breezeway.errors import UserError
-from breezeway.middleware import static_manifest
+from breezeway.middleware.static import manifest as static_manifest
 from breezeway.semantics.content_types import content_type
 from breezeway.semantics.file_plan import SIBLINGS, file_name
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from breezeway.errors import ApplicationFailedError, UserError
 from breezeway.middleware.lint import Lint
-from breezeway.middleware.lint_faults import Fault
+from breezeway.middleware.lint.faults import Fault
 
 FORM = b"name=value&name=other"
 LONG = "x" * 2000

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from breezeway.middleware import access_log_writer
 from breezeway.middleware.access_log import AccessLog
-from breezeway.middleware.access_log_writer import LineWriter
+from breezeway.middleware.access_log import writer as access_log_writer
+from breezeway.middleware.access_log.writer import LineWriter
 
 from ..live import eventually, serving
 from .calling import Counted, call, make_environ
@@ -306,7 +306,7 @@ class TestFile:
         path = tmp_path / "log"
         program = f"""
 import os, sys
-from breezeway.middleware.access_log_writer import LineWriter
+from breezeway.middleware.access_log.writer import LineWriter
 writer = LineWriter({str(path)!r})
 writer.put("parent")
 pid = os.fork()
@@ -321,7 +321,7 @@ os.waitpid(pid, 0)
     def test_standard_output(self) -> None:
         """Lines go to standard output by default, after what the application has printed."""
         program = """
-from breezeway.middleware.access_log_writer import LineWriter
+from breezeway.middleware.access_log.writer import LineWriter
 print("first")
 LineWriter("-").put("second")
 """

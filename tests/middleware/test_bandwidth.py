@@ -15,7 +15,9 @@ from wsgiref.util import FileWrapper
 
 import pytest
 
-from breezeway.middleware import Bandwidth, bandwidth_pace, bandwidth_response
+from breezeway.middleware import Bandwidth
+from breezeway.middleware.bandwidth import pace as bandwidth_pace
+from breezeway.middleware.bandwidth import response as bandwidth_response
 from breezeway.testing import LiveServer
 
 from ..wire.client import Client

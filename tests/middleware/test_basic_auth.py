@@ -14,7 +14,7 @@ import pytest
 from breezeway.middleware import BasicAuth, stack
 from breezeway.middleware import basic_auth as module
 from breezeway.middleware.basic_auth import parse_credentials
-from breezeway.middleware.basic_auth_passwords import hash_password
+from breezeway.middleware.basic_auth.passwords import hash_password
 
 from .calling import Counted, Result, call
 

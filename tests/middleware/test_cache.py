@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from breezeway.middleware.cache import Cache
-from breezeway.middleware.cache_flights import MOST_INVALIDATED, Flights, Invalidations
+from breezeway.middleware.cache.flights import MOST_INVALIDATED, Flights, Invalidations
 from breezeway.testing import LiveServer
 
 from ..live import eventually

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from breezeway.middleware import Csrf, Sessions, stack
-from breezeway.middleware.csrf_token import masked, unmasked
+from breezeway.middleware.csrf.token import masked, unmasked
 
 from .calling import Counted, Result, call, make_environ, run
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breezeway.middleware import BodyLimit, Decompress
-from breezeway.middleware.decompress_input import DecodedInput, LikeBytesIO
+from breezeway.middleware.decompress.input import DecodedInput, LikeBytesIO
 from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call, make_environ

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from breezeway.middleware import Lint
-from breezeway.middleware.lint_faults import Fault, LintError
+from breezeway.middleware.lint.faults import Fault, LintError
 
 from .calling import make_environ
 from .pieces import PIECES

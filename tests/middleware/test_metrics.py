@@ -19,10 +19,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from breezeway.middleware import metrics_files
 from breezeway.middleware.metrics import Metrics
-from breezeway.middleware.metrics_files import Directory
-from breezeway.middleware.metrics_text import wants_openmetrics
+from breezeway.middleware.metrics import files as metrics_files
+from breezeway.middleware.metrics.files import Directory
+from breezeway.middleware.metrics.text import wants_openmetrics
 
 from ..live import eventually
 from .calling import Counted, Result, call, make_environ

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from breezeway.middleware.opentelemetry import OpenTelemetry
-from breezeway.middleware.opentelemetry_attributes import SECRETS, redacted
+from breezeway.middleware.opentelemetry.attributes import SECRETS, redacted
 
 from .calling import Counted, call, make_environ
 

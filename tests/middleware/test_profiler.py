@@ -20,9 +20,9 @@ import pytest
 
 from breezeway.middleware import profiler
 from breezeway.middleware.profiler import Profiler
-from breezeway.middleware.profiler_engine import CProfile, Node
-from breezeway.middleware.profiler_page import page
-from breezeway.middleware.profiler_recording import Recording, gate
+from breezeway.middleware.profiler.engine import CProfile, Node
+from breezeway.middleware.profiler.flame_graph import page
+from breezeway.middleware.profiler.recording import Recording, gate
 
 from .calling import Counted, Result, call, make_environ
 

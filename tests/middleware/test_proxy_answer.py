@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.middleware.proxy_address import parse_address
-from breezeway.middleware.proxy_answer import Answer
-from breezeway.middleware.proxy_errors import UpstreamError
+from breezeway.middleware.proxy.address import parse_address
+from breezeway.middleware.proxy.errors import UpstreamError
+from breezeway.middleware.proxy.upstream_answer import Answer
 
 HEAD = b"HTTP/1.1 200 OK\r\nA: b\r\n"
 

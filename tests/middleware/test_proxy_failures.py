@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from breezeway.middleware import Proxy
-from breezeway.middleware.proxy_errors import UpstreamError
+from breezeway.middleware.proxy.errors import UpstreamError
 from breezeway.testing import LiveServer
 
 from ..live import eventually
@@ -475,7 +475,7 @@ def test_what_must_not_be_sent_twice_goes_over_a_fresh_connection(
         for method in ("POST", "POST", "GET", "POST"):
             assert call(proxy, method=method).code == 200
         assert running.connections == 1
-        monkeypatch.setattr("breezeway.middleware.proxy_wire.FRESH_SECONDS", -1.0)
+        monkeypatch.setattr("breezeway.middleware.proxy.wire.FRESH_SECONDS", -1.0)
         assert call(proxy).code == 200
         assert running.connections == 1
         assert call(proxy, method="PUT", body=b"x").code == 200
@@ -539,7 +539,7 @@ def test_retries_are_bounded() -> None:
 def test_breaker(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """After failures in a row nothing is sent for a while; then one request decides."""
     now = [1000.0]
-    monkeypatch.setattr("breezeway.middleware.proxy_upstreams.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("breezeway.middleware.proxy.upstreams.time.monotonic", lambda: now[0])
     good = [False]
 
     def play(peer: Peer) -> None:
@@ -730,11 +730,11 @@ def test_without_urllib3(monkeypatch: pytest.MonkeyPatch) -> None:
     """What to install is told."""
     import sys
 
-    import breezeway.middleware
+    import breezeway.middleware.proxy
 
     monkeypatch.setitem(sys.modules, "urllib3", None)
-    monkeypatch.delitem(sys.modules, "breezeway.middleware.proxy_wire", raising=False)
-    monkeypatch.delattr(breezeway.middleware, "proxy_wire", raising=False)
+    monkeypatch.delitem(sys.modules, "breezeway.middleware.proxy.wire", raising=False)
+    monkeypatch.delattr(breezeway.middleware.proxy, "wire", raising=False)
     with pytest.raises(ValueError, match=r"pip install 'breezeway\[proxy\]'"):
         Proxy("http://x")
 

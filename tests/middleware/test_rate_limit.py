@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from breezeway.middleware import RateLimit, rate_limit_refusals, redis_link
-from breezeway.middleware.rate_limit_memory import TABLES, MemoryStore
-from breezeway.middleware.rate_limit_redis import SCRIPTS, RedisStore
+from breezeway.middleware import RateLimit, redis_link
+from breezeway.middleware.rate_limit import refusals as rate_limit_refusals
+from breezeway.middleware.rate_limit.memory import TABLES, MemoryStore
+from breezeway.middleware.rate_limit.redis import SCRIPTS, RedisStore
 from breezeway.semantics.rates import LIMITERS, Gcra, Rate, parse_rate
 
 from ..redis_server import RedisServer

@@ -20,9 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breezeway.middleware import Sessions, redis_link, stack
-from breezeway.middleware.sessions_cookie import SignedCookies
-from breezeway.middleware.sessions_memory import RECORD_BYTES, MemoryStore
-from breezeway.middleware.sessions_store import OnServer
+from breezeway.middleware.sessions.cookie import SignedCookies
+from breezeway.middleware.sessions.memory import RECORD_BYTES, MemoryStore
+from breezeway.middleware.sessions.store import OnServer
 
 from ..redis_server import RedisServer
 from .calling import Counted, Result, call, make_environ
@@ -769,7 +769,7 @@ def test_fork(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Non
 
 def test_sqlite_is_purged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions that have ended are taken out of the file."""
-    from breezeway.middleware import sessions_sqlite
+    from breezeway.middleware.sessions import sqlite as sessions_sqlite
 
     monkeypatch.setattr(sessions_sqlite, "PURGE_ROWS", 3)
     site = Site(store=f"sqlite:{tmp_path}/a.db")
@@ -868,7 +868,7 @@ def test_sqlite_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file that cannot be written is 503, and works again when it can."""
-    from breezeway.middleware import sessions_sqlite
+    from breezeway.middleware.sessions import sqlite as sessions_sqlite
 
     monkeypatch.setattr(sessions_sqlite, "BUSY_SECONDS", 0.01)
     site = Site(store=f"sqlite:{tmp_path}/a.db")

@@ -16,7 +16,7 @@ from wsgiref.types import WSGIApplication
 import pytest
 
 from breezeway.middleware import Static, stack
-from breezeway.middleware.static_manifest import NAME
+from breezeway.middleware.static.manifest import NAME
 from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call, make_environ
@@ -345,7 +345,7 @@ def test_fails(root: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None
     """Without a file descriptor it is 503, with a failing disk 500; both are logged."""
     import errno
 
-    from breezeway.middleware import static_answer
+    from breezeway.middleware.static import file_answer as static_answer
 
     application = Static(Counted(b"application"), directory=root)
     for number, status in ((errno.EMFILE, 503), (errno.EIO, 500), (errno.ENOMEM, 503)):

@@ -7,7 +7,7 @@ import base64
 from case import Application, Case
 
 from breezeway.middleware import BasicAuth
-from breezeway.middleware.basic_auth_passwords import hash_password
+from breezeway.middleware.basic_auth.passwords import hash_password
 
 
 def cases() -> list[Case]:

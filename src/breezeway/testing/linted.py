@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.lint import Lint
-from breezeway.middleware.lint_faults import Fault, LintError
+from breezeway.middleware.lint.faults import Fault, LintError
 
 log = logging.getLogger("breezeway.middleware")
 

@@ -12,7 +12,7 @@ from breezeway.testing.cookie_jar import CookieJar
 
 if TYPE_CHECKING:
     from breezeway.middleware.sessions import Sessions
-    from breezeway.middleware.sessions_session import Session
+    from breezeway.middleware.sessions.session import Session
 
 WITHIN: Final = ("application", "wsgi_app", "app", "__self__")
 """Where middleware and frameworks keep what they are around."""
