@@ -5,8 +5,9 @@ request the readers run one after the other; each returns a value or adds to the
 any, the answer is a 422 that lists them all.
 
 An argument is the request if it is annotated so, or called `request` without another annotation; of the
-path if the pattern has its name; the body as JSON if it is a dataclass, TypedDict, dict, or list of such;
-otherwise of the query. `Annotated[..., Form()]` and the other markers of `parameters` say otherwise.
+path if the pattern has its name; a file of a form if it is an `Upload`, all of its name if a list of such;
+the body as JSON if it is a dataclass, TypedDict, dict, or list of such; otherwise of the query.
+`Annotated[..., Form()]` and the other markers of `parameters` say otherwise.
 """
 
 from __future__ import annotations
@@ -109,6 +110,11 @@ def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argu
     marker = _marker(hint)
     kind = kind_of(str if hint is MISSING else hint)
     required = default is MISSING
+    if _is_file(kind):
+        if marker is not None and not isinstance(marker, Form):
+            raise TypeError(f"the file {name!r} can come from a form alone")
+        at = (marker.name if marker else "") or name
+        return Argument(name, "form", at, kind, required, _file(at, kind, default))
     if isinstance(marker, Body) or (marker is None and _is_content(kind)):
         return Argument(name, "body", "", kind, required, _body(kind, default))
     if isinstance(marker, Form) and kind.members is not None:
@@ -127,6 +133,11 @@ def _marker(hint: Any) -> Marker | None:
 def _is_content(kind: Kind) -> bool:
     """Whether a value cannot be a text, or several of one name."""
     return kind.from_text is None and (kind.item is None or kind.item.from_text is None)
+
+
+def _is_file(kind: Kind) -> bool:
+    """Whether a value is a file of a form, or several of one name."""
+    return kind.is_file or (kind.item is not None and kind.item.is_file)
 
 
 def _place(marker: Marker | None, name: str) -> tuple[str, str]:
@@ -209,11 +220,27 @@ def _texts(where: str, at: str, kind: Kind, default: Any) -> Reader:
     return reader
 
 
+def _file(at: str, kind: Kind, default: Any) -> Reader:
+    """Read a file of a form, or all of a name."""
+    collect = None if kind.is_file else kind.collect
+
+    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+        found = request.form().files.all(at)
+        if not found and (default is not MISSING or collect is None):
+            if default is MISSING:
+                faults.append(Fault("form", at, "is missing"))
+                return None
+            return default
+        return found[0] if collect is None else collect(found)
+
+    return reader
+
+
 def _form_object(kind: Kind) -> Reader:
     """Read a dataclass or TypedDict whose members are fields of a form."""
     assert kind.members is not None
     readers = {
-        name: _text("form", name, member.kind, MISSING if member.is_required else _ABSENT)
+        name: _member(name, member.kind, MISSING if member.is_required else _ABSENT)
         for name, member in kind.members.items()
     }
 
@@ -229,6 +256,10 @@ def _form_object(kind: Kind) -> Reader:
         return made
 
     return reader
+
+
+def _member(name: str, kind: Kind, default: Any) -> Reader:
+    return _file(name, kind, default) if _is_file(kind) else _text("form", name, kind, default)
 
 
 _ABSENT: Final = object()
