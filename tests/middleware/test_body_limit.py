@@ -105,6 +105,8 @@ def test_paths() -> None:
         ("/up/big/x", 9),
         ("/upper", 3),
         ("//up", 3),
+        ("/up/big/../../x", 3),
+        ("/up/%2e%2e/x", 5),
         ("/UP", 3),
         ("/none", 0),
     ]:

@@ -5,7 +5,8 @@ an application for `stack`, which reads top down:
 
     application = stack(application, RequestId(), Compress(minimum=1000), Cors(origins=["..."]))
 
-Each is imported when it is first asked for.
+Each is imported when it is first asked for. One that needs more than its class is a package, with the
+class in its `__init__.py`. The other files here are what several pieces share.
 """
 
 from __future__ import annotations

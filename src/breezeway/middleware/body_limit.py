@@ -74,7 +74,7 @@ class BodyLimit:
     def _maximum_of(self, environ: WSGIEnvironment) -> int:
         if self._paths is None:
             return self._maximum
-        return self._paths.get(environ.get("PATH_INFO", ""), self._maximum)
+        return self._paths.agreed(environ.get("PATH_INFO", ""), self._maximum, self._maximum)
 
 
 class BoundedInput:
