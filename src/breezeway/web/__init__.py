@@ -17,9 +17,13 @@ from breezeway.web.errors import TooManyRequests as TooManyRequests
 from breezeway.web.errors import Unauthorized as Unauthorized
 from breezeway.web.errors import UnprocessableContent as UnprocessableContent
 from breezeway.web.errors import UnsupportedMediaType as UnsupportedMediaType
+from breezeway.web.events import Event as Event
+from breezeway.web.events import EventStream as EventStream
+from breezeway.web.events import last_event_id as last_event_id
 from breezeway.web.files import FileResponse as FileResponse
 from breezeway.web.group import Group as Group
 from breezeway.web.json_encoding import use_json as use_json
+from breezeway.web.limits import Limits as Limits
 from breezeway.web.parameters import Body as Body
 from breezeway.web.parameters import Cookie as Cookie
 from breezeway.web.parameters import Form as Form
@@ -32,3 +36,5 @@ from breezeway.web.request import Request as Request
 from breezeway.web.response import Response as Response
 from breezeway.web.response import json_response as json_response
 from breezeway.web.response import text_response as text_response
+from breezeway.web.uploads import Upload as Upload
+from breezeway.web.values import Values as Values
