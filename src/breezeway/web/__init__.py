@@ -24,11 +24,15 @@ from breezeway.web.files import FileResponse as FileResponse
 from breezeway.web.group import Group as Group
 from breezeway.web.json_encoding import use_json as use_json
 from breezeway.web.limits import Limits as Limits
+from breezeway.web.parameters import Between as Between
 from breezeway.web.parameters import Body as Body
 from breezeway.web.parameters import Cookie as Cookie
 from breezeway.web.parameters import Form as Form
 from breezeway.web.parameters import Header as Header
+from breezeway.web.parameters import Length as Length
+from breezeway.web.parameters import Matches as Matches
 from breezeway.web.parameters import Query as Query
+from breezeway.web.pattern import Converter as Converter
 from breezeway.web.redirect import OpenRedirect as OpenRedirect
 from breezeway.web.redirect import local_path as local_path
 from breezeway.web.redirect import redirect as redirect

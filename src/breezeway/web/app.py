@@ -179,7 +179,7 @@ class App(Group):
             found, key=lambda each: (each.route.host, each.pattern.text, each.route.method)
         )
 
-    def url_for(self, name: str, **values: Any) -> str:
+    def url_for(self, name: str, /, **values: Any) -> str:
         """Return the path of a route, below where the application is mounted.
 
         Values that the path has no variable for go into the query; None leaves one out.

@@ -16,17 +16,20 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
-from breezeway.web.conversion import Fault, Faults, Kind, Wrong, built, kind_of
+from breezeway.web.conversion import built, kind_of
 from breezeway.web.errors import UnprocessableContent
+from breezeway.web.kinds import EnoughError, Fault, Faults, Kind, Wrong
 from breezeway.web.parameters import Body, Cookie, Form, Header, Marker, Query
 from breezeway.web.pattern import Pattern
 from breezeway.web.request import Request
 
 MISSING: Final = inspect.Parameter.empty
 
-Reader = Callable[[Request, tuple[Any, ...], list[Fault]], Any]
+Reader = Callable[[Request, tuple[Any, ...], Faults], Any]
 """Takes the request, the values of the path in order, and the faults, to which it may add."""
 
 
@@ -51,6 +54,8 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
         TypeError: an argument is of a type that there is no kind for, or the handler lacks one that the
             path has.
     """
+    if inspect.iscoroutinefunction(_function(handler)) or inspect.isasyncgenfunction(handler):
+        raise TypeError(f"{_named(handler)} is async; WSGI has no event loop: use a plain function")
     try:
         signature = inspect.signature(handler)
         hints = typing.get_type_hints(_function(handler), include_extras=True)
@@ -82,7 +87,11 @@ def read(
         UnprocessableContent: at least one cannot be.
     """
     faults = Faults()
-    found = {name: reader(request, values, faults) for name, reader in readers}
+    try:
+        found = {name: reader(request, values, faults) for name, reader in readers}
+    except EnoughError as error:
+        if not faults:  # those of a member, which is not known to be meant
+            faults.append(Fault("body", "", str(error)))
     if faults:
         raise UnprocessableContent(
             "the request says what cannot be",
@@ -91,8 +100,13 @@ def read(
     return found
 
 
-def _function(handler: Callable[..., Any]) -> Any:
-    return handler if inspect.isroutine(handler) else type(handler).__call__
+def _function(handler: Any) -> Any:
+    """Return what has the annotations."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    if inspect.isroutine(handler) or isinstance(handler, type):
+        return handler
+    return type(handler).__call__
 
 
 def _named(handler: Any) -> str:
@@ -103,7 +117,8 @@ def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argu
     name, default = parameter.name, parameter.default
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
         raise TypeError(f"the argument {name!r} has to be one that has a name")
-    if hint is Request or (hint is MISSING and name == "request"):
+    is_request = isinstance(hint, type) and issubclass(hint, Request)
+    if is_request or (hint is MISSING and name == "request"):
         return Argument(name, "request", "", None, True, lambda request, *_: request)
     if name in pattern.names:
         return _of_path(name, hint, pattern)
@@ -156,7 +171,13 @@ def _place(marker: Marker | None, name: str) -> tuple[str, str]:
 def _of_path(name: str, hint: Any, pattern: Pattern) -> Argument:
     place = pattern.names.index(name)
     converter = pattern.converters[name]
-    if hint is MISSING or converter.schema is None or converter.schema != {"type": "string"}:
+    made = converter.makes
+    fits = hint is made or (hint is float and made is int)
+    if made not in (None, str) and hint in (str, int, float, bool, UUID) and not fits:
+        raise TypeError(
+            f"{name!r} of {pattern.text!r} is of type {made.__name__}, not {hint.__name__}"
+        )
+    if hint is MISSING or converter.makes is not str:
         kind = Kind(dict(converter.schema or {"type": "string"}), lambda value, *_: value)
         return Argument(name, "path", name, kind, True, lambda _, values, __: values[place])
     kind = kind_of(hint)
@@ -164,11 +185,11 @@ def _of_path(name: str, hint: Any, pattern: Pattern) -> Argument:
     if from_text is None:
         raise TypeError(f"{name!r} of {pattern.text!r} cannot be of type {hint!r}")
 
-    def reader(_: Request, values: tuple[Any, ...], faults: list[Fault]) -> Any:
+    def reader(_: Request, values: tuple[Any, ...], faults: Faults) -> Any:
         try:
             return from_text(values[place])
         except Wrong as error:
-            faults.append(Fault("path", name, str(error)))
+            faults.add("path", name, str(error))
             return None
 
     return Argument(name, "path", name, kind, True, reader)
@@ -181,19 +202,20 @@ def _text(where: str, at: str, kind: Kind, default: Any) -> Reader:
     if kind.from_text is None and item is not None and item.from_text is not None:
         return _texts(where, at, kind, default)
     from_text = kind.from_text
-    assert from_text is not None
+    if from_text is None:
+        raise TypeError(f"{at!r} of the {where} is one text, which cannot be of such a type")
 
-    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+    def reader(request: Request, _: tuple[Any, ...], faults: Faults) -> Any:
         text = source(request).get(at)
         if text is None:
             if default is MISSING:
-                faults.append(Fault(where, at, "is missing"))
+                faults.add(where, at, "is missing")
                 return None
             return default
         try:
             return from_text(text)
         except Wrong as error:
-            faults.append(Fault(where, at, str(error)))
+            faults.add(where, at, str(error))
             return None
 
     return reader
@@ -204,7 +226,7 @@ def _texts(where: str, at: str, kind: Kind, default: Any) -> Reader:
     from_text, collect = kind.item.from_text, kind.collect
     assert from_text is not None
 
-    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+    def reader(request: Request, _: tuple[Any, ...], faults: Faults) -> Any:
         values = _SOURCES[where](request)
         texts = values.all(at) if hasattr(values, "all") else [values[at]] if at in values else []
         if not texts and default is not MISSING:
@@ -214,8 +236,12 @@ def _texts(where: str, at: str, kind: Kind, default: Any) -> Reader:
             try:
                 found.append(from_text(text))
             except Wrong as error:
-                faults.append(Fault(where, at, str(error)))
-        return collect(found)
+                faults.add(where, at, str(error))
+        try:
+            return collect(found)
+        except Wrong as error:
+            faults.add(where, at, str(error))
+            return None
 
     return reader
 
@@ -224,11 +250,11 @@ def _file(at: str, kind: Kind, default: Any) -> Reader:
     """Read a file of a form, or all of a name."""
     collect = None if kind.is_file else kind.collect
 
-    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+    def reader(request: Request, _: tuple[Any, ...], faults: Faults) -> Any:
         found = request.form().files.all(at)
         if not found and (default is not MISSING or collect is None):
             if default is MISSING:
-                faults.append(Fault("form", at, "is missing"))
+                faults.add("form", at, "is missing")
                 return None
             return default
         return found[0] if collect is None else collect(found)
@@ -244,15 +270,16 @@ def _form_object(kind: Kind) -> Reader:
         for name, member in kind.members.items()
     }
 
-    def reader(request: Request, values: tuple[Any, ...], faults: list[Fault]) -> Any:
+    def reader(request: Request, values: tuple[Any, ...], faults: Faults) -> Any:
         before = len(faults)
         found = {name: read(request, values, faults) for name, read in readers.items()}
         present = {name: value for name, value in found.items() if value is not _ABSENT}
         if len(faults) > before:
             return None
-        wrong: list[Fault] = []
+        wrong = Faults()
         made = built(kind.build, present, "", wrong)
-        faults += [Fault("form", "", fault.says) for fault in wrong]
+        for fault in wrong:
+            faults.add("form", "", fault.says)
         return made
 
     return reader
@@ -266,10 +293,15 @@ _ABSENT: Final = object()
 
 
 def _body(kind: Kind, default: Any) -> Reader:
-    def reader(request: Request, _: tuple[Any, ...], faults: list[Fault]) -> Any:
+    def reader(request: Request, _: tuple[Any, ...], faults: Faults) -> Any:
         if default is not MISSING and not request.content_type and not request.content_length:
             return default
-        return kind.from_json(request.json(), "", faults)
+        value = request.json()
+        try:
+            return kind.from_json(value, "", faults)
+        except RecursionError:
+            faults.add("body", "", "is nested too deeply")
+            return None
 
     return reader
 

@@ -11,116 +11,16 @@ Optional and unions, list, set, tuple, dict with text keys, dataclasses and Type
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import decimal
 import enum
 import inspect
-import re
 import types
 import typing
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, Union
+from typing import Any, Final, Literal, Union
 
+from breezeway.web.kinds import EnoughError, Faults, FromJson, Kind, Member, Schema, Wrong
 from breezeway.web.parameters import Constraint
-
-from breezeway.web.uploads import Upload
-
-Schema: TypeAlias = dict[str, Any]
-
-INT_DIGITS: Final = 30
-"""Of a whole number in a text."""
-
-TRUE: Final = frozenset(["true", "1", "on", "yes"])
-FALSE: Final = frozenset(["false", "0", "off", "no"])
-
-# Of numbers in a text: what the built-in types take beside is no number to anybody else (`1_0`, ` 1`).
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE][+-]?[0-9]{1,3})?")
-
-
-MOST_FAULTS: Final = 100
-"""That are told of one request: who repairs these asks again, and a client cannot make a long list."""
-
-MOST_ATTEMPTS: Final = 100_000
-"""Of matching objects with classes of a union that could all be meant: in one that has itself as a
-member, their number doubles with each level."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a request.
-
-    `where` is `path`, `query`, `header`, `cookie`, `form` or `body`; `at` is the name there, for a body a
-    JSON Pointer (RFC 6901); `says` is a clause such as `must be a whole number`.
-    """
-
-    where: str
-    at: str
-    says: str
-
-
-class EnoughError(Exception):
-    """There are as many faults as are told."""
-
-
-class Faults(list[Fault]):
-    """The faults of one request."""
-
-    def __init__(self, attempts: list[int] | None = None) -> None:
-        super().__init__()
-        self.attempts = [MOST_ATTEMPTS] if attempts is None else attempts
-        """How many are left, in a list that all of a request share."""
-
-    def add(self, where: str, at: str, says: str) -> None:
-        """Add one; raise EnoughError if it is the last."""
-        self.append(Fault(where, at, says))
-        if len(self) >= MOST_FAULTS:
-            raise EnoughError
-
-
-class Wrong(ValueError):
-    """A value that cannot be; its text is a clause such as `must be a whole number`."""
-
-
-FromText: TypeAlias = Callable[[str], Any]
-"""Returns a value, or raises Wrong."""
-
-FromJson: TypeAlias = Callable[[Any, str, Faults], Any]
-"""Takes a value, where it is (a JSON Pointer) and the faults, to which it adds; returns a value."""
-
-
-@dataclass(eq=False)
-class Kind:
-    """What values of an annotation are made of."""
-
-    schema: Schema
-    """JSON Schema 2020-12; where `$ref` is, the kind of an object stands in place of its name."""
-    from_json: FromJson
-    from_text: FromText | None = None
-    """None if no single text can be one."""
-    item: Kind | None = None
-    """Of what a list, set or tuple is, so that a name which comes several times can be one."""
-    collect: Callable[[list[Any]], Any] = list
-    members: Mapping[str, Member] | None = None
-    """Of a dataclass or TypedDict."""
-    build: Callable[[dict[str, Any]], Any] = dict
-    """Makes one of its members; raises ValueError."""
-    title: str = ""
-    """Of an object: the name of its class."""
-    definition: Schema | None = None
-    """Of an object: its own schema."""
-    is_file: bool = False
-    """Of a form: a file."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A member of a dataclass or TypedDict."""
-
-    kind: Kind
-    is_required: bool
-
+from breezeway.web.scalars import SIMPLE
 
 _OBJECTS: Final[dict[Any, Kind]] = {}
 """The kinds of classes, so that each has one, also if it is a member of itself."""
@@ -133,8 +33,8 @@ def kind_of(annotation: Any) -> Kind:
         TypeError: there is none for it.
     """
     try:
-        if annotation in _SIMPLE:
-            return _SIMPLE[annotation]
+        if annotation in SIMPLE:
+            return SIMPLE[annotation]
     except TypeError:  # Annotated with what has no hash, or Literal
         pass
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -152,7 +52,7 @@ def kind_of(annotation: Any) -> Kind:
         return _mapping(arguments)
     if isinstance(annotation, typing.NewType):
         return kind_of(annotation.__supertype__)
-    if isinstance(annotation, getattr(typing, "TypeAliasType", ())):
+    if type(annotation).__name__ == "TypeAliasType":  # `type Name = ...`, from 3.12
         return kind_of(annotation.__value__)
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         by_value = {member.value: member for member in annotation}
@@ -174,7 +74,7 @@ def _file(annotation: Any) -> Kind:
         faults.add("body", at, "must be a file of a form")
 
     schema: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
-    return Kind(schema, from_json, lambda file: file, is_file=True)
+    return Kind(schema, from_json, is_file=True)
 
 
 def _constrained(kind: Kind, metadata: tuple[Any, ...]) -> Kind:
@@ -211,132 +111,6 @@ def _held(kind: Kind, constraint: Constraint) -> Kind:
         from_text=None if from_text is None else lambda text: checked(from_text(text)),
         collect=lambda values: checked(collect(values)),
     )
-
-
-# --- single values ---------------------------------------------------------------------------------------
-
-
-def _scalar(schema: Schema, from_text: FromText, *exact: type) -> Kind:
-    """Make a kind of one text; in JSON it is one of the types `exact`, or else that text."""
-
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
-        if type(value) in exact:
-            return value
-        if not exact and isinstance(value, str):
-            try:
-                return from_text(value)
-            except Wrong as error:
-                faults.add("body", at, str(error))
-                return None
-        faults.add("body", at, f"must be {_NOUNS.get(schema['type'], 'another value')}")
-        return None
-
-    return Kind(schema, from_json, from_text)
-
-
-_NOUNS: Final = {
-    "string": "a string",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-}
-
-
-def _int(text: str) -> int:
-    digits = text[1:] if text[:1] in "+-" else text
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > INT_DIGITS:
-        raise Wrong("must be a whole number")
-    return int(text)
-
-
-def _float(text: str) -> float:
-    value = float(text) if _NUMBER.fullmatch(text) else INFINITE
-    if value in (INFINITE, -INFINITE):
-        raise Wrong("must be a number")
-    return value
-
-
-INFINITE: Final = float("inf")
-
-
-def _float_json(value: Any, at: str, faults: Faults) -> Any:
-    if type(value) in (int, float):
-        try:
-            return float(value)
-        except OverflowError:
-            pass
-    faults.add("body", at, "must be a number")
-    return None
-
-
-def _bool(text: str) -> bool:
-    lower = text.lower()
-    if lower in TRUE:
-        return True
-    if lower in FALSE:
-        return False
-    raise Wrong("must be true or false")
-
-
-def _parsed(parse: Callable[[str], Any], noun: str) -> FromText:
-    def from_text(text: str) -> Any:
-        try:
-            return parse(text)
-        except (ValueError, ArithmeticError):
-            raise Wrong(f"must be {noun}") from None
-
-    return from_text
-
-
-def _decimal(text: str) -> decimal.Decimal:
-    if not _NUMBER.fullmatch(text):
-        raise ValueError
-    return decimal.Decimal(text)
-
-
-def _decimal_json(value: Any, at: str, faults: Faults) -> Any:
-    if type(value) in (int, float):
-        value = str(value)
-    return _DECIMAL.from_json(value, at, faults)
-
-
-def _none_json(value: Any, at: str, faults: Faults) -> Any:
-    if value is not None:
-        faults.add("body", at, "must be null")
-
-
-def _no_file(value: Any, at: str, faults: Faults) -> Any:
-    faults.add("body", at, "must be a file of a form")
-
-
-def _same(value: Any, at: str, faults: Faults) -> Any:
-    return value
-
-
-def _formatted(name: str, parse: Callable[[str], Any], noun: str) -> Kind:
-    return _scalar({"type": "string", "format": name}, _parsed(parse, noun))
-
-
-_DECIMAL: Final = _formatted("decimal", _decimal, "a decimal number")
-
-_SIMPLE: Final[dict[Any, Kind]] = {
-    Upload: Kind({"type": "string", "format": "binary"}, _no_file, is_file=True),
-    Any: Kind({}, _same, str),
-    object: Kind({}, _same, str),
-    str: _scalar({"type": "string"}, str, str),
-    int: _scalar({"type": "integer"}, _int, int),
-    float: Kind({"type": "number"}, _float_json, _float),
-    bool: _scalar({"type": "boolean"}, _bool, bool),
-    None: Kind({"type": "null"}, _none_json),
-    type(None): Kind({"type": "null"}, _none_json),
-    decimal.Decimal: dataclasses.replace(_DECIMAL, from_json=_decimal_json),
-    uuid.UUID: _formatted("uuid", uuid.UUID, "a UUID"),
-    datetime.datetime: _formatted(
-        "date-time", datetime.datetime.fromisoformat, "a date and time such as 2026-11-22T10:00:00Z"
-    ),
-    datetime.date: _formatted("date", datetime.date.fromisoformat, "a date such as 2026-11-22"),
-    datetime.time: _formatted("time", datetime.time.fromisoformat, "a time such as 10:00:00"),
-}
 
 
 def _choices(annotation: Any, values: list[Any], make: Callable[[Any], Any]) -> Kind:
@@ -387,8 +161,7 @@ def _union(kinds: list[Kind]) -> Kind:
         for kind in fitting:
             faults.attempts[0] -= 1
             if faults.attempts[0] < 0:
-                faults.add("body", at, "could be too many things")
-                raise EnoughError
+                raise EnoughError("could be too many things")
             found = Faults(faults.attempts)
             try:
                 result = kind.from_json(value, at, found)

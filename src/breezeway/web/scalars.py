@@ -1,0 +1,142 @@
+"""Kinds of single values: texts, numbers, times, and whatever else is one text of a query."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from breezeway.web.kinds import Faults, FromText, Kind, Schema, Wrong
+
+INT_DIGITS: Final = 30
+"""Of a whole number in a text."""
+
+TRUE: Final = frozenset(["true", "1", "on", "yes"])
+FALSE: Final = frozenset(["false", "0", "off", "no"])
+
+# Of numbers in a text: what the built-in types take beside is no number to anybody else (`1_0`, ` 1`).
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE][+-]?[0-9]{1,3})?"
+)
+
+
+def _scalar(schema: Schema, from_text: FromText, *exact: type) -> Kind:
+    """Make a kind of one text; in JSON it is one of the types `exact`, or else that text."""
+
+    def from_json(value: Any, at: str, faults: Faults) -> Any:
+        if type(value) in exact:
+            return value
+        if not exact and isinstance(value, str):
+            try:
+                return from_text(value)
+            except Wrong as error:
+                faults.add("body", at, str(error))
+                return None
+        faults.add("body", at, f"must be {_NOUNS.get(schema['type'], 'another value')}")
+        return None
+
+    return Kind(schema, from_json, from_text)
+
+
+_NOUNS: Final = {
+    "string": "a string",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
+def _int(text: str) -> int:
+    digits = text[1:] if text[:1] in "+-" else text
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > INT_DIGITS:
+        raise Wrong("must be a whole number")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text) if _NUMBER.fullmatch(text) else INFINITE
+    if value in (INFINITE, -INFINITE):
+        raise Wrong("must be a number")
+    return value
+
+
+INFINITE: Final = float("inf")
+
+
+def _float_json(value: Any, at: str, faults: Faults) -> Any:
+    if type(value) in (int, float):
+        try:
+            return float(value)
+        except OverflowError:
+            pass
+    faults.add("body", at, "must be a number")
+    return None
+
+
+def _bool(text: str) -> bool:
+    lower = text.lower()
+    if lower in TRUE:
+        return True
+    if lower in FALSE:
+        return False
+    raise Wrong("must be true or false")
+
+
+def _parsed(parse: Callable[[str], Any], noun: str) -> FromText:
+    def from_text(text: str) -> Any:
+        try:
+            return parse(text)
+        except (ValueError, ArithmeticError):
+            raise Wrong(f"must be {noun}") from None
+
+    return from_text
+
+
+def _decimal(text: str) -> decimal.Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    return decimal.Decimal(text)
+
+
+def _decimal_json(value: Any, at: str, faults: Faults) -> Any:
+    if type(value) in (int, float):
+        value = str(value)
+    return _DECIMAL.from_json(value, at, faults)
+
+
+def _none_json(value: Any, at: str, faults: Faults) -> Any:
+    if value is not None:
+        faults.add("body", at, "must be null")
+
+
+def _same(value: Any, at: str, faults: Faults) -> Any:
+    return value
+
+
+def _formatted(name: str, parse: Callable[[str], Any], noun: str) -> Kind:
+    return _scalar({"type": "string", "format": name}, _parsed(parse, noun))
+
+
+_DECIMAL: Final = _formatted("decimal", _decimal, "a decimal number")
+
+SIMPLE: Final[dict[Any, Kind]] = {
+    Any: Kind({}, _same, str),
+    object: Kind({}, _same, str),
+    str: _scalar({"type": "string"}, str, str),
+    int: _scalar({"type": "integer"}, _int, int),
+    float: Kind({"type": "number"}, _float_json, _float),
+    bool: _scalar({"type": "boolean"}, _bool, bool),
+    None: Kind({"type": "null"}, _none_json),
+    type(None): Kind({"type": "null"}, _none_json),
+    decimal.Decimal: dataclasses.replace(_DECIMAL, from_json=_decimal_json),
+    uuid.UUID: _formatted("uuid", uuid.UUID, "a UUID"),
+    datetime.datetime: _formatted(
+        "date-time", datetime.datetime.fromisoformat, "a date and time such as 2026-11-22T10:00:00Z"
+    ),
+    datetime.date: _formatted("date", datetime.date.fromisoformat, "a date such as 2026-11-22"),
+    datetime.time: _formatted("time", datetime.time.fromisoformat, "a time such as 10:00:00"),
+}
