@@ -41,7 +41,9 @@ def check(
 
         privileges.resolve(settings.user, settings.group)
     said = "".join(f"\nWarning: {each}." for each in credentials.check(settings))
-    told = f"{application} can be served; {_settings(resolved)}. Nothing was bound.{said}"
+    pieces = len(resolved.middleware)
+    around = f" within {pieces} piece{'s' * (pieces > 1)} of middleware" if pieces else ""
+    told = f"{application} can be served{around}; {_settings(resolved)}. Nothing was bound.{said}"
     if lint:
         from breezeway import linting
 

@@ -21,7 +21,7 @@ from breezeway.errors import UsageError
 KEY: Final = "middleware"
 USE: Final = "use"
 
-_SECRET: Final = re.compile(r"secret|password|token|users|key$|redis|_url$")
+_SECRET: Final = re.compile(r"secret|password|token|users|key$|redis|store|url$")
 
 
 @dataclass(frozen=True, slots=True)
