@@ -235,8 +235,10 @@ def test_mounted() -> None:
     app = App()
     app.mount("/inner", stack(inner, Compress()))
     app.mount("/other", by_class(None), host="shop.example")
+    app.mount("", by_closure(None))
     found = {row.path: row for row in routes.rows(app)}
     assert found["/inner/x"].name == "x"
+    assert found["/"].handler == "by_closure.<locals>.inner"
     assert (found["/other"].methods, found["/other"].host) == (["any"], "shop.example")
     assert found["/other"].place.endswith(f"test_routes.py:{by_class.__code__.co_firstlineno + 3}")
 

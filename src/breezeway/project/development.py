@@ -21,8 +21,8 @@ from breezeway.config import address
 from breezeway.config.sources import Resolved
 from breezeway.errors import UsageError
 from breezeway.middleware import Debugger
-from breezeway.middleware.access_log_lines import line_of
-from breezeway.middleware.access_log_writer import STANDARD_OUTPUT, LineWriter
+from breezeway.middleware.access_log.lines import line_of
+from breezeway.middleware.access_log.writer import STANDARD_OUTPUT, LineWriter
 from breezeway.middleware.closing import Observed
 from breezeway.semantics.networks import LOOPBACK, Networks
 

@@ -68,7 +68,7 @@ def _mounts(app: App, host: str, prefix: str) -> Iterator[list[Row]]:
             yield rows(inner, own_host or host, prefix + path)
         else:
             name, file, line = _origin(application)
-            yield [Row(own_host or host, prefix + path, [MOUNTED], "", name, file, line, [])]
+            yield [Row(own_host or host, prefix + path or "/", [MOUNTED], "", name, file, line, [])]
 
 
 def _origin(handler: Callable[..., Any]) -> tuple[str, str, int]:
