@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from breezeway.middleware.lint_faults import LintError
+from breezeway.middleware.lint.faults import LintError
 from breezeway.testing import Client, Event, IncompleteResponseError, RedirectError, StatusError
 
 from .applications import TEXT, site

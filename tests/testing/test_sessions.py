@@ -91,15 +91,17 @@ def test_secure_cookies() -> None:
     assert cookie.http_only
 
 
-def test_found_in_an_app() -> None:
-    """The piece is found within `wsgi_app`, where frameworks have it."""
-    app = App()
+@pytest.mark.parametrize("is_option", [True, False])
+def test_found_in_an_app(is_option: bool) -> None:
+    """The piece is found within an App, and within `wsgi_app`, where frameworks have it."""
+    app = App(sessions={"store": "memory"} if is_option else None)
 
     @app.get("/")
     def home(request: Request) -> Any:
         return dict(request.environ["breezeway.session"])
 
-    app.wsgi_app = Sessions(app.wsgi_app, store="memory")
+    if not is_option:
+        app.wsgi_app = Sessions(app.wsgi_app, store="memory")
     client = Client(app)
     with client.session() as session:
         session["user"] = 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.testing.client import Client as Client
-from breezeway.testing.client import RedirectError as RedirectError
 from breezeway.testing.cookie_jar import Cookie as Cookie
 from breezeway.testing.cookie_jar import CookieJar as CookieJar
 from breezeway.testing.events import Event as Event
+from breezeway.testing.redirects import RedirectError as RedirectError
 from breezeway.testing.response import Headers as Headers
 from breezeway.testing.response import IncompleteResponseError as IncompleteResponseError
 from breezeway.testing.response import Response as Response

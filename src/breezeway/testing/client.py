@@ -18,43 +18,25 @@ from wsgiref.types import WSGIApplication
 from breezeway.testing.cookie_jar import CookieJar
 from breezeway.testing.in_process import InProcess
 from breezeway.testing.options import Fields, Options, checked_fields
+from breezeway.testing.redirects import Step
 from breezeway.testing.request_body import UNSET, RequestBody, request_body
 from breezeway.testing.response import Blocks, Headers, Response, Sent
 from breezeway.testing.sessions import changed_session, sessions_of
-from breezeway.testing.urls import checked_base, origin, redirected, resolved
+from breezeway.testing.urls import checked_base, origin, resolved
 
 if TYPE_CHECKING:
     import ssl
 
     from breezeway.middleware.sessions import Sessions
-    from breezeway.middleware.sessions_session import Session
+    from breezeway.middleware.sessions.session import Session
     from breezeway.testing.linted import Linted
 
-MOST_REDIRECTS: Final = 20
-"""As browsers: more are a circle."""
+DEFAULT_URL: Final = "http://localhost"
 
 TIMEOUT_SECONDS: Final = 10.0
 
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
-
 _WITH_CONTENT: Final = ("PATCH", "POST", "PUT")
 """Methods that say how long their content is, even if there is none (RFC 9110 section 8.6)."""
-
-_OF_CONTENT: Final = frozenset(
-    ["content-encoding", "content-language", "content-length", "content-location", "content-type"]
-)
-"""Fields that go with the content when a redirect takes it away (RFC 9110 section 15.4)."""
-
-_OF_ORIGIN: Final = frozenset(["authorization", "cookie", "host", "origin"])
-"""Fields that are for one server, and do not go to another one."""
-
-
-class RedirectError(RuntimeError):
-    """A redirect cannot be followed; it has the `response`."""
-
-    def __init__(self, message: str, response: Response) -> None:
-        super().__init__(message)
-        self.response = response
 
 
 class Transport(Protocol):
@@ -97,8 +79,8 @@ class Client:
         """Make a client without cookies.
 
         `application` is called in the process; a text is the URL of a server in its place. `base_url` is
-        where the application is told to be: its path is SCRIPT_NAME. `headers` and `auth` (user and
-        password, or a bearer token) go with each request to it, `environ` has further keys for each.
+        where the application is told to be: its path is SCRIPT_NAME. `headers` go with each request, and
+        `auth` (user and password, or a bearer token) with each to the base URL; `environ` has further keys.
         `hosts` are names to which redirects are followed beside the one that was asked, `*` for all.
         `lint` puts `breezeway.middleware.Lint` around the application and raises each breach of PEP
         3333. `raise_errors`: what the application raises is raised in the test; otherwise it is a 500, or
@@ -109,36 +91,44 @@ class Client:
         Raises:
             ValueError, TypeError: an option cannot be.
         """
+        self.headers = checked_fields(headers)
+        """Fields of each request."""
+        self.auth = auth
+        self.follow_redirects = follow_redirects
+        self._environ = dict(environ or {})
+        self._hosts = frozenset(
+            host.lower() for host in ([hosts] if isinstance(hosts, str) else hosts)
+        )
         self._sessions = sessions
-        self._application: Any = None
+        self._open: set[Blocks] = set()
         self._linted: Linted | None = None
         self._stack = ExitStack()
+        self._application: Any = application
         if isinstance(application, str):
             if base_url or lint or environ:
                 raise TypeError("base_url, lint and environ are for an application in the process")
             from breezeway.testing.over_http import OverHttp
 
-            self.base_url = checked_base(application)
+            self._point_to(application)
             self._transport: Transport = OverHttp(timeout=timeout, tls=tls)
-        else:
-            if not callable(application):
-                raise TypeError(f"an application is callable, or the URL of one: {application!r}")
-            self.base_url = checked_base(base_url or "http://localhost")
-            self._application = application
-            if lint:
-                from breezeway.testing.linted import Linted
+            return
+        if not callable(application):
+            raise TypeError(f"an application is callable, or the URL of one: {application!r}")
+        self._point_to(base_url or DEFAULT_URL)
+        if lint:
+            application = self._lint(application)
+        root = urlsplit(self.base_url).path
+        self._transport = InProcess(application, root, raise_errors=raise_errors)
 
-                application = self._linted = Linted(application)
-            root = urlsplit(self.base_url).path
-            self._transport = InProcess(application, root, raise_errors=raise_errors)
-        self.headers = checked_fields(headers)
-        """Fields of each request."""
-        self.auth = auth
+    def _point_to(self, base_url: str) -> None:
+        self.base_url = checked_base(base_url)
         self.cookies = CookieJar(url=f"{self.base_url}/")
-        self.follow_redirects = follow_redirects
-        self._environ = dict(environ or {})
-        self._hosts = frozenset(host.lower() for host in hosts)
-        self._open: set[Blocks] = set()
+
+    def _lint(self, application: WSGIApplication) -> WSGIApplication:
+        from breezeway.testing.linted import Linted
+
+        self._linted = Linted(application)
+        return self._linted
 
     @classmethod
     def live(
@@ -156,22 +146,18 @@ class Client:
         `LiveServer`; the other options are those of the client. What the application raises is raised
         in the test here, too.
         """
-        from breezeway.testing.linted import Linted
         from breezeway.testing.live_server import LiveServer
         from breezeway.testing.over_http import OverHttp, Watched
 
-        linted = Linted(application) if lint else None
-        watched = Watched(linted or application, raises=raise_errors)
-        server = LiveServer(watched, **(settings or {}))
-        client = cls(server.url, **options)
+        client = cls(DEFAULT_URL, **options)
         client._application = application
-        client._linted = linted
-        client._transport = OverHttp(
-            timeout=options.get("timeout", TIMEOUT_SECONDS),
-            tls=options.get("tls"),
-            watched=watched,
-        )
+        watched = Watched(client._lint(application) if lint else application, raises=raise_errors)
+        server = LiveServer(watched, **(settings or {}))
         client._stack.enter_context(server)
+        client._point_to(server.url)
+        client._transport = OverHttp(
+            timeout=options.get("timeout", TIMEOUT_SECONDS), tls=options.get("tls"), watched=watched
+        )
         return client
 
     # --- requests -----------------------------------------------------------------------------------
@@ -223,27 +209,16 @@ class Client:
             json=options.get("json", UNSET),
         )
         url = resolved(self.base_url, url, options.get("params"))
-        fields = self._fields(url, body, options)
+        step = Step(method, url, self._fields(url, body, options), body)
         follows = options.get("follow_redirects")
+        follows = self.follow_redirects if follows is None else follows
         history: list[Response] = []
-        while True:
-            response = self._send(method, url, fields, body, options, history)
-            if not response.is_redirect or not (
-                self.follow_redirects if follows is None else follows
-            ):
-                break
-            response.content  # noqa: B018 - so that the connection can be used again
-            target = self._target(response, len(history))
-            if response.status == 303 or (response.status in (301, 302) and method == "POST"):
-                if method != "HEAD":
-                    method = "GET"
-                body = RequestBody([])
-                fields = [field for field in fields if field[0].lower() not in _OF_CONTENT]
-            if origin(target) != origin(url):
-                fields = [field for field in fields if field[0].lower() not in _OF_ORIGIN]
-                options["cookies"] = {}
+        response = self._send(step, options, history)
+        while follows and response.is_redirect:
+            response.content  # noqa: B018 - so that its connection can be used again
+            step = step.after(response, {origin(self.base_url)[1], *self._hosts})
             history = [*history, response]
-            url = target
+            response = self._send(step, options, history)
         if not options.get("stream"):
             response.content  # noqa: B018 - read it
         return response
@@ -263,32 +238,12 @@ class Client:
             fields.append(("User-Agent", "breezeway.testing"))
         return fields
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        fields: list[tuple[str, str]],
-        body: RequestBody,
-        options: Options,
-        history: list[Response],
-    ) -> Response:
-        names = {name.lower() for name, _ in fields}
-        full = list(fields)
-        if "host" not in names:
-            full.insert(0, ("Host", urlsplit(url).netloc))
-        own = options.get("cookies") or {}
-        pairs = [f"{c.name}={c.value}" for c in self.cookies.sent_to(url) if c.name not in own]
-        pairs += [f"{name}={value}" for name, value in own.items()]
-        if pairs and "cookie" not in names:
-            full += checked_fields([("Cookie", "; ".join(pairs))])
-        has_length = body.length is not None and (body.length or method in _WITH_CONTENT)
-        if has_length and "content-length" not in names:
-            full.append(("Content-Length", str(body.length)))
-        request = Sent(method, url, Headers(full))
+    def _send(self, step: Step, options: Options, history: list[Response]) -> Response:
+        request = Sent(step.method, step.url, Headers(self._completed(step, options)))
         began = time.perf_counter()
         environ = {**self._environ, **options.get("environ", {})}
         try:
-            status, reason, headers, blocks = self._transport.send(request, body, environ)
+            status, reason, headers, blocks = self._transport.send(request, step.body, environ)
         except Exception:
             self._check()
             raise
@@ -299,23 +254,27 @@ class Client:
             self._check()
             return time.perf_counter() - began
 
-        self.cookies.receive(url, headers.all("set-cookie"))
+        self.cookies.receive(step.url, headers.all("set-cookie"))
         return Response(
             status, reason, headers, blocks, request=request, history=history, ended=ended
         )
 
-    def _target(self, response: Response, followed: int) -> str:
-        """Return where a redirect leads, if it is followed."""
-        if followed >= MOST_REDIRECTS:
-            raise RedirectError(f"more than {MOST_REDIRECTS} redirects", response)
-        target = redirected(response.url, response.headers["location"])
-        scheme, host, _ = origin(target)
-        known = {origin(response.url)[1], origin(self.base_url)[1], *self._hosts}
-        if scheme not in ("http", "https") or not (host in known or "*" in known):
-            raise RedirectError(
-                f"a redirect leads to {target}, another host; name it in hosts= to follow", response
-            )
-        return target
+    def _completed(self, step: Step, options: Options) -> list[tuple[str, str]]:
+        """Return the fields of a request with Host, Cookie and Content-Length."""
+        names = {name.lower() for name, _ in step.fields}
+        fields = list(step.fields)
+        if "host" not in names:
+            fields.insert(0, ("Host", urlsplit(step.url).netloc))
+        own = (options.get("cookies") or {}) if step.is_first_origin else {}
+        pairs = [f"{c.name}={c.value}" for c in self.cookies.sent_to(step.url) if c.name not in own]
+        pairs += [f"{name}={value}" for name, value in own.items()]
+        if pairs and "cookie" not in names:
+            fields += checked_fields([("Cookie", "; ".join(pairs))])
+        length = step.body.length
+        has_length = length is not None and (length or step.method in _WITH_CONTENT)
+        if has_length and "content-length" not in names:
+            fields.append(("Content-Length", str(length)))
+        return fields
 
     def _check(self) -> None:
         if self._linted is not None:
