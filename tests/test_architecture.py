@@ -55,6 +55,8 @@ EXTRAS = {
     "middleware.redis_link": {"redis"},
     "middleware.sessions.cookie": {"itsdangerous"},
     "web.forms": {"multipart"},
+    "web.json_encoding": {"msgspec", "orjson"},
+    "web.templates": {"jinja2"},
 }
 """What a file may import, within a function or for its types, that is an extra of pyproject.toml;
 `middleware.proxy.wire` is itself imported within a function."""

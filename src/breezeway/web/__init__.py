@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from breezeway.web.app import App as App
+from breezeway.web.csrf import csrf_field as csrf_field
+from breezeway.web.csrf import csrf_token as csrf_token
 from breezeway.web.errors import BadRequest as BadRequest
 from breezeway.web.errors import Conflict as Conflict
 from breezeway.web.errors import ContentTooLarge as ContentTooLarge
@@ -21,6 +23,8 @@ from breezeway.web.events import Event as Event
 from breezeway.web.events import EventStream as EventStream
 from breezeway.web.events import last_event_id as last_event_id
 from breezeway.web.files import FileResponse as FileResponse
+from breezeway.web.flash import flash as flash
+from breezeway.web.flash import flashes as flashes
 from breezeway.web.group import Group as Group
 from breezeway.web.json_encoding import use_json as use_json
 from breezeway.web.limits import Limits as Limits
@@ -40,5 +44,8 @@ from breezeway.web.request import Request as Request
 from breezeway.web.response import Response as Response
 from breezeway.web.response import json_response as json_response
 from breezeway.web.response import text_response as text_response
+from breezeway.web.static import add_static as add_static
+from breezeway.web.static import static_url as static_url
+from breezeway.web.templates import Templates as Templates
 from breezeway.web.uploads import Upload as Upload
 from breezeway.web.values import Values as Values
