@@ -25,6 +25,31 @@ BLOCK_BYTES: Final = 256 * 1024
 """Of a body that is read at a time: a file of 1 GiB comes at 2.5 GiB/s so, and at 1.6 with 64 KiB
 (bench/web/upload.py)."""
 
+LINE_BYTES: Final = 4 * 1024
+"""Of a header of a part: a file has a name of 255 bytes at most, 765 if they are percent-encoded."""
+
+LINES: Final = 8
+"""Headers of a part: RFC 7578 section 4.8 has use for two."""
+
+NAME_CHARACTERS: Final = 1024
+"""Of the name of a field."""
+
+SILENT_BYTES: Final = 64 * 1024
+"""Of what belongs to no part, before the first or after the last, and of the headers of one; counted in
+blocks in which there is nothing else, so that it can be a block more."""
+
+PART_BYTES: Final = 1024
+"""What a part takes beside its content, more than browsers ever send: for the bound of a whole body."""
+
+# boundary := 0*69<bchars> bcharsnospace                                   RFC 2046 section 5.1.1
+BOUNDARY_CHARACTERS: Final = 70
+_BOUNDARY: Final = frozenset(
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'()+_,-./:=? "
+)
+
+IDENTITY: Final = ("7bit", "8bit", "binary")
+"""Values of Content-Transfer-Encoding that change nothing (RFC 2045 section 6.2)."""
+
 INSTALL: Final = "forms with files need the extra `forms`: pip install 'breezeway[forms]'"
 
 
