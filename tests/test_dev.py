@@ -23,8 +23,10 @@ from .process.server import Server, eventually
 DEADLINE_SECONDS = 30.0
 
 SHOP = """
+from breezeway.middleware import Static
 from breezeway.web import App
 app = App()
+app.wsgi_app = Static(app.wsgi_app, directory="static", prefix="/own")
 
 @app.get("/")
 def home():
@@ -97,8 +99,10 @@ def test_develops(directory: Path) -> None:
         server.log.wait_for(r"PIN of the debugger")
         server.out.wait_for(r"^500 GET /fail \d+\.\dms$")
         assert ask(server, "/static/site.css") == (200, "one")
+        assert ask(server, "/own/site.css") == (200, "one")
         (directory / "static" / "site.css").write_text("another")
         assert ask(server, "/static/site.css") == (200, "another")
+        assert ask(server, "/own/site.css") == (200, "another")
         (directory / "static" / "new.css").write_text("new")
         assert ask(server, "/static/new.css") == (200, "new")
         server.deploy(SHOP.replace("version 1", "version 2"), "shop.py")

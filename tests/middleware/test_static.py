@@ -81,6 +81,17 @@ def test_file(make: Make) -> None:
     assert result["vary"] is None
 
 
+def test_refresh(root: Path) -> None:
+    """A piece that has made its list, and keeps small files, can be told to look at the disk instead."""
+    piece = Static(Counted(b"application"), directory=root)
+    assert call(piece, "/static/css/site.css").body == CSS
+    piece.refresh()
+    (root / "css" / "site.css").write_bytes(b"new")
+    (root / "new.txt").write_bytes(b"there")
+    assert call(piece, "/static/css/site.css").body == b"new"
+    assert call(piece, "/static/new.txt").body == b"there"
+
+
 def test_large_file_goes_by_the_wrapper_of_the_server(make: Make) -> None:
     """A file that is not kept reaches the server as what it can send by sendfile."""
 

@@ -20,19 +20,17 @@ import click
 from breezeway.config import address
 from breezeway.config.sources import Resolved
 from breezeway.errors import UsageError
-from breezeway.middleware import Debugger
+from breezeway.middleware import Debugger, Static
 from breezeway.middleware.access_log.lines import line_of
 from breezeway.middleware.access_log.writer import STANDARD_OUTPUT, LineWriter
 from breezeway.middleware.closing import Observed
+from breezeway.project.finding import layers
 from breezeway.semantics.networks import LOOPBACK, Networks
 
 NO_DEBUGGER: Final = "--no-debugger serves without it."
 
 REPLACED: Final = ("Errors",)
 """Middleware in whose place the Debugger is: it would answer for the failures that are to be seen."""
-
-FRESH: Final = {"Static": {"refresh": True}}
-"""Options of middleware that hold nothing back which has changed on the disk."""
 
 THROW_ERRORS: Final = "x-wsgiorg.throw_errors"
 """In the environ: an application that answers for its own failures shall raise them (wsgi.org)."""
@@ -102,13 +100,17 @@ def wrap(
     debugger: bool,
     own_lines: bool,
 ) -> WSGIApplication:
-    """Put all around the application; `around` puts the middleware of the settings."""
-    tables = [
-        replace(table, options={**table.options, **FRESH.get(table.use, {})})
-        for table in resolved.middleware
-        if not (debugger and table.use in REPLACED)
-    ]
-    application = around(application, replace(resolved, middleware=tuple(tables)))
+    """Put all around the application; `around` puts the middleware of the settings.
+
+    Static files are served as they are, wherever the piece is that serves them.
+    """
+    if debugger:
+        kept = tuple(table for table in resolved.middleware if table.use not in REPLACED)
+        resolved = replace(resolved, middleware=kept)
+    application = around(application, resolved)
+    for layer in layers(application):
+        if isinstance(layer, Static):
+            layer.refresh()
     if debugger:
         application = Debugger(_Throwing(application))
     return RequestLines(application) if own_lines else application

@@ -108,8 +108,13 @@ class Static:
         if fallback and self._page is None and not refresh:
             raise ValueError(f"fallback {fallback!r} is not in the directory")
         self._url = self.url  # made once: it is set for each request
-        self._sender = Sender(anywhere=symlinks, memory=memory, keeps=not refresh)
+        self._send = partial(Sender, anywhere=symlinks, memory=memory)
+        self._sender = self._send(keeps=not refresh)
         self._table: dict[str, Found] | None = None if refresh else self._files.table()
+
+    def refresh(self) -> None:
+        """Look at the disk at each request from now on, as with the option."""
+        self._sender, self._table = self._send(keeps=False), None
 
     def url(self, name: str, script_name: str = "") -> str:
         """Return the path of a file for a page: of the fingerprinted one, if there is a manifest.
