@@ -201,6 +201,34 @@ class App(Group):
         }
         return f"{path}?{urlencode(query, doseq=True)}" if query else path
 
+    def openapi(self, title: str, version: str, **options: Any) -> dict[str, Any]:
+        """Return the OpenAPI 3.1 document of the routes.
+
+        `description` is text in CommonMark; `servers` are URLs; `security_schemes` are Security Scheme
+        Objects by their names, and `security` says which of them all operations need, as a list of
+        tables from name to scopes.
+        """
+        from breezeway.web.openapi import document
+
+        return document(self.endpoints, title, version, **options)
+
+    def describe(
+        self,
+        title: str,
+        version: str,
+        *,
+        document: str = "/openapi.json",
+        page: str = "/docs",
+        **options: Any,
+    ) -> None:
+        """Serve the OpenAPI document, and a page to read it and to try requests.
+
+        `document` and `page` are their paths; an empty `page` is none. `options` are those of `openapi`.
+        """
+        from breezeway.web.openapi_page import serve
+
+        serve(self, title, version, document, page, options)
+
     # --- answering ----------------------------------------------------------------------------------
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -22,8 +22,8 @@ from uuid import UUID
 
 from breezeway.web.conversion import built, kind_of
 from breezeway.web.errors import UnprocessableContent
-from breezeway.web.kinds import EnoughError, Fault, Faults, Kind, Wrong
-from breezeway.web.parameters import Body, Cookie, Form, Header, Marker, Query
+from breezeway.web.kinds import EnoughError, Fault, Faults, Kind, Schema, Wrong
+from breezeway.web.parameters import Body, Constraint, Cookie, Form, Header, Marker, Query
 from breezeway.web.pattern import Pattern
 from breezeway.web.request import Request
 
@@ -45,6 +45,10 @@ class Argument:
     kind: Kind | None
     is_required: bool
     reader: Reader
+    default: Any = None
+    """What it is if it is not there."""
+    can_fail: bool = True
+    """Whether there are requests in which it is wrong."""
 
 
 def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
@@ -54,11 +58,11 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
         TypeError: an argument is of a type that there is no kind for, or the handler lacks one that the
             path has.
     """
-    if inspect.iscoroutinefunction(_function(handler)) or inspect.isasyncgenfunction(handler):
+    if inspect.iscoroutinefunction(function_of(handler)) or inspect.isasyncgenfunction(handler):
         raise TypeError(f"{_named(handler)} is async; WSGI has no event loop: use a plain function")
     try:
         signature = inspect.signature(handler)
-        hints = typing.get_type_hints(_function(handler), include_extras=True)
+        hints = typing.get_type_hints(function_of(handler), include_extras=True)
     except NameError as error:
         raise TypeError(
             f"an annotation of {_named(handler)} names what is not there: {error}"
@@ -100,7 +104,7 @@ def read(
     return found
 
 
-def _function(handler: Any) -> Any:
+def function_of(handler: Any) -> Any:
     """Return what has the annotations."""
     while isinstance(handler, partial):
         handler = handler.func
@@ -119,7 +123,9 @@ def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argu
         raise TypeError(f"the argument {name!r} has to be one that has a name")
     is_request = isinstance(hint, type) and issubclass(hint, Request)
     if is_request or (hint is MISSING and name == "request"):
-        return Argument(name, "request", "", None, True, lambda request, *_: request)
+        return Argument(
+            name, "request", "", None, True, lambda request, *_: request, can_fail=False
+        )
     if name in pattern.names:
         return _of_path(name, hint, pattern)
     marker = _marker(hint)
@@ -129,13 +135,13 @@ def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argu
         if marker is not None and not isinstance(marker, Form):
             raise TypeError(f"the file {name!r} can come from a form alone")
         at = (marker.name if marker else "") or name
-        return Argument(name, "form", at, kind, required, _file(at, kind, default))
+        return Argument(name, "form", at, kind, required, _file(at, kind, default), default)
     if isinstance(marker, Body) or (marker is None and _is_content(kind)):
-        return Argument(name, "body", "", kind, required, _body(kind, default))
+        return Argument(name, "body", "", kind, required, _body(kind, default), default)
     if isinstance(marker, Form) and kind.members is not None:
         return Argument(name, "form", "", kind, required, _form_object(kind))
     where, at = _place(marker, name)
-    return Argument(name, where, at, kind, required, _text(where, at, kind, default))
+    return Argument(name, where, at, kind, required, _text(where, at, kind, default), default)
 
 
 def _marker(hint: Any) -> Marker | None:
@@ -172,14 +178,14 @@ def _of_path(name: str, hint: Any, pattern: Pattern) -> Argument:
     place = pattern.names.index(name)
     converter = pattern.converters[name]
     made = converter.makes
-    fits = hint is made or (hint is float and made is int)
-    if made not in (None, str) and hint in (str, int, float, bool, UUID) and not fits:
+    own = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+    fits = own is made or (own is float and made is int)
+    if made not in (None, str) and own in (str, int, float, bool, UUID) and not fits:
         raise TypeError(
-            f"{name!r} of {pattern.text!r} is of type {made.__name__}, not {hint.__name__}"
+            f"{name!r} of {pattern.text!r} is of type {made.__name__}, not {own.__name__}"
         )
-    if hint is MISSING or converter.makes is not str:
-        kind = Kind(dict(converter.schema or {"type": "string"}), lambda value, *_: value)
-        return Argument(name, "path", name, kind, True, lambda _, values, __: values[place])
+    if hint is MISSING or made is not str:
+        return _converted(name, hint, place, dict(converter.schema or {"type": "string"}))
     kind = kind_of(hint)
     from_text = kind.from_text
     if from_text is None:
@@ -191,6 +197,31 @@ def _of_path(name: str, hint: Any, pattern: Pattern) -> Argument:
         except Wrong as error:
             faults.add("path", name, str(error))
             return None
+
+    return Argument(name, "path", name, kind, True, reader)
+
+
+def _converted(name: str, hint: Any, place: int, schema: Schema) -> Argument:
+    """Take what the converter has made; it can only be outside of the constraints."""
+    constraints = [
+        each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Constraint)
+    ]
+    for constraint in constraints:
+        schema = constraint.schema(schema)
+    kind = Kind(schema, lambda value, *_: value)
+    if not constraints:
+
+        def plain(_: Request, values: tuple[Any, ...], __: Faults) -> Any:
+            return values[place]
+
+        return Argument(name, "path", name, kind, True, plain, can_fail=False)
+
+    def reader(_: Request, values: tuple[Any, ...], faults: Faults) -> Any:
+        for constraint in constraints:
+            fault = constraint.fault(values[place])
+            if fault:
+                faults.add("path", name, fault)
+        return values[place]
 
     return Argument(name, "path", name, kind, True, reader)
 

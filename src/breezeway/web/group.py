@@ -56,8 +56,10 @@ class Group:
     `{tenant}.example.com`. `name` stands before their names in `url_for`, with a dot.
     """
 
-    def __init__(self, prefix: str = "", *, name: str = "", host: str = "") -> None:
-        """Make a group without routes.
+    def __init__(
+        self, prefix: str = "", *, name: str = "", host: str = "", description: str = ""
+    ) -> None:
+        """Make a group without routes; `description` is for the OpenAPI document.
 
         Raises:
             ValueError: the prefix does not begin with a slash, or ends with one; the host is none, or
@@ -67,6 +69,7 @@ class Group:
             raise ValueError(f"a prefix begins with a slash and ends without one, not {prefix!r}")
         self.prefix = prefix
         self.name = name
+        self.description = description
         self.host = _checked_host(host) if host else ""
         self._routes: list[Route] = []
         self._parents: list[Group] = []
