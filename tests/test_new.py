@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -121,11 +122,24 @@ def test_runs(new: Command) -> None:
 
 
 def test_serves_in_production(new: Command) -> None:
-    """Without `dev` it is the same, and a failure is a page without a reason."""
+    """With the command of its image, and the files that are in it, a failure is a page without a reason."""
     new("shop")
-    home = new.directory / "shop" / "shop" / "templates" / "home.html"
+    project = new.directory / "shop"
+    lines = (project / "Containerfile").read_text().splitlines()
+    copied = {name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]}
+    for path in project.iterdir():
+        if path.name not in copied:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert copied == {path.name for path in project.iterdir()}
+    (command,) = (line.partition(" ")[2] for line in lines if line.startswith("CMD"))
+    program, *arguments = json.loads(command)
+    assert program == "breezeway"
+    home = project / "shop" / "templates" / "home.html"
     home.write_text("{{ 1 / 0 }}")
-    with serving(new.directory / "shop", "serve", "--workers", "2") as server:
+    at = arguments.index("--bind")
+    assert arguments[at + 1] == ":8000"
+    del arguments[at : at + 2]
+    with serving(project, *arguments) as server:
         status, page, _ = ask(f"{server.url}/")
         assert status == 500
         assert "Something went wrong" in page
