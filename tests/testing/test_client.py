@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -323,6 +324,21 @@ class TestCookies:
         client.get("/cookie?c=a%3D1")
         found = client.get("/redirect?status=303&to=/echo", follow_redirects=True).json()
         assert found["HTTP_COOKIE"] == "a=1"
+
+
+def test_threads(client: Client) -> None:
+    """Threads may share a client."""
+
+    def work(number: int) -> set[str]:
+        url = f"/cookie?c=c{number}%3D{number}"
+        return {
+            client.get("/echo", params={"n": number}).json()["QUERY_STRING"] for _ in range(20)
+        } | {client.get(url).cookies[f"c{number}"]}
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(work, range(8)))
+    assert found == [{f"n={number}", str(number)} for number in range(8)]
+    assert len(client.cookies) == 8
 
 
 class TestStreams:

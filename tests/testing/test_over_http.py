@@ -49,7 +49,7 @@ def test_connection_that_has_ended() -> None:
     with Client.live(site) as client:
         for _ in range(3):
             client.get("/")
-            ((_, connection),) = client._transport._idle  # type: ignore[attr-defined]
+            ((connection,),) = client._transport._idle.values()  # type: ignore[attr-defined]
             connection.sock.shutdown(socket.SHUT_WR)
             connection.sock.settimeout(10)
             assert connection.sock.recv(1, socket.MSG_PEEK) == b""  # the server has closed it, too
@@ -61,6 +61,13 @@ def test_early_refusal() -> None:
         response = client.post("/", content=(b"x" * 65536 for _ in range(200)))
         assert response.status == 413
         assert client.get("/").status == 200
+
+
+def test_length_that_is_said() -> None:
+    """A length that the test knows takes the place of chunks."""
+    with Client.live(site) as client:
+        found = client.put("/", content=iter([b"ab", b"c"]), headers={"Content-Length": "3"}).json()
+        assert (found["CONTENT_LENGTH"], found["body"]) == ("3", "abc")
 
 
 def test_no_server() -> None:
@@ -126,6 +133,8 @@ def test_https(tmp_path: Any) -> None:
             assert (found["scheme"], found["HTTP_HOST"]) == ("https", f"localhost:{port}")
             client.get("/cookie?c=a%3D1%3BSecure")
             assert client.cookies["a"] == "1"
+        with Client.live(site, settings=made.settings, tls=tls) as client:
+            assert client.get("/").json()["scheme"] == "https"
         with Client(f"https://localhost:{port}") as client, pytest.raises(ssl.SSLError):
             client.get("/")
 

@@ -118,3 +118,10 @@ def test_named(make: MakeClient) -> None:
     with client.session() as session:
         session["user"] = 1
     assert client.get("/").json()["user"] == 1
+
+
+def test_cookie_that_is_dropped() -> None:
+    """A session that no browser would keep is none that a test can set."""
+    client = Client(Sessions(site, secret=SECRET, secure=True))
+    with pytest.raises(ValueError, match="not over https"), client.session() as session:
+        session["user"] = 1

@@ -294,6 +294,7 @@ class Client:
 
         Raises:
             LookupError: no `Sessions` is found around the application: name it in `sessions=`.
+            ValueError: a browser would drop the cookie of the session.
         """
         piece = self._sessions or sessions_of(self._application)
         url = resolved(self.base_url, url, None)

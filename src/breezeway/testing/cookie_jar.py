@@ -204,7 +204,7 @@ class CookieJar:
     def __iter__(self) -> Iterator[Cookie]:
         """Iterate over the cookies that have not expired."""
         now = self._clock()
-        return iter([c for c in self._cookies.values() if c.expires is None or c.expires > now])
+        return iter([c for c in [*self._cookies.values()] if c.expires is None or c.expires > now])
 
     def __len__(self) -> int:
         return len(list(iter(self)))

@@ -200,6 +200,8 @@ class Exchange:
             raise AssertionError("start_response was called a second time without exc_info")
         if not (isinstance(status, str) and status[:3].isdigit() and status[3:4] in ("", " ")):
             raise AssertionError(f"a status is like '200 OK', not {status!r}")
+        if not all(isinstance(part, str) for field in headers for part in field):
+            raise AssertionError(f"headers are pairs of str, not {headers!r}")
         self._head = status, list(headers)
         return self._write
 

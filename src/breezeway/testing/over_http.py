@@ -34,7 +34,8 @@ class OverHttp:
         self._timeout = timeout
         self._tls = tls
         self._watched = watched
-        self._idle: list[tuple[str, Connection]] = []
+        self._idle: dict[str, list[Connection]] = {}
+        """By origin; `pop` and `append` of a list are safe for threads."""
 
     def send(
         self, request: Sent, body: RequestBody, environ: Mapping[str, Any]
@@ -67,7 +68,7 @@ class OverHttp:
 
         def ended(*, is_whole: bool, is_reusable: bool) -> None:
             if is_reusable:
-                self._idle.append((origin, connection))
+                self._idle.setdefault(origin, []).append(connection)
             else:
                 connection.close()
             self._raise_error(port, waits=is_whole)
@@ -75,14 +76,13 @@ class OverHttp:
         return response.status, response.reason, headers, HttpBlocks(response, ended)
 
     def _connection(self, origin: str) -> Connection:
-        for number, (known, connection) in enumerate(self._idle):
-            if known == origin:
-                del self._idle[number]
+        idle = self._idle.setdefault(origin, [])
+        with suppress(IndexError):
+            while connection := idle.pop():
                 # What can be read from a connection without a request is its end.
                 if not select.select([connection.sock], [], [], 0)[0]:
                     return connection
                 connection.close()
-                return self._connection(origin)
         parts = urlsplit(origin)
         host = parts.hostname or ""
         if parts.scheme == "https":
@@ -98,8 +98,9 @@ class OverHttp:
 
     def close(self) -> None:
         """Close all idle connections."""
-        while self._idle:
-            self._idle.pop()[1].close()
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
 
 
 def _send(connection: Connection, request: Sent, body: RequestBody) -> None:
@@ -108,7 +109,7 @@ def _send(connection: Connection, request: Sent, body: RequestBody) -> None:
     connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
     for name, value in request.headers.fields:
         connection.putheader(name, value.encode("latin-1"))
-    is_chunked = body.length is None
+    is_chunked = body.length is None and "content-length" not in request.headers
     if is_chunked:
         connection.putheader("Transfer-Encoding", "chunked")
     # A server that refuses a body answers before it has read it, and closes: the answer counts.

@@ -46,12 +46,16 @@ class Step(NamedTuple):
         others ask the same again, with its body.
 
         Raises:
-            RedirectError: it leads to another host, or there were too many.
+            RedirectError: it leads to another host or nowhere, or there were too many.
         """
         if len(response.history) >= MOST_REDIRECTS:
             raise RedirectError(f"more than {MOST_REDIRECTS} redirects", response)
-        target = redirected(self.url, response.headers["location"])
-        scheme, host, _ = origin(target)
+        location = response.headers["location"]
+        try:
+            target = redirected(self.url, location)
+            scheme, host, _ = origin(target)
+        except ValueError as error:
+            raise RedirectError(f"a redirect leads to {location!r}: {error}", response) from None
         if scheme not in PORTS or not {host, "*"} & {origin(self.url)[1], *hosts}:
             raise RedirectError(
                 f"a redirect leads to {target}, another host; name it in hosts= to follow", response

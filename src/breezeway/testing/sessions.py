@@ -48,6 +48,9 @@ def changed_session(piece: Sessions, jar: CookieJar, url: str) -> Iterator[Sessi
     """Give out the session that a request to `url` has, and save it at the end.
 
     The piece does it, by its own rules, around an application that leaves its session to the test.
+
+    Raises:
+        ValueError: the jar drops the cookie of the session, such as one that is Secure over http.
     """
     held: list[Any] = []
 
@@ -56,7 +59,12 @@ def changed_session(piece: Sessions, jar: CookieJar, url: str) -> Iterator[Sessi
         return []
 
     def take(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        before = len(jar.refused)
         jar.receive(url, [value for name, value in headers if name.lower() == "set-cookie"])
+        for _, why in jar.refused[before:]:
+            raise ValueError(
+                f"the client drops the cookie of the session, as a browser does: {why}"
+            )
         return lambda data: None
 
     around = copy.copy(piece)
