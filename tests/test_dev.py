@@ -162,6 +162,49 @@ def test_refuses(directory: Path, options: tuple[str, ...], told: str) -> None:
     assert "--no-debugger" in done.stderr
 
 
+FRAMEWORKS = {
+    "flask": """
+import flask
+app = flask.Flask("shop")
+
+@app.get("/fail")
+def fail():
+    raise LookupError("no such order")
+""",
+    "bottle": """
+import bottle
+app = bottle.Bottle()
+
+@app.get("/fail")
+def fail():
+    raise LookupError("no such order")
+""",
+    "django": """
+from django.conf import settings
+settings.configure(ROOT_URLCONF="shop", ALLOWED_HOSTS=["*"])
+from django.core.wsgi import get_wsgi_application
+from django.urls import path
+
+def fail(request):
+    raise LookupError("no such order")
+
+urlpatterns = [path("fail", fail)]
+app = get_wsgi_application()
+""",
+}
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_other_frameworks(directory: Path, name: str) -> None:
+    """Failures of applications of other frameworks are shown, too, and not with --no-debugger."""
+    (directory / "shop.py").write_text(FRAMEWORKS[name])
+    for options in ((), ("--no-debugger",)):
+        with developing(directory, *options) as server:
+            status, page = ask(server, "/fail")
+            assert status == 500
+            assert ("no such order" in page) is not bool(options)
+
+
 # --- what a command line and a file come to --------------------------------------------------------
 
 

@@ -26,6 +26,8 @@ from .process.server import Server, eventually
 
 DEADLINE_SECONDS = 60.0
 
+ENVIRON = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
 KINDS = {"full": (), "minimal": ("--minimal",)}
 
 
@@ -58,7 +60,7 @@ def run(directory: Path, *command: str, **environ: str) -> subprocess.CompletedP
     return subprocess.run(
         command,
         cwd=directory,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        env={**os.environ, **ENVIRON, **environ},
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,

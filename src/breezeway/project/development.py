@@ -111,13 +111,26 @@ def wrap(
     for layer in layers(application):
         if isinstance(layer, Static):
             layer.refresh()
+        if debugger:
+            _let_through(layer)
     if debugger:
         application = Debugger(_Throwing(application))
     return RequestLines(application) if own_lines else application
 
 
+def _let_through(layer: Any) -> None:
+    """Have an application of another framework raise its failures, where it has a switch for that."""
+    frameworks = {kind.__module__.partition(".")[0] for kind in type(layer).__mro__}
+    if "flask" in frameworks and layer.config.get("PROPAGATE_EXCEPTIONS") is None:
+        layer.config["PROPAGATE_EXCEPTIONS"] = True
+    elif "bottle" in frameworks:
+        layer.catchall = False
+    elif "django" in frameworks:
+        sys.modules["django.conf"].settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+
+
 class _Throwing:
-    """Asks an application not to answer for its failures."""
+    """Asks an application not to answer for its failures, where it knows of such a wish."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self.application = application
