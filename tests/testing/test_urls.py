@@ -25,17 +25,6 @@ def live() -> Iterator[Client]:
         yield client
 
 
-@given(
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-    st.text(alphabet="ä /?&=+%#", max_size=9),
-)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_both_ways(live: Client, path: str, query: str) -> None:
-    """Any text is a path, and the application is told the same of it both ways."""
-    found = [client.get(f"/{path}", params=query).json() for client in (Client(echo), live)]
-    assert [found[0][key] for key in TOLD] == [found[1][key] for key in TOLD]
-
-
 @given(TEXT, st.text(alphabet="ä /?&=+%#", max_size=9))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_both_ways(live: Client, path: str, query: str) -> None:
