@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final
+
 from breezeway.web.app import App as App
 from breezeway.web.csrf import csrf_field as csrf_field
 from breezeway.web.csrf import csrf_token as csrf_token
@@ -19,10 +21,6 @@ from breezeway.web.errors import TooManyRequests as TooManyRequests
 from breezeway.web.errors import Unauthorized as Unauthorized
 from breezeway.web.errors import UnprocessableContent as UnprocessableContent
 from breezeway.web.errors import UnsupportedMediaType as UnsupportedMediaType
-from breezeway.web.events import Event as Event
-from breezeway.web.events import EventStream as EventStream
-from breezeway.web.events import last_event_id as last_event_id
-from breezeway.web.files import FileResponse as FileResponse
 from breezeway.web.flash import flash as flash
 from breezeway.web.flash import flashes as flashes
 from breezeway.web.group import Group as Group
@@ -44,8 +42,49 @@ from breezeway.web.request import Request as Request
 from breezeway.web.response import Response as Response
 from breezeway.web.response import json_response as json_response
 from breezeway.web.response import text_response as text_response
-from breezeway.web.static import add_static as add_static
-from breezeway.web.static import static_url as static_url
-from breezeway.web.templates import Templates as Templates
 from breezeway.web.uploads import Upload as Upload
 from breezeway.web.values import Values as Values
+
+if TYPE_CHECKING:
+    from breezeway.web.config import ConfigError as ConfigError
+    from breezeway.web.config import load_config as load_config
+    from breezeway.web.events import Event as Event
+    from breezeway.web.events import EventStream as EventStream
+    from breezeway.web.events import last_event_id as last_event_id
+    from breezeway.web.files import FileResponse as FileResponse
+    from breezeway.web.secret import Secret as Secret
+    from breezeway.web.static import add_static as add_static
+    from breezeway.web.static import static_url as static_url
+    from breezeway.web.templates import Templates as Templates
+
+LATER: Final = {
+    "ConfigError": "config",
+    "Event": "events",
+    "EventStream": "events",
+    "FileResponse": "files",
+    "Secret": "secret",
+    "Templates": "templates",
+    "add_static": "static",
+    "last_event_id": "events",
+    "load_config": "config",
+    "static_url": "static",
+}
+"""What not every application needs, and its module: each is imported when it is first asked for.
+
+None is called like its module, which is an attribute of this package once it is imported.
+"""
+
+
+def __getattr__(name: str) -> Any:
+    module = LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *LATER]
