@@ -24,21 +24,36 @@ class RequestHeaders(Mapping[str, str]):
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
-        value: str = self._environ[_key(name)]
+        key = _key(name)
+        value: str = self._environ[key]
+        if not value and key in _NOT_PREFIXED:  # servers in the manner of CGI have both in any case
+            raise KeyError(name)
         return value
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a field."""
+        key = _key(name)
+        value = self._environ.get(key)
+        return default if value is None or (not value and key in _NOT_PREFIXED) else value
+
+    def all(self, name: str) -> list[str]:
+        """Return the members of a field that is a list, over all its lines (RFC 9110 section 5.6.1)."""
+        from breezeway.semantics.fields import members
+
+        return members(self.get(name, ""))
+
     def __iter__(self) -> Iterator[str]:
-        for key in self._environ:
-            if key.startswith("HTTP_"):
+        for key, value in self._environ.items():
+            if key.startswith("HTTP_") and key[5:] not in _NOT_PREFIXED:
                 yield key[5:].replace("_", "-").title()
-            elif key in _NOT_PREFIXED:
+            elif key in _NOT_PREFIXED and value:
                 yield key.replace("_", "-").title()
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _key(name) in self._environ
+        return isinstance(name, str) and self.get(name) is not None
 
     def __repr__(self) -> str:
         return f"RequestHeaders({dict(self)!r})"
