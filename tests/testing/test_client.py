@@ -42,6 +42,16 @@ class TestRequest:
         assert response.headers["content-type"] == TEXT[1]
         assert response.content == b""
 
+    def test_head_of_a_stream_that_never_ends(self, make: MakeClient) -> None:
+        """HEAD asks for no content."""
+
+        def application(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", [TEXT])
+            while True:
+                yield b"tick"
+
+        assert make(application).head("/").status == 200
+
     @pytest.mark.parametrize(
         ("url", "path", "query"),
         [

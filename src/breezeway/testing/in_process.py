@@ -165,9 +165,8 @@ class Exchange:
         assert self._head is not None
         status, fields = self._head
         if self._environ["REQUEST_METHOD"] == "HEAD" or status[:3] in WITHOUT_CONTENT:
-            for _ in self:
-                self._written.clear()  # no server sends it
-            self._written.clear()
+            self._written.clear()  # no server sends it, nor asks for more
+            self.close()
         return status, fields
 
     def _run(self) -> None:
