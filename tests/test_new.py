@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -29,6 +30,14 @@ DEADLINE_SECONDS = 60.0
 ENVIRON = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 KINDS = {"full": (), "minimal": ("--minimal",)}
+
+
+def _is_installed() -> bool:
+    try:
+        importlib.metadata.distribution("breezeway")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 class Command:
@@ -186,6 +195,7 @@ def test_minimal_runs(new: Command) -> None:
         )
 
 
+@pytest.mark.skipif(not _is_installed(), reason="breezeway is not installed, only on the path")
 def test_makefile(new: Command) -> None:
     """`make test` makes a virtual environment, installs, and runs the tests.
 
