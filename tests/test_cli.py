@@ -92,6 +92,8 @@ def on_terminal(*args, cwd, **environ):
         os.close(ours)
 
 
+COMMANDS = ["dev", "routes", "shell", "check", "config", "migrate", "ctl", "collect", "new"]
+
 HELLO = """
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -405,7 +407,7 @@ class TestHelp:
         assert re.search(r"^  --version +Show the version", text, re.MULTILINE)
         assert all(len(line) <= 80 for line in text.splitlines())
 
-    @pytest.mark.parametrize("command", ["check", "config", "migrate", "ctl"])
+    @pytest.mark.parametrize("command", COMMANDS)
     def test_help_of_the_other_commands(self, tmp_path, command):
         """So do the others, and the help of all has a line for each."""
         assert self.help(command, "--help", cwd=tmp_path).startswith("Usage: ")

@@ -44,6 +44,8 @@ EXAMPLES = """\
   breezeway shop.wsgi:application
   breezeway 'shop:make_app("production")' --bind :8000 --threads 16
   breezeway app --bind unix:/run/shop.sock --unix-mode 660 --access-log
+  breezeway new shop
+  breezeway dev shop.app:app
   breezeway demo
 """
 
@@ -349,7 +351,7 @@ COMMANDS: list[click.Command] = [
             options.config(),
             _no_daemon(),
         ],
-        help="Serve an application for who writes it: --reload, a debugger, short lines.",
+        help="Serve an application for development: reload, debugger.",
     ),
     _Command(
         "routes",

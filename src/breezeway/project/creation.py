@@ -36,9 +36,10 @@ TAKEN: Final = frozenset(
 @click.argument("name", metavar="NAME")
 @click.option("--minimal", is_flag=True, help="One page in one file, and its test.")
 def new(name: str, minimal: bool) -> int:
-    """Make a small project in the directory NAME: pages, a form, tests, settings.
+    """Make a small project in a directory of its own.
 
-    NAME is that of its Python package, too. Nothing that is there is changed.
+    It is in the directory NAME, which is the name of its Python package, too, and has pages from
+    templates, a form, JSON, tests, and settings. Nothing that is there is changed.
     """
     _check(name)
     _write(name, "minimal" if minimal else "full")
