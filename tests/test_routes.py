@@ -243,6 +243,14 @@ def test_mounted() -> None:
     assert found["/other"].place.endswith(f"test_routes.py:{by_class.__code__.co_firstlineno + 3}")
 
 
+def test_layers_have_what_is_mounted() -> None:
+    """What is mounted comes after the App, with all that it is around."""
+    inner, app = by_closure(None), App()
+    app.mount("/inner", Compress(inner))
+    found = [*finding.layers(stack(app, Security()))]
+    assert found.index(app) < found.index(inner)
+
+
 def test_handlers_of_any_kind() -> None:
     """A partial function is its function, an object its class, what C has made has no place."""
 

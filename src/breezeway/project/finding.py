@@ -28,7 +28,7 @@ FRAMEWORKS: Final = {
 
 
 def layers(application: Any) -> Iterator[Any]:
-    """Go over an application, what it is around, what that is around, and so on."""
+    """Go over an application, what it is around or has mounted, and so on inwards."""
     waiting: list[Any] = [application]
     seen: list[Any] = []  # compared by identity: not all can be hashed, and some compare oddly
     while waiting and len(seen) < MOST_LAYERS:
@@ -47,6 +47,8 @@ def _inner(layer: Any) -> Iterator[Any]:
             inner = getattr(layer, name, None)
         if inner is not None:
             yield inner
+    if isinstance(layer, App):
+        yield from layer.mounts.values()
     closure = layer.__closure__ if isinstance(layer, FunctionType) else None
     for cell in closure or ():
         with contextlib.suppress(ValueError):  # a variable that has no value yet
