@@ -18,7 +18,7 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from breezeway.web import Response, json_response, text_response, use_json
-from breezeway.web.json_encoding import dumps
+from breezeway.web.json_encoding import LIBRARIES, dumps
 from breezeway.web.response import STATUS
 
 from ..middleware.calling import call, make_environ, run
@@ -530,6 +530,35 @@ class TestJson:
                 dumps([object()])
         finally:
             use_json("json")
+
+    @pytest.mark.parametrize(
+        ("value", "by_json", "by_orjson", "by_msgspec"),
+        [
+            (float("nan"), ValueError, b"null", b"null"),
+            (float("inf"), ValueError, b"null", b"null"),
+            (1e22, b"1e+22", b"1e+22", b"1e22"),
+            (1e-07, b"1e-07", b"1e-7", b"1e-7"),
+            (NOW, *(b'"2026-11-22T10:00:00+00:00"',) * 2, b'"2026-11-22T10:00:00Z"'),
+            (datetime.timedelta(seconds=1), b"1.0", b"1.0", b'"PT1S"'),
+            (b"a", TypeError, TypeError, b'"YQ=="'),
+            ({True: 1}, b'{"true":1}', b'{"true":1}', TypeError),
+            ({None: 1}, b'{"null":1}', b'{"null":1}', TypeError),
+        ],
+        ids=repr,
+    )
+    def test_where_libraries_differ(self, value, by_json, by_orjson, by_msgspec):
+        """The table of docs/web/responses.md is right."""
+        for library, expected in zip(LIBRARIES, (by_json, by_orjson, by_msgspec), strict=True):
+            pytest.importorskip(library)
+            use_json(library)
+            try:
+                if isinstance(expected, bytes):
+                    assert dumps(value) == expected, library
+                else:
+                    with pytest.raises(expected):
+                        dumps(value)
+            finally:
+                use_json("json")
 
     def test_not_finite(self):
         """There is no NaN in JSON."""
