@@ -189,6 +189,41 @@ class TestFaults:
         assert isinstance(caught.value.__cause__, LookupError)
         assert "LookupError: too late" in capsys.readouterr().err
 
+    def test_close_that_fails(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """An error of close() counts less than the one before, and nothing if none is wanted."""
+
+        class Blocks:
+            def __init__(self, fails: bool) -> None:
+                self.fails = fails
+
+            def __iter__(self) -> Any:
+                yield b"block"
+                if self.fails:
+                    raise LookupError("in the content")
+
+            def close(self) -> None:
+                raise ValueError("of close()")
+
+        def application(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", [TEXT])
+            return Blocks(environ["PATH_INFO"] == "/fails")
+
+        with pytest.raises(LookupError):
+            Client(application).get("/fails")
+        assert "ValueError: of close()" in capsys.readouterr().err
+        assert Client(application, raise_errors=False).get("/").content == b"block"
+        assert "ValueError: of close()" in capsys.readouterr().err
+
+    def test_written_before_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What was written has gone, and no 500 can take its place."""
+
+        def application(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", [TEXT])(b"begun")
+            raise LookupError
+
+        with pytest.raises(IncompleteResponseError):
+            Client(application, raise_errors=False).get("/")
+
     def test_interrupts_go_through(self) -> None:
         """What is no Exception is nobody's to catch."""
 

@@ -80,8 +80,8 @@ def test_no_server() -> None:
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """Serve one request with these bytes, and hang up."""
+def answering(answer: bytes, *, hangs_up: bool = True) -> Iterator[str]:
+    """Serve one request with these bytes, and hang up, or wait until the client does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -89,6 +89,8 @@ def answering(answer: bytes) -> Iterator[str]:
             with connection:
                 connection.recv(65536)
                 connection.sendall(answer)
+                while not hangs_up and connection.recv(65536):
+                    pass
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -111,6 +113,17 @@ def answering(answer: bytes) -> Iterator[str]:
 def test_broken_responses(answer: bytes) -> None:
     """A response that breaks off is told from one that is whole."""
     with answering(answer) as url, Client(url) as client, pytest.raises(IncompleteResponseError):
+        client.get("/")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfour"])
+def test_timeout(answer: bytes) -> None:
+    """A server that does not go on is not waited for forever."""
+    with (
+        answering(answer, hangs_up=False) as url,
+        Client(url, timeout=0.05) as client,
+        pytest.raises(TimeoutError),
+    ):
         client.get("/")
 
 

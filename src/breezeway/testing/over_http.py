@@ -151,19 +151,17 @@ class HttpBlocks:
         if block:
             self._left = None if left is None else left - len(block)
             return block
-        is_reusable = not self._response.will_close
-        self._response.close()
-        self._end(is_whole=True, is_reusable=is_reusable)
+        self._end(is_whole=True, is_reusable=not self._response.will_close)
         raise StopIteration
 
     def close(self) -> None:
         """Break the connection if there is more to come."""
         if self._ended is not None:
-            self._response.close()
             self._end(is_whole=False, is_reusable=False)
 
     def _end(self, *, is_whole: bool, is_reusable: bool) -> None:
         ended, self._ended = self._ended, None
+        self._response.close()
         assert ended is not None
         ended(is_whole=is_whole, is_reusable=is_reusable)
 

@@ -26,9 +26,6 @@ Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]
 """Names and values; a value that is a list or tuple stands for several of its name."""
 
 Content = bytes | str | Path | IO[bytes] | Iterable[bytes]
-FileContent = bytes | str | Path | IO[bytes]
-File = bytes | Path | IO[bytes] | tuple[str, FileContent] | tuple[str, FileContent, str]
-"""A file of a form: its content, or a tuple of name, content and, if it matters, media type."""
 
 
 class RequestBody:
