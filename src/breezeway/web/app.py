@@ -20,7 +20,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware.closing import ClosingIterator
 from breezeway.semantics.hosts import parse_host
 from breezeway.web.endpoint import UNPREPARED, Endpoint, Fallback, Hooks, answer_error
-from breezeway.web.errors import HTTPError, MethodNotAllowed, NotFound
+from breezeway.web.errors import BadRequest, HTTPError, MethodNotAllowed, NotFound
 from breezeway.web.group import Group, Route, place
 from breezeway.web.limits import Limits
 from breezeway.web.pattern import CONVERTERS, HOST_VARIABLE, Converter, parse_pattern
@@ -384,7 +384,7 @@ class App(Group):
     def _routers_for(self, request: Request) -> tuple[Router[Endpoint], ...]:
         try:
             name = parse_host(request.host).name
-        except ValueError:
+        except (ValueError, BadRequest):
             return (self._router,)
         if name in self._hosts:
             return self._hosts[name], self._router
