@@ -19,6 +19,7 @@ from breezeway.web import BadRequest, ContentTooLarge, HTTPError, Limits
 from breezeway.web import UnsupportedMediaType as Unsupported
 
 from .forms import BOUNDARY, Dribble, body_of, part, request_of
+from .hostile_forms import STATUSES, Hostile
 
 BROWSER = body_of(
     part("title", "Größe"),
@@ -461,3 +462,10 @@ def test_memory(content):
     )
     added = done.stdout.rpartition("+")[2].removesuffix("MiB\n")
     assert float(added) < 5
+
+
+@pytest.mark.parametrize("start", range(0, 2000, 500))
+def test_hostile(start):
+    """Hostile bodies end in a clean 4xx, or in what is right (`tests.web.hostile_forms`)."""
+    codes = {Hostile(seed).send()[0] for seed in range(start, start + 500)}
+    assert codes == {*STATUSES}

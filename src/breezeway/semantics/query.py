@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote_plus
 
 MOST_PAIRS: Final = 1000
 """Of a query or form. A page that needs more is rare; a client that sends more is not."""
 
-
 _SEVERAL: Final = re.compile("&&+")
+_ESCAPED: Final = re.compile("(?:%[0-9A-Fa-f]{2})++")
+"""Possessive, for otherwise each escape takes 100 bytes of memory to come back to."""
 
 
 class TooManyPairsError(ValueError):
@@ -42,8 +42,12 @@ def pairs(text: str, most: int = MOST_PAIRS, errors: str = "replace") -> list[tu
 
 
 def _decoded(text: str, errors: str) -> str:
-    if "%" not in text and "+" not in text and text.isascii():
-        return text
     if not text.isascii():  # raw bytes: browsers do not send them, and yet they come
         text = text.encode("latin-1").decode("utf-8", errors)
-    return unquote_plus(text, errors=errors)
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" in text:  # the library's unquote takes fifty times the memory of what it decodes
+        text = _ESCAPED.sub(
+            lambda match: bytes.fromhex(match[0].replace("%", "")).decode("utf-8", errors), text
+        )
+    return text
