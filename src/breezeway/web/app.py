@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.closing import ClosingIterator
+from breezeway.semantics.fields import Headers
 from breezeway.semantics.hosts import parse_host
 from breezeway.web.endpoint import UNPREPARED, Endpoint, Fallback, Hooks, answer_error
 from breezeway.web.errors import BadRequest, HTTPError, MethodNotAllowed, NotFound
@@ -273,7 +274,7 @@ class App(Group):
             response = answer_error(request, error, endpoint.groups)
         if type(response) is Response and not request.holds_files:
             return response.send(environ, start_response, fields)
-        return self._sent(response, request, start_response, fields)
+        return self._sent(response, request, endpoint, start_response, fields)
 
     def _around(
         self,
@@ -295,7 +296,7 @@ class App(Group):
                 response = answer_error(request, error, endpoint.groups)
             for hook in hooks.after:
                 response = self._after(hook, request, response, endpoint.groups)
-            blocks = self._sent(response, request, start_response, fields)
+            blocks = self._sent(response, request, endpoint, start_response, fields)
         except BaseException:
             hooks.tear_down(request)
             raise
@@ -328,25 +329,54 @@ class App(Group):
         return made
 
     def _sent(
-        self, response: Any, request: Request, start_response: StartResponse, fields: Fields
+        self,
+        response: Any,
+        request: Request,
+        endpoint: Endpoint | Fallback,
+        start_response: StartResponse,
+        fields: Fields,
     ) -> Iterable[bytes]:
-        environ = request.environ
         try:
+            if not isinstance(response, Response):
+                response = self._called(response, request, endpoint, start_response, fields)
             if isinstance(response, Response):
-                blocks = response.send(environ, start_response, fields)
-            elif fields:
-                blocks = self._protection.secured(response)(environ, start_response)
-            else:
-                blocks = response(environ, start_response)
+                response = response.send(request.environ, start_response, fields)
         except BaseException:
             request.close()
             raise
+        blocks: Iterable[bytes] = response
         if not request.holds_files:
             return blocks
         if type(blocks) is list:
             request.close()
             return blocks
         return ClosingIterator(blocks, request.close)
+
+    def _called(
+        self,
+        application: WSGIApplication,
+        request: Request,
+        endpoint: Endpoint | Fallback,
+        start_response: StartResponse,
+        fields: Fields,
+    ) -> Any:
+        """Return the blocks of a WSGI application; or what answers if it fails before its response."""
+        is_started = False
+
+        def start(status: str, headers: Headers, exc_info: Any = None, /) -> Any:
+            nonlocal is_started
+            is_started = True
+            return start_response(status, headers, exc_info)
+
+        try:
+            return self._protection.secured(application, fields)(request.environ, start)
+        except Exception as error:
+            if is_started:
+                raise
+            response = answer_error(request, error, endpoint.groups)
+            if not isinstance(response, Response):
+                response = from_application(response, request.environ)
+            return response
 
     def _prepare(self, endpoint: Endpoint) -> Hooks | None:
         with self._lock:

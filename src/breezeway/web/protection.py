@@ -62,9 +62,9 @@ class Protection:
         """Of responses to requests that do not go through it."""
         self.https_fields: Final = self._fields("https")
 
-    def secured(self, application: WSGIApplication) -> WSGIApplication:
-        """Put the fields on what another application answers, if it is not within already."""
-        return self._secured(application) if self.fields else application
+    def secured(self, application: WSGIApplication, fields: object) -> WSGIApplication:
+        """Put the fields on what another application answers, if there are any to add."""
+        return self._secured(application) if fields else application
 
     def _secured(self, application: WSGIApplication) -> WSGIApplication:
         piece = copy(self._security)
