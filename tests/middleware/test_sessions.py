@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import multiprocessing
@@ -1124,3 +1125,38 @@ def test_file_is_taken_away(tmp_path: Path) -> None:
     piece.close()
     shutil.rmtree(directory)
     assert call(piece).code == 503
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 2])
+def test_late_start_is_closed_once(tmp_path: Path, blocks: int) -> None:
+    """An iterable that begins late, and whose client leaves, is closed once."""
+
+    class Late:
+        closed = 0
+
+        def __init__(self, start_response: Any) -> None:
+            self.start_response = start_response
+            self.left = [b"first", b"second"]
+
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> bytes:
+            if len(self.left) == 2:
+                self.start_response("200 OK", [("Content-Type", "text/plain")])
+            if not self.left:
+                raise StopIteration
+            return self.left.pop(0)
+
+        def close(self) -> None:
+            Late.closed += 1
+
+    piece = Sessions(lambda environ, start: Late(start), store=f"sqlite:{tmp_path}/sessions")
+    found: Any = piece(make_environ(), lambda *given: print)
+    taken = iter(found)
+    for _ in range(blocks):
+        next(taken)
+    del taken
+    gc.collect()
+    found.close()
+    assert Late.closed == 1

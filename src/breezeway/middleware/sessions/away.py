@@ -43,7 +43,8 @@ class StartsLate:
     def __iter__(self) -> Iterator[bytes]:
         assert self._blocks is not None
         try:
-            yield from self._blocks
+            for block in self._blocks:  # `yield from` would close them when this is dropped
+                yield block
         except StoreAwayError:
             if self._session.is_sent:
                 raise
