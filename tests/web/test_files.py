@@ -15,7 +15,7 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from breezeway.testing import LiveServer
-from breezeway.web import FileResponse, Forbidden, NotFound
+from breezeway.web import App, FileResponse, Forbidden, NotFound
 
 from ..middleware.calling import call, make_environ
 
@@ -431,3 +431,39 @@ class TestServer:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 client.recv(100)
             assert ended.acquire(timeout=5)
+
+
+class TestApp:
+    """Files of handlers, with what an application does around them."""
+
+    def answered(self, file: Any, handler: Any, hook: Any = None) -> Any:
+        """Let an application answer."""
+        app = App()
+        app.get("/")(handler)
+        if hook is not None:
+            app.after(hook)
+            app.error(LookupError)(lambda request, error: "caught")
+        result = call(app, "/")
+        assert file.closes == 1
+        return result
+
+    def test_status(self):
+        """A file with a status beside it is sent with that, and closed once."""
+        file = Noted(b"abc")
+        result = self.answered(file, lambda: (FileResponse(file), 201, {"X-A": "1"}))
+        assert (result.code, result.body, result["x-a"]) == (201, b"abc", "1")
+
+    def test_replaced(self):
+        """One in whose place a hook puts another response is closed."""
+        file = Noted(b"abc")
+        hook = lambda request, response: "other"  # noqa: E731
+        assert self.answered(file, lambda: FileResponse(file), hook).body == b"other"
+
+    def test_failing_hook(self):
+        """So is one whose hook fails."""
+        file = Noted(b"abc")
+
+        def hook(request: Any, response: Any) -> Any:
+            raise LookupError
+
+        assert self.answered(file, lambda: FileResponse(file), hook).code == 500
