@@ -14,6 +14,7 @@ from wsgiref.util import FileWrapper
 
 import pytest
 
+from breezeway.gateway.file_wrapper import FileWrapper as Wrapper
 from breezeway.testing import LiveServer
 from breezeway.web import App, FileResponse, Forbidden, NotFound
 
@@ -409,6 +410,21 @@ class TestEnd:
 
 
 class TestServer:
+    @pytest.mark.parametrize("asked", [{}, {"Range": "bytes=70000-"}])
+    def test_can_be_sent_by_the_kernel(self, large, asked):
+        """With a function at its end the server still finds a plain file, and where to begin."""
+        ended = []
+        response = FileResponse(large)
+        response.on_close(lambda: ended.append(True))
+        environ = make_environ(fields=asked, **{"wsgi.file_wrapper": Wrapper})
+        blocks: Any = response(environ, lambda *_: None)
+        found = blocks.file_range()
+        start = 70000 if asked else 0
+        assert (found.offset, found.length) == (start, len(LARGE) - start)
+        assert not ended
+        blocks.close()
+        assert ended == [True]
+
     def test_sendfile(self, large):
         """The server sends it, whole and in part, and the functions are called."""
         ended = threading.Semaphore(0)
