@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import gzip
 import io
@@ -16,7 +17,7 @@ import pytest
 
 from breezeway.gateway.file_wrapper import FileWrapper as Wrapper
 from breezeway.testing import LiveServer
-from breezeway.web import App, FileResponse, Forbidden, NotFound
+from breezeway.web import App, FileResponse, Forbidden, HTTPError, NotFound, files
 
 from ..middleware.calling import call, make_environ
 
@@ -232,11 +233,30 @@ class TestRoot:
         with pytest.raises(NotFound):
             FileResponse(name, root=root)
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-    def test_forbidden(self, path):
-        """One that may not be read is 403."""
-        path.chmod(0)
-        with pytest.raises(Forbidden):
+    @pytest.mark.parametrize(
+        ("number", "code"), [(errno.EACCES, 403), (errno.EMFILE, 503), (errno.ENOENT, 404)]
+    )
+    def test_statuses(self, path, monkeypatch, number, code):
+        """One that may not be read is 403; without a descriptor to be had it is 503."""
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(files, "open_beneath", fail)
+        with pytest.raises(HTTPError) as caught:
+            FileResponse("data.txt", root=path.parent)
+        assert caught.value.code == code
+        assert isinstance(caught.value, Forbidden) is (code == 403)
+        assert (("Retry-After", "1") in caught.value.headers) is (code == 503)
+
+    def test_a_broken_disk(self, path, monkeypatch):
+        """What is nobody's fault but the machine's stays an error of it."""
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.EIO, "broken")
+
+        monkeypatch.setattr(files, "open_beneath", fail)
+        with pytest.raises(OSError, match="broken"):
             FileResponse("data.txt", root=path.parent)
 
     def test_an_object_below(self, path):
