@@ -27,9 +27,8 @@ from .forms import BOUNDARY, Dribble, body_of, part
 MOST_SECONDS = 2.0
 """Of one body, on a machine that does other things as well; the slowest takes a tenth of it."""
 
-MOST_BYTES = 12 << 20
-"""Of memory beside the body itself: the bounds allow 2 MiB of fields, which are there three times when they
-are decoded."""
+MOST_BYTES = 8 << 20
+"""Of memory beside the body itself: a body of 1 MiB is there, its text, and what is decoded of it."""
 
 STATUSES = (200, 400, 413, 415)
 

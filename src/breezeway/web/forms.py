@@ -144,7 +144,7 @@ def read_multipart(stream: BodyStream, boundary: str, limits: Limits) -> FormDat
         silent = 0
         while block := stream.read1(BLOCK_BYTES):
             silent += len(block)
-            for event in parser.parse(block):
+            for event in () if parser.closed else parser.parse(block):
                 silent = 0
                 parts.take(event)
             if silent > SILENT_BYTES:
