@@ -72,11 +72,12 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
         for parameter in signature.parameters.values()
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
-    if not any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
-        lacking = {*pattern.names} - signature.parameters.keys()
-        if lacking:
-            names = ", ".join(sorted(lacking))
-            raise TypeError(f"{_named(handler)} has no argument for {names} of {pattern.text!r}")
+    lacking = [name for name in pattern.names if name not in signature.parameters]
+    if any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
+        arguments += [_of_path(name, MISSING, pattern) for name in lacking]
+    elif lacking:
+        names = ", ".join(lacking)
+        raise TypeError(f"{_named(handler)} has no argument for {names} of {pattern.text!r}")
     if sum(argument.where == "body" for argument in arguments) > 1:
         raise TypeError(f"{_named(handler)} has more than one argument for the body")
     return arguments

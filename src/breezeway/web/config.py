@@ -29,7 +29,7 @@ from typing import Any, Final, TypeVar
 
 from breezeway.web.config_file import Path, read
 from breezeway.web.conversion import kind_of
-from breezeway.web.kinds import EnoughError, Faults, Kind, Wrong
+from breezeway.web.kinds import At, EnoughError, Faults, Kind, Wrong
 from breezeway.web.secret import Secret
 
 C = TypeVar("C")
@@ -203,7 +203,7 @@ def _kind(annotation: Any) -> Kind:
 
 
 def _of_text(make: Callable[[str], Any]) -> Kind:
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         if isinstance(value, str):
             return make(value)
         faults.add("", at, "must be a string")
@@ -213,9 +213,9 @@ def _of_text(make: Callable[[str], Any]) -> Kind:
 
 
 def _of_several(origin: type, item: Kind) -> Kind:
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         if isinstance(value, list):
-            return origin(item.from_json(each, f"{at}/{n}", faults) for n, each in enumerate(value))
+            return origin(item.from_json(each, (at, n), faults) for n, each in enumerate(value))
         faults.add("", at, "must be a list")
         return None
 

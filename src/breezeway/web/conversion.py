@@ -18,7 +18,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, Union
 
-from breezeway.web.kinds import EnoughError, Faults, FromJson, Kind, Member, Schema, Wrong
+from breezeway.web.kinds import At, EnoughError, Faults, FromJson, Kind, Member, Schema, Wrong
 from breezeway.web.parameters import Constraint
 from breezeway.web.scalars import SIMPLE
 
@@ -70,7 +70,7 @@ def _file(annotation: Any) -> Kind:
     if annotation is not Upload:
         raise TypeError(f"a handler cannot have an argument of type {annotation!r}")
 
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         faults.add("body", at, "must be a file of a form")
 
     schema: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -95,13 +95,14 @@ def _held(kind: Kind, constraint: Constraint) -> Kind:
             raise Wrong(fault)
         return value
 
-    def checked_json(value: Any, at: str, faults: Faults) -> Any:
+    def checked_json(value: Any, at: At, faults: Faults) -> Any:
         before = len(faults)
         made = from_json(value, at, faults)
         if len(faults) == before and made is not None:
             fault = constraint.fault(made)
             if fault:
                 faults.add("body", at, fault)
+                return None
         return made
 
     return dataclasses.replace(
@@ -124,7 +125,7 @@ def _choices(annotation: Any, values: list[Any], make: Callable[[Any], Any]) -> 
             raise Wrong(f"must be one of {shown}")
         return make(by_text[text])
 
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         for each in values:
             if type(each) is type(value) and each == value:
                 return make(each)
@@ -153,7 +154,7 @@ def _union(kinds: list[Kind]) -> Kind:
             return None
         raise Wrong(", or ".join(wrongs))
 
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         fitting = _fitting(kinds, value)
         if len(fitting) == 1:
             return fitting[0].from_json(value, at, faults)
@@ -214,15 +215,19 @@ def _sequence(origin: type, arguments: tuple[Any, ...]) -> Kind:
         return _fixed([kind_of(each) for each in arguments])
     item = kind_of(arguments[0] if arguments else Any)
 
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         if type(value) is not list:
             faults.add("body", at, "must be a list")
             return None
         before = len(faults)
-        found = [
-            item.from_json(each, f"{at}/{number}", faults) for number, each in enumerate(value)
-        ]
-        return origin(found) if len(faults) == before else None
+        found = [item.from_json(each, (at, number), faults) for number, each in enumerate(value)]
+        if len(faults) > before:
+            return None
+        try:
+            return origin(found)
+        except TypeError:  # lists and objects have no hash
+            faults.add("body", at, "must be a list of different values")
+            return None
 
     schema: Schema = {"type": "array", "items": item.schema}
     if origin in (set, frozenset):
@@ -231,15 +236,16 @@ def _sequence(origin: type, arguments: tuple[Any, ...]) -> Kind:
 
 
 def _fixed(kinds: list[Kind]) -> Kind:
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         if type(value) is not list or len(value) != len(kinds):
             faults.add("body", at, f"must be a list of {len(kinds)}")
             return None
+        before = len(faults)
         pairs = zip(kinds, value, strict=True)
-        return tuple(
-            kind.from_json(each, f"{at}/{number}", faults)
-            for number, (kind, each) in enumerate(pairs)
-        )
+        found = [
+            kind.from_json(each, (at, number), faults) for number, (kind, each) in enumerate(pairs)
+        ]
+        return tuple(found) if len(faults) == before else None
 
     size = len(kinds)
     schema: Schema = {
@@ -256,14 +262,13 @@ def _mapping(arguments: tuple[Any, ...]) -> Kind:
         raise TypeError("a dict that is an argument has texts as keys, as JSON does")
     item = kind_of(arguments[1] if arguments else Any)
 
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         if type(value) is not dict:
             faults.add("body", at, "must be an object")
             return None
-        return {
-            name: item.from_json(each, f"{at}/{pointed(name)}", faults)
-            for name, each in value.items()
-        }
+        before = len(faults)
+        found = {name: item.from_json(each, (at, name), faults) for name, each in value.items()}
+        return found if len(faults) == before else None
 
     return Kind({"type": "object", "additionalProperties": item.schema}, from_json)
 
@@ -325,7 +330,7 @@ def _typed_dict_members(annotation: Any) -> dict[str, Member]:
 
 
 def _object(members: Mapping[str, Member], build: Callable[[dict[str, Any]], Any]) -> FromJson:
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         if type(value) is not dict:
             faults.add("body", at, "must be an object")
             return None
@@ -333,24 +338,20 @@ def _object(members: Mapping[str, Member], build: Callable[[dict[str, Any]], Any
         found = {}
         for name, member in members.items():
             if name in value:
-                found[name] = member.kind.from_json(value[name], f"{at}/{pointed(name)}", faults)
+                found[name] = member.kind.from_json(value[name], (at, name), faults)
             elif member.is_required:
-                faults.add("body", f"{at}/{pointed(name)}", "is missing")
+                faults.add("body", (at, name), "is missing")
         if len(found) < len(value):
             for name in value:
                 if name not in members:
-                    faults.add("body", f"{at}/{pointed(name)[:LONGEST_NAME]}", "is not known")
+                    faults.add("body", (at, name), "is not known")
         return built(build, found, at, faults) if len(faults) == before else None
 
     return from_json
 
 
-LONGEST_NAME: Final = 100
-"""Characters of an unknown member that are told."""
-
-
 def built(
-    build: Callable[[dict[str, Any]], Any], found: dict[str, Any], at: str, faults: Faults
+    build: Callable[[dict[str, Any]], Any], found: dict[str, Any], at: At, faults: Faults
 ) -> Any:
     """Make an object of its members; a ValueError of its own checks is a fault."""
     try:
@@ -358,8 +359,3 @@ def built(
     except ValueError as error:
         faults.add("body", at, str(error))
         return None
-
-
-def pointed(name: str) -> str:
-    """Escape a name for a JSON Pointer (RFC 6901 section 3)."""
-    return name.replace("~", "~0").replace("/", "~1")

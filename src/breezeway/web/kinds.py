@@ -16,6 +16,27 @@ MOST_ATTEMPTS: Final = 100_000
 member, their number doubles with each level."""
 
 
+LONGEST_NAME: Final = 100
+"""Characters of a member that are told, whose name the client has chosen."""
+
+DEEPEST_POINTER: Final = 50
+"""Members of a pointer that are told, the last ones."""
+
+At: TypeAlias = "tuple[At, str | int] | str"
+"""Where a value is: what it is in, and as which member. It becomes a JSON Pointer when something is wrong
+there, which most of the time is not so; the whole is a pointer as it is, an empty one of a body."""
+
+
+def pointer(at: At) -> str:
+    """Write a place as a JSON Pointer (RFC 6901)."""
+    names: list[str] = []
+    while not isinstance(at, str) and len(names) < DEEPEST_POINTER:
+        at, name = at
+        names.append(str(name)[:LONGEST_NAME].replace("~", "~0").replace("/", "~1"))
+    whole = at if isinstance(at, str) else ""
+    return whole + "".join(f"/{name}" for name in reversed(names))
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong with a request.
@@ -41,9 +62,9 @@ class Faults(list[Fault]):
         self.attempts = [MOST_ATTEMPTS] if attempts is None else attempts
         """How many are left, in a list that all of a request share."""
 
-    def add(self, where: str, at: str, says: str) -> None:
+    def add(self, where: str, at: At, says: str) -> None:
         """Add one; raise EnoughError if it is the last."""
-        self.append(Fault(where, at, says))
+        self.append(Fault(where, pointer(at), says))
         if len(self) >= MOST_FAULTS:
             raise EnoughError
 
@@ -55,8 +76,8 @@ class Wrong(ValueError):
 FromText: TypeAlias = Callable[[str], Any]
 """Returns a value, or raises Wrong."""
 
-FromJson: TypeAlias = Callable[[Any, str, Faults], Any]
-"""Takes a value, where it is (a JSON Pointer) and the faults, to which it adds; returns a value."""
+FromJson: TypeAlias = Callable[[Any, At, Faults], Any]
+"""Takes a value, where it is and the faults, to which it adds; returns a value."""
 
 
 @dataclass(eq=False)

@@ -247,7 +247,6 @@ def _unique(name: str, method: str, names: set[str]) -> str:
 def _parameters(
     endpoint: Endpoint, renamed: Mapping[str, str], components: _Components
 ) -> Iterator[dict[str, Any]]:
-    told = set()
     for argument in endpoint.arguments:
         if argument.where not in ("path", "query", "header", "cookie") or argument.kind is None:
             continue
@@ -256,7 +255,6 @@ def _parameters(
         schema = components.resolved(argument.kind.schema)
         name = argument.at
         if argument.where == "path":
-            told.add(name)
             name = renamed[name]
         yield {
             "name": name,
@@ -264,10 +262,6 @@ def _parameters(
             **({"required": True} if argument.is_required else {}),
             "schema": _with_default(schema, argument),
         }
-    for name in endpoint.names:  # of a handler that takes them as **values
-        if name not in told:
-            schema = dict(endpoint.pattern.converters[name].schema or {})
-            yield {"name": renamed[name], "in": "path", "required": True, "schema": schema}
 
 
 def _with_default(schema: Schema, argument: Argument) -> Schema:

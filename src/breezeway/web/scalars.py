@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from breezeway.web.kinds import Faults, FromText, Kind, Schema, Wrong
+from breezeway.web.kinds import At, Faults, FromText, Kind, Schema, Wrong
 
 INT_DIGITS: Final = 30
 """Of a whole number in a text."""
@@ -27,7 +27,7 @@ _NUMBER: Final = re.compile(
 def _scalar(schema: Schema, from_text: FromText, *exact: type) -> Kind:
     """Make a kind of one text; in JSON it is one of the types `exact`, or else that text."""
 
-    def from_json(value: Any, at: str, faults: Faults) -> Any:
+    def from_json(value: Any, at: At, faults: Faults) -> Any:
         if type(value) in exact:
             return value
         if not exact and isinstance(value, str):
@@ -67,7 +67,7 @@ def _float(text: str) -> float:
 INFINITE: Final = float("inf")
 
 
-def _float_json(value: Any, at: str, faults: Faults) -> Any:
+def _float_json(value: Any, at: At, faults: Faults) -> Any:
     if type(value) in (int, float):
         try:
             return float(value)
@@ -102,18 +102,18 @@ def _decimal(text: str) -> decimal.Decimal:
     return decimal.Decimal(text)
 
 
-def _decimal_json(value: Any, at: str, faults: Faults) -> Any:
+def _decimal_json(value: Any, at: At, faults: Faults) -> Any:
     if type(value) in (int, float):
         value = str(value)
     return _DECIMAL.from_json(value, at, faults)
 
 
-def _none_json(value: Any, at: str, faults: Faults) -> Any:
+def _none_json(value: Any, at: At, faults: Faults) -> Any:
     if value is not None:
         faults.add("body", at, "must be null")
 
 
-def _same(value: Any, at: str, faults: Faults) -> Any:
+def _same(value: Any, at: At, faults: Faults) -> Any:
     return value
 
 

@@ -1,0 +1,275 @@
+"""Arguments of handlers: where each comes from, and what a request is told that lacks one."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, TypedDict
+
+import pytest
+
+from breezeway.web import App, Between, Body, Cookie, Form, Header, Length, Query, Request
+
+from ..middleware.calling import Result, call
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass
+class Note:
+    title: Annotated[str, Length(1, 20)]
+    stars: int = 0
+
+
+class Login(TypedDict):
+    user: str
+    remember: bool
+
+
+def answer(handler: Any, path: str = "/", *args: Any, pattern: str = "/", **kwargs: Any) -> Result:
+    """Send a request to an application of one handler."""
+    app = App()
+    method = args[0] if args else "GET"
+    app.route(pattern, method, name="x")(handler)
+    return call(app, path, *args, **kwargs)
+
+
+def said(result: Result) -> Any:
+    """Return the faults of a 422, or what a handler has returned."""
+    value = json.loads(result.body)
+    if result.code == 422:
+        return [(fault["in"], fault["at"], fault["says"]) for fault in value["faults"]]
+    assert result.code == 200, result
+    return value
+
+
+def test_query() -> None:
+    """A name, several of a name, defaults, and other names there."""
+
+    def handler(
+        q: str, tag: list[str], most: int = 5, first: Annotated[bool, Query("from")] = False
+    ) -> Any:
+        return [q, tag, most, first]
+
+    assert said(answer(handler, "/?q=a+b&tag=1&tag=2&from=on&unknown=1")) == [
+        "a b",
+        ["1", "2"],
+        5,
+        True,
+    ]
+    assert said(answer(handler, "/?tag=&most=x&from=2")) == [
+        ("query", "q", "is missing"),
+        ("query", "most", "must be a whole number"),
+        ("query", "from", "must be true or false"),
+    ]
+    assert said(answer(handler, "/?q=")) == ["", [], 5, False]
+
+
+def test_lists_have_constraints_of_their_own() -> None:
+    """Of each value, and of how many there are."""
+
+    def handler(n: Annotated[list[Annotated[int, Between(1)]], Length(1, 2)]) -> Any:
+        return n
+
+    assert said(answer(handler, "/?n=1&n=2")) == [1, 2]
+    assert said(answer(handler, "/?n=0&n=2")) == [("query", "n", "must be at least 1")]
+    assert said(answer(handler, "/?n=1&n=2&n=3")) == [
+        ("query", "n", "must have a length of at most 2")
+    ]
+    assert said(answer(handler, "/")) == [("query", "n", "must have a length of at least 1")]
+
+
+def test_fields_and_cookies() -> None:
+    """A field by its name in any case, by the argument's with hyphens; a cookie."""
+
+    def handler(
+        user_agent: Annotated[str, Header()],
+        token: Annotated[str, Header("X-Token")],
+        seen: Annotated[int, Cookie()] = 0,
+    ) -> Any:
+        return [user_agent, token, seen]
+
+    fields = {"User-Agent": "u", "x-token": "t", "Cookie": "seen=7"}
+    assert said(answer(handler, fields=fields)) == ["u", "t", 7]
+    assert said(answer(handler, fields={"Cookie": "seen=x"})) == [
+        ("header", "User-Agent", "is missing"),
+        ("header", "X-Token", "is missing"),
+        ("cookie", "seen", "must be a whole number"),
+    ]
+
+
+def test_path() -> None:
+    """Variables become what the converter makes, or what the annotation of a text says."""
+
+    def handler(id: int, name: str, level: Annotated[int, Between(1, 3)]) -> Any:
+        return [id, name, level]
+
+    pattern = "/{id:int}/{name}/{level}"
+    assert said(answer(handler, "/7/bob/2", pattern=pattern)) == [7, "bob", 2]
+    assert said(answer(handler, "/7/bob/x", pattern=pattern)) == [
+        ("path", "level", "must be a whole number")
+    ]
+    assert answer(handler, "/x/bob/2", pattern=pattern).code == 404
+    assert said(answer(handler, "/7/bob/9", pattern="/{id:int}/{name}/{level:int}")) == [
+        ("path", "level", "must be at most 3")
+    ]
+
+
+def test_json() -> None:
+    """A dataclass is the body; every fault in it is told, beside those of the query."""
+
+    def handler(note: Note, page: int) -> Any:
+        return {"title": note.title, "page": page}
+
+    assert said(answer(handler, "/?page=1", "POST", JSON, b'{"title":"a"}')) == {
+        "title": "a",
+        "page": 1,
+    }
+    assert said(answer(handler, "/", "POST", JSON, b'{"title":"","stars":"x","more":1}')) == [
+        ("body", "/title", "must have a length of at least 1"),
+        ("body", "/stars", "must be a whole number"),
+        ("body", "/more", "is not known"),
+        ("query", "page", "is missing"),
+    ]
+    assert answer(handler, "/?page=1", "POST", FORM, b"title=a").code == 415
+    assert answer(handler, "/?page=1", "POST", JSON, b"{").code == 400
+
+
+def test_json_of_any_kind() -> None:
+    """`Body()` takes what would be of the query otherwise; a default stands for no body at all."""
+
+    def handler(value: Annotated[int | str, Body()] = "none") -> Any:
+        return [value]
+
+    assert said(answer(handler, "/", "POST", JSON, b"7")) == [7]
+    assert said(answer(handler, "/", "POST")) == ["none"]
+    assert said(answer(lambda value: [value], "/?value=7", "POST")) == ["7"]
+
+
+def test_json_that_is_nested_too_deeply() -> None:
+    """Recursion ends in an answer."""
+
+    def handler(value: dict[str, Any] | list[Any]) -> Any:
+        return "taken"
+
+    deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
+    assert answer(handler, "/", "POST", JSON, deep).code in (200, 400, 422)
+
+
+def test_many_faults() -> None:
+    """A hundred faults are enough."""
+
+    def handler(value: list[int]) -> Any: ...
+
+    assert said(answer(lambda value: [value], "/?value=1")) == ["1"]
+
+    def of_body(value: Annotated[list[int], Body()]) -> Any: ...
+
+    body = json.dumps(["x"] * 5000).encode()
+    assert len(said(answer(of_body, "/", "POST", JSON, body))) == 100
+
+
+def test_form() -> None:
+    """Single fields, or a class of them; fields that nobody asks for are left alone."""
+
+    def single(user: Annotated[str, Form()], tag: Annotated[list[int], Form("tags")]) -> Any:
+        return [user, tag]
+
+    def whole(login: Annotated[Login, Form()]) -> Any:
+        return login
+
+    def note(note: Annotated[Note, Form()]) -> Any:
+        return [note.title, note.stars]
+
+    assert said(answer(single, "/", "POST", FORM, b"user=bob&tags=1&tags=2")) == ["bob", [1, 2]]
+    assert said(answer(whole, "/", "POST", FORM, b"user=bob&remember=on&csrf_token=x")) == {
+        "user": "bob",
+        "remember": True,
+    }
+    assert said(answer(whole, "/", "POST", FORM, b"remember=x")) == [
+        ("form", "user", "is missing"),
+        ("form", "remember", "must be true or false"),
+    ]
+    assert said(answer(note, "/", "POST", FORM, b"title=a")) == ["a", 0]
+    assert said(answer(note, "/", "POST", FORM, b"title=")) == [
+        ("form", "title", "must have a length of at least 1")
+    ]
+    assert answer(note, "/", "POST", JSON, b"{}").code == 415
+
+
+def test_request() -> None:
+    """The request is an argument by its type, or by its name alone."""
+
+    class Own(Request): ...
+
+    assert said(answer(lambda request: [request.path])) == ["/"]
+
+    def typed(asked: Request) -> Any:
+        return [asked.method]
+
+    assert said(answer(typed)) == ["GET"]
+
+
+def test_callables_of_every_kind() -> None:
+    """Methods, partial functions and objects that can be called are handlers as well."""
+
+    class Handlers:
+        def method(self, n: int) -> Any:
+            return [n]
+
+        def __call__(self, n: int) -> Any:
+            return [n]
+
+    def three(a: int, n: int) -> Any:
+        return [a + n]
+
+    assert said(answer(Handlers().method, "/?n=1")) == [1]
+    assert said(answer(Handlers(), "/?n=1")) == [1]
+    assert said(answer(partial(three, 1), "/?n=1")) == [2]
+    assert said(answer(lambda **values: values, "/7", pattern="/{id:int}")) == {"id": 7}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "handler", "says"),
+    [
+        ("/{id}", lambda: None, "has no argument for id"),
+        ("/", lambda a, /: None, "has to be one that has a name"),
+        ("/", lambda *a: None, "has to be one that has a name"),
+    ],
+)
+def test_handlers_that_cannot_be_called(pattern: str, handler: Any, says: str) -> None:
+    """What could never be called is told when the route is added."""
+    with pytest.raises(TypeError, match=says):
+        App().get(pattern)(handler)
+
+
+def test_annotations_that_cannot_be() -> None:
+    """So is an annotation that no request can fill, or that says another thing than the path."""
+
+    def odd(value: complex) -> None: ...
+
+    def two(a: Note, b: Note) -> None: ...
+
+    def other(id: str) -> None: ...
+
+    def unknown(value: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    def header(value: Annotated[Note, Header()]) -> None: ...
+
+    def nested(value: Annotated["Holder", Form()]) -> None: ...
+
+    for pattern, handler, says in [
+        ("/", odd, "complex"),
+        ("/", two, "more than one argument for the body"),
+        ("/{id:int}", other, "is of type int, not str"),
+        ("/", unknown, "Nowhere"),
+        ("/", header, "one text"),
+        ("/", nested, "one text"),
+    ]:
+        with pytest.raises(TypeError, match=says):
+            App().post(pattern, name="x")(handler)
+
+
+@dataclass
+class Holder:
+    note: Note
