@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -18,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware.answer import answer
 from breezeway.middleware.basic_auth.passwords import Check, check_of
 from breezeway.middleware.stack import unset
+from breezeway.semantics.authorization import parse_credentials as authorization_of
 from breezeway.semantics.protected_paths import ProtectedPaths
 
 DEFAULT_MEMO_SECONDS: Final = 300
@@ -28,14 +27,10 @@ MEMO_ENTRIES: Final = 1024
 """Pairs that are remembered: each is 32 bytes of HMAC and a time; the oldest goes first."""
 
 LONGEST_CREDENTIALS: Final = 2048
-"""Characters of base64, so that nobody has megabytes hashed; a password of 255 bytes takes 400."""
+"""Characters of the field, so that nobody has megabytes hashed; a password of 255 bytes takes 400."""
 
 # realm = quoted-string                                                    RFC 9110 section 11.5
 _REALM: Final = re.compile(r"[\x20-\x7e]*")
-# credentials = auth-scheme [ 1*SP ( token68 / ... ) ]                     RFC 9110 section 11.4
-_CREDENTIALS: Final = re.compile(r"(?i:Basic) +([A-Za-z0-9+/]+={0,2}) *")
-# RFC 7617 section 2: The user-id and password MUST NOT contain any control characters.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class BasicAuth:
@@ -117,15 +112,10 @@ class BasicAuth:
 
 def parse_credentials(authorization: str) -> tuple[str, str] | None:
     """Return name and password of an Authorization field; None if it is malformed or of another scheme."""
-    match = _CREDENTIALS.fullmatch(authorization)
-    if match is None or len(match[1]) > LONGEST_CREDENTIALS:
+    if len(authorization) > LONGEST_CREDENTIALS:
         return None
-    try:
-        text = base64.b64decode(match[1], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    name, colon, password = text.partition(":")
-    return (name, password) if colon and _CONTROL.search(text) is None else None
+    credentials = authorization_of(authorization)
+    return None if credentials is None else credentials.basic
 
 
 def _checker(users: Any) -> Check:
