@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
@@ -72,6 +73,17 @@ class TestUrlencoded:
         assert request_of(b"", "").form() == {}
         with pytest.raises(Unsupported):
             request_of(b"a=1", "").form()
+
+    def test_another_try(self):
+        """A body that is no form may be something else; one that is too large, under another bound not."""
+        made = request_of(b"[1]", "application/json")
+        with pytest.raises(Unsupported):
+            made.form()
+        assert made.json() == [1]
+        made = request_of(b"a=" + b"x" * 100, URLENCODED)
+        with pytest.raises(ContentTooLarge):
+            made.form(Limits(body_bytes=10))
+        assert len(made.form()["a"]) == 100
 
     def test_body_is_still_there(self):
         """The body of an urlencoded form is kept."""
@@ -176,6 +188,36 @@ class TestArguments:
         body = b'{"title": "T", "picture": "x", "more": []}'
         result = call(app, "/", "POST", {"Content-Type": "application/json"}, body)
         assert (result.code, b"must be a file of a form" in result.body) == (422, True)
+
+
+class TestAround:
+    def test_a_piece_that_looks_at_the_form(self):
+        """What reads a form around an application leaves it to the application."""
+        app = make()
+        inner = app.wsgi_app
+
+        def around(environ, start_response):
+            request = Request(environ)
+            assert request.form().files["file"].size == 4
+            return inner(environ, start_response)
+
+        app.wsgi_app = around
+        result = call(app, "/one", "POST", MULTIPART, body_of(part("file", "text", "a.txt")))
+        assert b'"text":"text"' in result.body
+
+    def test_all_that_was_read_is_shared(self):
+        """Body, JSON and failures are, too; another input is another body."""
+        made = request_of(b"[1]", "application/json")
+        other = Request(made.environ)
+        assert made.json() is other.json()
+        assert other.body == b"[1]"
+        made = request_of(b"[1]", "application/json", CONTENT_LENGTH="9")
+        other = Request(made.environ)
+        for each in (made, other):
+            with pytest.raises(BadRequest):
+                each.json()
+        made.environ.update({"wsgi.input": io.BytesIO(b"[2]"), "CONTENT_LENGTH": "3"})
+        assert other.json() == [2]
 
 
 class TestEnd:

@@ -121,3 +121,58 @@ class BodyStream(io.BufferedIOBase):
                 raise BadRequest("the body was cut short")
             self._left -= len(data)
         return data
+
+
+class Content:
+    """What has been read of the body of a request: all `Request` over one environ share it.
+
+    So a piece around an application may look at a form, and the application finds it as well. Another
+    `wsgi.input` in the environ is another body.
+    """
+
+    __slots__ = ("body", "failure", "form", "input", "json", "stream")
+
+    def __init__(self, input_: Any, length: int | None) -> None:
+        self.input = input_
+        self.stream = BodyStream(input_, length)
+        self.failure: HTTPError | None = None
+        """Why the body cannot be read, once something of it was."""
+        self.body: bytes | None = None
+        self.json: Any = UNREAD
+        self.form: Any = None
+
+    def unread(self) -> BodyStream:
+        """Return what there is to read.
+
+        Raises:
+            HTTPError: it cannot be read.
+            RuntimeError: it was read, as a stream or a form.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self.stream.taken:
+            raise RuntimeError("the body has been read already, as a stream or a form")
+        return self.stream
+
+    def failed(self, error: HTTPError) -> HTTPError:
+        """Remember an error if nobody can try again; return it."""
+        if self.stream.taken and self.body is None:
+            self.failure = error
+        return error
+
+
+UNREAD: Final[Any] = object()
+
+KEY: Final = "breezeway.web.content"
+
+
+def content_of(environ: WSGIEnvironment) -> Content:
+    """Return what has been read of the body.
+
+    Raises:
+        BadRequest, HTTPError: as `content_length` does.
+    """
+    found: Content | None = environ.get(KEY)
+    if found is None or found.input is not environ["wsgi.input"]:
+        found = environ[KEY] = Content(environ["wsgi.input"], content_length(environ))
+    return found

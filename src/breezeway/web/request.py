@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from breezeway.web.body import BodyStream, content_length
+from breezeway.web.body import UNREAD, BodyStream, Content, content_length, content_of
 from breezeway.web.errors import BadRequest, ContentTooLarge, HTTPError, UnsupportedMediaType
 from breezeway.web.request_head import RequestHead
 from breezeway.web.request_head import decoded as decoded
@@ -37,12 +37,7 @@ class Request(RequestHead):
     """Whether there are files of a form, which `close` deletes."""
 
     _media_type: Any = _UNSET
-    _stream: BodyStream | None = None
-    _failure: HTTPError | None = None
-    """Why the body cannot be read: it is read once."""
-    _body: Any = _UNSET
-    _json: Any = _UNSET
-    _form: Any = _UNSET
+    _form: FormData | None = None
 
     @property
     def content_type(self) -> str:
@@ -81,17 +76,7 @@ class Request(RequestHead):
     @property
     def stream(self) -> BodyStream:
         """The body, to be read in pieces, however large it is; it is not kept."""
-        if self._stream is None:
-            self._stream = BodyStream(self.environ["wsgi.input"], self.content_length)
-        return self._stream
-
-    def _unread(self) -> BodyStream:
-        if self._failure is not None:
-            raise self._failure
-        stream = self.stream
-        if stream.taken:
-            raise RuntimeError("the body has been read already, as a stream or a form")
-        return stream
+        return content_of(self.environ).stream
 
     def read(self, most: int | None = None) -> bytes:
         """Read the whole body, of `limits.body_bytes` unless `most` says more or less; it is kept.
@@ -102,23 +87,22 @@ class Request(RequestHead):
         """
         if most is None:
             most = self.limits.body_bytes
-        if self._body is _UNSET:
+        content = content_of(self.environ)
+        if content.body is None:
             length = self.content_length
             if length is not None and length > most:
                 raise ContentTooLarge(f"the body has more than {most} bytes")
-            stream = self._unread()
+            stream = content.unread()
             try:
                 body = stream.read(most + 1 if length is None else length)
                 if len(body) > most:
                     raise ContentTooLarge(f"the body has more than {most} bytes")
             except HTTPError as error:
-                self._failure = error
-                raise
-            self._body = body
-        if len(self._body) > most:
+                raise content.failed(error)
+            content.body = body
+        if len(content.body) > most:
             raise ContentTooLarge(f"the body has more than {most} bytes")
-        found: bytes = self._body
-        return found
+        return content.body
 
     @property
     def body(self) -> bytes:
@@ -153,7 +137,8 @@ class Request(RequestHead):
                 a number beyond all bounds.
             ContentTooLarge: it is too large.
         """
-        if self._json is _UNSET:
+        content = content_of(self.environ)
+        if content.json is UNREAD:
             media_type = self.media_type
             if media_type is None or not media_type.is_json:
                 raise UnsupportedMediaType(
@@ -168,8 +153,8 @@ class Request(RequestHead):
                 raise BadRequest("the body has half of a character (a lone surrogate)") from None
             except (ValueError, RecursionError) as error:
                 raise BadRequest(f"the body is not JSON: {error}") from None
-            self._json = value
-        return self._json
+            content.json = value
+        return content.json
 
     def form(self, limits: Limits | None = None) -> FormData:
         """Return the fields of a form, and its `files`.
@@ -181,24 +166,24 @@ class Request(RequestHead):
             BadRequest: it is malformed.
             ContentTooLarge: there is too much of something.
         """
-        if self._form is _UNSET:
-            if self._failure is not None:
-                raise self._failure
+        content = content_of(self.environ)
+        if content.form is None:
+            if content.failure is not None:
+                raise content.failure
             try:
-                self._form = self._read_form(limits or self.limits)
+                content.form = self._read_form(content, limits or self.limits)
             except HTTPError as error:
-                self._failure = error
-                raise
-            self.holds_files = self._form.is_spooled
-        found: FormData = self._form
-        return found
+                raise content.failed(error)
+        form: FormData = content.form
+        self._form, self.holds_files = form, form.is_spooled
+        return form
 
     @property
     def files(self) -> Values[Upload]:
         """The files of the form."""
         return self.form().files
 
-    def _read_form(self, limits: Limits) -> FormData:
+    def _read_form(self, content: Content, limits: Limits) -> FormData:
         from breezeway.web import forms
 
         media_type = self.media_type
@@ -212,19 +197,19 @@ class Request(RequestHead):
             types = f"{forms.URLENCODED}, {forms.MULTIPART}"
             raise UnsupportedMediaType("the body must be a form", [("Accept-Post", types)])
         boundary = forms.boundary_of(media_type)
-        if self._body is not _UNSET:
+        if content.body is not None:
             import io
 
-            stream = BodyStream(io.BytesIO(self._body), len(self._body))
+            stream = BodyStream(io.BytesIO(content.body), len(content.body))
             return forms.read_multipart(stream, boundary, limits)
         most, length = forms.most_bytes(limits), self.content_length
         if length is not None and length > most:
             raise ContentTooLarge(f"the form has more than {most} bytes")
-        return forms.read_multipart(self._unread(), boundary, limits)
+        return forms.read_multipart(content.unread(), boundary, limits)
 
     def close(self) -> None:
         """Delete the files of the form; an `App` does that when the response is over."""
-        if self.holds_files:
+        if self._form is not None:
             self._form.close()
 
 
