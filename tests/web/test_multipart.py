@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,28 @@ class TestRead:
         )
         assert made.files is form.files
         assert form is made.form()
+
+    def test_any_content(self):
+        """Whatever is in the parts comes out of them, in pieces of any size."""
+        chance = random.Random(6)
+        pieces = [
+            b"\r",
+            b"\n",
+            b"-",
+            f"\r\n--{BOUNDARY}".encode()[:-1],
+            b"--",
+            b"x",
+            b"\x00",
+            b"\r\n\r\n",
+        ]
+        for _ in range(300):
+            contents = [b"".join(chance.choices(pieces, k=chance.randrange(9))) for _ in range(4)]
+            body = body_of(*[part(f"f{n}", content, "f") for n, content in enumerate(contents)])
+            stream = Dribble(body, chance.choice([1, 2, 5, 41, 42, 43, 100, 1000]))
+            made = request_of(b"", **{"wsgi.input": stream, "CONTENT_LENGTH": str(len(body))})
+            made.limits = Limits(memory_bytes=chance.choice([0, 20, 1000]))
+            assert [file.read() for _, file in made.files.pairs] == contents
+            made.close()
 
     def test_terminated_input(self):
         """A form in chunks has no length."""
