@@ -255,3 +255,14 @@ def test_observer_that_fails(make: Callable[..., Any], caplog: pytest.LogCapture
 
     assert ask(Failing(answering(b"a", make=make))).body == b"a"
     assert "could not be observed" in caplog.text
+
+
+def test_nothing_returned_is_an_end_too() -> None:
+    """What was to be done at the end is done, once, for an application that returned None."""
+    ended: list[bool] = []
+    found = ClosingIterator(None, lambda: ended.append(True))  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        iter(found)
+    found.close()
+    found.close()
+    assert ended == [True]

@@ -29,24 +29,24 @@ class ClosingIterator:
     __slots__ = ("_blocks", "_finally")
 
     def __init__(self, blocks: Iterable[bytes], finally_: Callable[[], object]) -> None:
-        self._blocks: Iterable[bytes] | None = blocks
-        self._finally = finally_
+        self._blocks = blocks  # None from an application that returned nothing: that is an end, too
+        self._finally: Callable[[], object] | None = finally_
 
     def __iter__(self) -> Iterator[bytes]:
-        assert self._blocks is not None
         return iter(self._blocks)
 
     def close(self) -> None:
         """End the response."""
-        blocks, self._blocks = self._blocks, None
-        if blocks is None:
+        finally_, self._finally = self._finally, None
+        if finally_ is None:
             return
         try:
-            close = getattr(blocks, "close", None)
+            close = getattr(self._blocks, "close", None)
+            self._blocks = ()
             if close is not None:
                 close()
         finally:
-            self._finally()
+            finally_()
 
 
 class Observed:

@@ -33,12 +33,12 @@ class Encoding:
         "_blocks",
         "_coding",
         "_encoder",
+        "_environ",
         "_flushes",
         "_is_head",
         "_is_whole",
         "_minimum",
         "_name",
-        "_wrapper",
         "response",
     )
 
@@ -48,7 +48,7 @@ class Encoding:
         self.response = Response(environ, start_response, self)
         self._minimum = minimum
         self._is_head = environ["REQUEST_METHOD"] == "HEAD"
-        self._wrapper = environ.get("wsgi.file_wrapper")
+        self._environ = environ
         self._name = IDENTITY
         self._coding: Coding | None = None
         self._encoder: Encoder | None = None
@@ -64,7 +64,8 @@ class Encoding:
     def look(self, returned: Iterable[bytes]) -> None:
         """See what the application has returned: a whole response, blocks, or a file."""
         self._is_whole = type(returned) is list or type(returned) is tuple
-        self._flushes = type(returned) is not self._wrapper  # nobody waits for the next block
+        # Nobody waits for the next block of a file.
+        self._flushes = type(returned) is not self._environ.get("wsgi.file_wrapper")
 
     def start(self, status: str, headers: Headers, length: int | None) -> Headers | None:
         """Return the fields of the compressed response."""

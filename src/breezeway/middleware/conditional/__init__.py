@@ -63,5 +63,14 @@ class Conditional:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self.application(environ, start_response)
         response = Response(environ, start_response, self._options)
+        wrapper = environ.get("wsgi.file_wrapper")
         environ["wsgi.file_wrapper"] = Offered
-        return response.returned(self.application(environ, response.start))
+        try:
+            returned = self.application(environ, response.start)
+        finally:
+            # What stands around knows the server's objects by it, and lets those go on untouched.
+            if wrapper is None:
+                environ.pop("wsgi.file_wrapper", None)
+            else:
+                environ["wsgi.file_wrapper"] = wrapper
+        return response.returned(returned)
