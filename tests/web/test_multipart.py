@@ -319,6 +319,17 @@ class TestUpload:
             assert getattr(upload, name)(*arguments) == getattr(like, name)(*arguments)
         upload.seek(0)
         assert [*upload] == [*io.BytesIO(content)]
+        chance = random.Random(memory)
+        for _ in range(500):
+            place = chance.randrange(len(content) + 10)
+            for name, argument in [
+                ("seek", place),
+                (chance.choice(["read", "readline"]), chance.choice([-1, 0, 1, 50, 20_000])),
+                ("readline", chance.choice([-1, 3])),
+                ("seek", chance.choice([place, max(0, place - 30)])),
+                ("readline", -1),
+            ]:
+                assert getattr(upload, name)(argument) == getattr(like, name)(argument)
         with pytest.raises(ValueError, match="no place"):
             upload.seek(-1)
         with pytest.raises(io.UnsupportedOperation):

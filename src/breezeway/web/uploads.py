@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 256 * 1024
 """Of a file that is read or saved, at a time."""
 
+LINES_BYTES: Final = 16 * 1024
+"""Of a file that is read line by line, held beside it."""
+
 UNKNOWN: Final = "application/octet-stream"
 
 
@@ -111,6 +114,8 @@ class Upload(io.BufferedIOBase):
         self._spool = spool
         self._start = spool.size
         self._at = 0
+        self._lines = b""
+        self._lines_at = 0
         self.size = 0
         """In bytes."""
         self.field = field
@@ -155,17 +160,30 @@ class Upload(io.BufferedIOBase):
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Read one line, at most `size` bytes of it."""
-        begin, most = self._at, self.size if size is None or size < 0 else size
+        left = self.size if size is None or size < 0 else size
         pieces: list[bytes] = []
-        while most > 0 and (piece := self.read(min(most, io.DEFAULT_BUFFER_SIZE))):
-            end = piece.find(b"\n") + 1
-            pieces.append(piece[:end] if end else piece)
-            most -= len(piece)
+        while left > 0:
+            block, at = self._block()
+            end = block.find(b"\n", at, at + left) + 1
+            piece = block[at : end or at + left]
+            if not piece:
+                break
+            pieces.append(piece)
+            self._at += len(piece)
+            left -= len(piece)
             if end:
                 break
-        line = b"".join(pieces)
-        self._at = begin + len(line)
-        return line
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _block(self) -> tuple[bytes, int]:
+        """Return a block for lines, and where in it is the place from which to read."""
+        self._checked()
+        at = self._at - self._lines_at
+        if not 0 <= at < len(self._lines) or self._spool.is_closed:
+            most = max(0, min(LINES_BYTES, self.size - self._at))
+            self._lines = self._spool.read(self._start + self._at, most) if most else b""
+            self._lines_at, at = self._at, 0
+        return self._lines, at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Go to a place; return where that is.
