@@ -15,10 +15,8 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
 from breezeway.web.conversion import built, kind_of
 from breezeway.web.errors import UnprocessableContent
@@ -33,8 +31,7 @@ Reader = Callable[[Request, tuple[Any, ...], Faults], Any]
 """Takes the request, the values of the path in order, and the faults, to which it may add."""
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument: where it comes from, under which name, of which kind."""
 
     name: str
@@ -175,16 +172,20 @@ def _place(marker: Marker | None, name: str) -> tuple[str, str]:
 # --- readers ---------------------------------------------------------------------------------------------
 
 
+_PLAIN: Final = ("str", "int", "float", "bool", "UUID")
+"""Types that are no others."""
+
+
 def _of_path(name: str, hint: Any, pattern: Pattern) -> Argument:
     place = pattern.names.index(name)
     converter = pattern.converters[name]
     made = converter.makes
     own = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
     fits = own is made or (own is float and made is int)
-    if made not in (None, str) and own in (str, int, float, bool, UUID) and not fits:
-        raise TypeError(
-            f"{name!r} of {pattern.text!r} is of type {made.__name__}, not {own.__name__}"
-        )
+    name_of = getattr(own, "__name__", "")
+    if made not in (None, str) and name_of in _PLAIN and not fits and name_of != made:
+        shown = made if isinstance(made, str) else made.__name__
+        raise TypeError(f"{name!r} of {pattern.text!r} is of type {shown}, not {name_of}")
     if hint is MISSING or made is not str:
         return _converted(name, hint, place, dict(converter.schema or {"type": "string"}))
     kind = kind_of(hint)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from typing import Any, Final, Literal, Union
 
 from breezeway.web.kinds import At, EnoughError, Faults, FromJson, Kind, Member, Schema, Wrong
 from breezeway.web.parameters import Constraint
-from breezeway.web.scalars import SIMPLE
+from breezeway.web.scalars import SIMPLE, uuid_kind
 
 _OBJECTS: Final[dict[Any, Kind]] = {}
 """The kinds of classes, so that each has one, also if it is a member of itself."""
@@ -61,6 +62,8 @@ def kind_of(annotation: Any) -> Kind:
         return _class(annotation, _dataclass_members, lambda found: annotation(**found))
     if typing.is_typeddict(annotation):
         return _class(annotation, _typed_dict_members, dict)
+    if annotation is getattr(sys.modules.get("uuid"), "UUID", None):
+        return uuid_kind()
     return _file(annotation)
 
 
@@ -105,12 +108,15 @@ def _held(kind: Kind, constraint: Constraint) -> Kind:
                 return None
         return made
 
-    return dataclasses.replace(
-        kind,
-        schema=schema,
-        from_json=checked_json,
-        from_text=None if from_text is None else lambda text: checked(from_text(text)),
+    return Kind(
+        schema,
+        checked_json,
+        None if from_text is None else lambda text: checked(from_text(text)),
+        item=kind.item,
         collect=lambda values: checked(collect(values)),
+        members=kind.members,
+        build=kind.build,
+        is_file=kind.is_file,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from breezeway.semantics.hosts import parse_host
@@ -22,21 +21,38 @@ Operation = bool | Mapping[str, Any]
 """Of a route in the OpenAPI document: false leaves it out; members of an Operation Object go over ours."""
 
 
-@dataclass(frozen=True, slots=True)
 class Route:
-    """A route as it was registered."""
+    """A route as it was registered.
 
-    path: str
-    """Below the prefixes of its groups."""
-    method: str
-    handler: Callable[..., Any]
-    name: str
-    """With the names of its groups."""
-    groups: tuple[Group, ...]
-    """That it is in, the outermost first."""
-    limits: Limits | None = None
-    """Bounds of the request, if not those of the application."""
-    openapi: Operation = True
+    `path` is below the prefixes of its groups, `groups` are those that it is in, the outermost first, and
+    `name` has their names in front. `limits` are the bounds of its requests, if not the application's.
+    """
+
+    __slots__ = ("groups", "handler", "limits", "method", "name", "openapi", "path")
+
+    def __init__(
+        self,
+        path: str,
+        method: str,
+        handler: Callable[..., Any],
+        name: str,
+        groups: tuple[Group, ...] = (),
+        limits: Limits | None = None,
+        openapi: Operation = True,
+    ) -> None:
+        self.path = path
+        self.method = method
+        self.handler = handler
+        self.name = name
+        self.groups = groups
+        self.limits = limits
+        self.openapi = openapi
+
+    def within(self, group: Group) -> Route:
+        """Return this route as it is in a group around."""
+        name = f"{group.name}.{self.name}" if group.name else self.name
+        groups = (group, *self.groups)
+        return Route(self.path, self.method, self.handler, name, groups, self.limits, self.openapi)
 
     @property
     def host(self) -> str:
@@ -145,8 +161,7 @@ class Group:
 
     def _add(self, route: Route) -> None:
         """Take a route, and pass it on to the groups above."""
-        dot = "." if self.name else ""
-        inner = replace(route, name=f"{self.name}{dot}{route.name}", groups=(self, *route.groups))
+        inner = route.within(self)
         self._register(inner)
         self._routes.append(inner)
         for parent in self._parents:

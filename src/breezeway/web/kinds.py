@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -37,8 +36,7 @@ def pointer(at: At) -> str:
     return whole + "".join(f"/{name}" for name in reversed(names))
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that is wrong with a request.
 
     `where` is `path`, `query`, `header`, `cookie`, `form` or `body`; `at` is the name there, for a body a
@@ -80,32 +78,43 @@ FromJson: TypeAlias = Callable[[Any, At, Faults], Any]
 """Takes a value, where it is and the faults, to which it adds; returns a value."""
 
 
-@dataclass(eq=False)
 class Kind:
-    """What values of an annotation are made of."""
+    """What values of an annotation are made of.
 
-    schema: Schema
-    """JSON Schema 2020-12; where `$ref` is, the kind of an object stands in place of its name."""
-    from_json: FromJson
-    from_text: FromText | None = None
-    """None if no single text can be one."""
-    item: Kind | None = None
-    """Of what a list, set or tuple is, so that a name which comes several times can be one."""
-    collect: Callable[[list[Any]], Any] = list
-    members: Mapping[str, Member] | None = None
-    """Of a dataclass or TypedDict."""
-    build: Callable[[dict[str, Any]], Any] = dict
-    """Makes one of its members; raises ValueError."""
-    title: str = ""
-    """Of an object: the name of its class."""
-    definition: Schema | None = None
-    """Of an object: its own schema."""
-    is_file: bool = False
-    """Of a form: a file."""
+    `schema` is JSON Schema 2020-12; where `$ref` is, the kind of an object stands in place of its name.
+    `from_text` is None if no single text can be one. `item` is what a list, set or tuple has in it, so that
+    a name which comes several times can be one, and `collect` makes it of them. `members` are those of a
+    dataclass or TypedDict, and `build` makes one of its members, or raises ValueError. `is_file` is a file
+    of a form.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        from_json: FromJson,
+        from_text: FromText | None = None,
+        *,
+        item: Kind | None = None,
+        collect: Callable[[list[Any]], Any] = list,
+        members: Mapping[str, Member] | None = None,
+        build: Callable[[dict[str, Any]], Any] = dict,
+        is_file: bool = False,
+    ) -> None:
+        self.schema = schema
+        self.from_json = from_json
+        self.from_text = from_text
+        self.item = item
+        self.collect = collect
+        self.members = members
+        self.build = build
+        self.is_file = is_file
+        self.title = ""
+        """Of an object: the name of its class."""
+        self.definition: Schema | None = None
+        """Of an object: its own schema."""
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A member of a dataclass or TypedDict."""
 
     kind: Kind

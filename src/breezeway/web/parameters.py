@@ -10,44 +10,52 @@ def list_all(most: Annotated[int, Between(1, 100)] = 20): ...   # the query, wit
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """From the query, by `name` if that is not the argument's."""
+class Marker:
+    """Says where an argument comes from, and by which `name` if that is not its own."""
 
-    name: str = ""
+    __slots__ = ("name",)
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Query(Marker):
+    """From the query."""
+
+    __slots__ = ()
+
+
+class Header(Marker):
     """From a field of the request; without a name, the argument's with hyphens."""
 
-    name: str = ""
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(Marker):
     """From a cookie."""
 
-    name: str = ""
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Marker):
     """From a form; of a dataclass, each member is a field of it."""
 
-    name: str = ""
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Marker):
     """The whole body as JSON."""
 
+    __slots__ = ()
 
-Marker = Query | Header | Cookie | Form | Body
+    def __init__(self) -> None:
+        super().__init__()
 
 
 # --- constraints -----------------------------------------------------------------------------------------
@@ -58,6 +66,11 @@ class Constraint:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        names: tuple[str, ...] = self.__slots__
+        shown = (getattr(self, name) for name in names)
+        return f"{type(self).__name__}({', '.join(map(repr, shown))})"
+
     def fault(self, value: Any) -> str:
         """Return what is wrong with a value, a clause such as `must be at least 1`; or nothing."""
         raise NotImplementedError
@@ -67,14 +80,14 @@ class Constraint:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
 class Between(Constraint):
     """From `least` to `most`, both included; None is no bound. For numbers, dates and times."""
 
-    least: Any = None
-    most: Any = None
+    __slots__ = ("least", "most")
 
-    def __post_init__(self) -> None:
+    def __init__(self, least: Any = None, most: Any = None) -> None:
+        self.least = least
+        self.most = most
         if self.least is None and self.most is None:
             raise ValueError("Between needs a bound at least")
         if self.least is not None and self.most is not None and self.least > self.most:
@@ -97,14 +110,14 @@ class Between(Constraint):
         raise TypeError(f"{self} is for numbers, dates and times")
 
 
-@dataclass(frozen=True, slots=True)
 class Length(Constraint):
     """Of `least` to `most` characters of a text, or values of a list."""
 
-    least: int = 0
-    most: int | None = None
+    __slots__ = ("least", "most")
 
-    def __post_init__(self) -> None:
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        self.least = least
+        self.most = most
         if self.least < 0 or (self.most is not None and self.most < self.least):
             raise ValueError(f"nothing has a length from {self.least} to {self.most}")
 
@@ -126,14 +139,14 @@ class Length(Constraint):
         raise TypeError(f"{self} is for texts, lists and dictionaries")
 
 
-@dataclass(frozen=True, slots=True)
 class Matches(Constraint):
     """A text that a regular expression matches as a whole."""
 
-    pattern: str
+    __slots__ = ("pattern",)
 
-    def __post_init__(self) -> None:
-        re.compile(self.pattern)
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        re.compile(pattern)
 
     def fault(self, value: Any) -> str:
         """Match."""

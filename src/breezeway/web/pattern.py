@@ -9,9 +9,7 @@ it stands last. Patterns are written as the path reads when it is decoded, `/caf
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -31,22 +29,33 @@ SEGMENT_SAFE: Final = "!$&'()*+,;=:@-._~"
 """What RFC 3986 section 3.3 lets stand in a segment."""
 
 
-@dataclass(frozen=True, slots=True)
 class Converter:
     """What a variable matches, and what it becomes.
 
     `parse` returns the value of a text, or raises ValueError if it is none of this kind. `write` makes the
     text of a value for a URL, or raises ValueError with a clause such as `must be ..., not ...`. Of
     several that match one segment, that of the lowest `rank` counts. `schema` says what it is to OpenAPI,
-    and `makes` which type `parse` returns, so that annotations can be held to it.
+    and `makes` which type `parse` returns, or its name, so that annotations can be held to it.
     """
 
-    parse: Callable[[str], Any]
-    write: Callable[[Any], str] = str
-    rank: int = 50
-    schema: Mapping[str, Any] | None = None
-    is_rest: bool = False
-    makes: type | None = None
+    __slots__ = ("is_rest", "makes", "parse", "rank", "schema", "write")
+
+    def __init__(
+        self,
+        parse: Callable[[str], Any],
+        write: Callable[[Any], str] = str,
+        rank: int = 50,
+        schema: Mapping[str, Any] | None = None,
+        *,
+        is_rest: bool = False,
+        makes: type | str | None = None,
+    ) -> None:
+        self.parse = parse
+        self.write = write
+        self.rank = rank
+        self.schema = schema
+        self.is_rest = is_rest
+        self.makes = makes
 
 
 def _int(text: str) -> int:
@@ -61,10 +70,12 @@ def _float(text: str) -> float:
     return float(text)
 
 
-def _uuid(text: str) -> uuid.UUID:
+def _uuid(text: str) -> Any:
     if not _UUID.fullmatch(text):
         raise ValueError
-    return uuid.UUID(text)
+    from uuid import UUID
+
+    return UUID(text)
 
 
 def _text(text: str) -> str:
@@ -93,26 +104,36 @@ def _write_text(value: Any) -> str:
 
 CONVERTERS: Final[Mapping[str, Converter]] = {
     "int": Converter(_int, _write_int, 10, {"type": "integer", "minimum": 0}, makes=int),
-    "uuid": Converter(_uuid, str, 20, {"type": "string", "format": "uuid"}, makes=uuid.UUID),
+    "uuid": Converter(_uuid, str, 20, {"type": "string", "format": "uuid"}, makes="UUID"),
     "float": Converter(_float, _write_float, 30, {"type": "number"}, makes=float),
     "str": Converter(_text, _write_text, 90, {"type": "string"}, makes=str),
     "path": Converter(_text, _write_text, 99, {"type": "string"}, is_rest=True, makes=str),
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Segment:
     """One segment that is not plain text: its variables and how they are read."""
 
-    names: tuple[str, ...]
-    converters: tuple[str, ...]
-    parts: tuple[str, ...]
-    """The text around and between the variables, one more than these."""
-    parse: Callable[[str], tuple[Any, ...]]
-    """Returns the values; raises ValueError if the segment is another one."""
-    rank: tuple[int, int]
-    """Of several that match, the lowest counts: by the converters, then by how much text is around."""
-    is_rest: bool
+    __slots__ = ("converters", "is_rest", "names", "parse", "parts", "rank")
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        converters: tuple[str, ...],
+        parts: tuple[str, ...],
+        parse: Callable[[str], tuple[Any, ...]],
+        rank: tuple[int, int],
+        is_rest: bool,
+    ) -> None:
+        self.names = names
+        self.converters = converters
+        self.parts = parts
+        """The text around and between the variables, one more than these."""
+        self.parse = parse
+        """Returns the values; raises ValueError if the segment is another one."""
+        self.rank = rank
+        """Of several that match, the lowest counts: by the converters, then by the text around."""
+        self.is_rest = is_rest
 
     @property
     def key(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -120,16 +141,23 @@ class Segment:
         return self.converters, self.parts
 
 
-@dataclass(frozen=True)
 class Pattern:
     """A whole pattern; `segments` are texts and segments with variables."""
 
-    text: str
-    segments: tuple[str | Segment, ...]
-    converters: Mapping[str, Converter]
-    """By the name of the variable."""
-    names: tuple[str, ...]
-    """The variables in order."""
+    __slots__ = ("converters", "names", "segments", "text")
+
+    def __init__(
+        self,
+        text: str,
+        segments: tuple[str | Segment, ...],
+        converters: Mapping[str, Converter],
+    ) -> None:
+        self.text = text
+        self.segments = segments
+        self.converters = converters
+        """By the name of the variable."""
+        self.names = tuple(converters)
+        """The variables in order."""
 
     def path(self, values: Mapping[str, Any]) -> str:
         """Put the values in; return the path, percent-encoded.
@@ -188,7 +216,7 @@ def parse_pattern(text: str, converters: Mapping[str, Converter] = CONVERTERS) -
         segments.append(_segment(text, part, converters, by_name))
     if "" in parts[1:-1]:
         raise ValueError(f"{text!r} has two slashes in a row")
-    return Pattern(text, tuple(segments), by_name, tuple(by_name))
+    return Pattern(text, tuple(segments), by_name)
 
 
 def _segment(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import copy
+from functools import cached_property
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -37,30 +38,37 @@ class Protection:
         sessions: Mapping[str, Any] | None,
     ) -> None:
         """Make what the options ask for; raise ValueError if they cannot be."""
+        self._application = application
+        self._csrf = csrf
+        self._sessions = sessions
         self._security = _piece("Security", security, {})
-        around = application
-        checks = _piece("Csrf", csrf, CSRF)
         has_tokens = isinstance(csrf, Mapping) and bool(csrf.get("secret"))
-        if checks is not None:
-            checks.application = around
-            around = checks
-        if sessions is not None:
-            keeper = _piece("Sessions", sessions, {})
-            keeper.application = around
-            around = keeper
         self._changes = isinstance(security, Mapping) and (
             any(security.get(option) for option in CHANGING) or "{nonce}" in repr(security)
         )
-        self.around: WSGIApplication = around
-        """The application with all of it."""
-        if self._security is not None:
-            self.around = self._secured(around)
         self.is_always: Final = has_tokens or sessions is not None or self._changes
         """Whether each request has to go through it."""
-        self.checks: Final = checks is not None
+        self.checks: Final = csrf is not False
+        """Whether there is anything to go through for requests that are not safe."""
         self.fields: Final = self._fields("http")
         """Of responses to requests that do not go through it."""
         self.https_fields: Final = self._fields("https")
+        if csrf is not True or self.is_always:
+            _ = self.around  # so that a bad option is told now
+
+    @cached_property
+    def around(self) -> WSGIApplication:
+        """The application with all of it; to import `Csrf` takes a tenth of a start, so not before."""
+        around = self._application
+        for name, options, defaults in (
+            ("Csrf", self._csrf, CSRF),
+            ("Sessions", False if self._sessions is None else self._sessions, {}),
+        ):
+            piece = _piece(name, options, defaults)
+            if piece is not None:
+                piece.application = around
+                around = piece
+        return around if self._security is None else self._secured(around)
 
     def secured(self, application: WSGIApplication, fields: object) -> WSGIApplication:
         """Put the fields on what another application answers, if there are any to add."""

@@ -11,7 +11,6 @@ Routes may be added while other threads look for one: whatever they walk through
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from wsgiref.types import WSGIApplication
 
@@ -20,14 +19,19 @@ from breezeway.web.pattern import Pattern, Segment
 E = TypeVar("E")
 
 
-@dataclass(slots=True)
+# Plain classes here and beside: making a dataclass takes half a millisecond, which each start would pay.
+
+
 class Leaf(Generic[E]):
     """What there is at the end of a path, by method; or all below it, if it is mounted."""
 
-    pattern: Pattern
-    """The first that ends here; others may have other names for the variables."""
-    endpoints: dict[str, E] = field(default_factory=dict)
-    mounted: WSGIApplication | None = None
+    __slots__ = ("endpoints", "mounted", "pattern")
+
+    def __init__(self, pattern: Pattern, mounted: WSGIApplication | None = None) -> None:
+        self.pattern = pattern
+        """The first that ends here; others may have other names for the variables."""
+        self.endpoints: dict[str, E] = {}
+        self.mounted = mounted
 
     @property
     def methods(self) -> set[str]:
@@ -45,12 +49,14 @@ class Leaf(Generic[E]):
         return "/".join(str(segment) for segment in self.pattern.segments)
 
 
-@dataclass(slots=True)
 class _Node(Generic[E]):
-    plain: dict[str, _Node[E]] = field(default_factory=dict)
-    variables: tuple[tuple[Segment, _Node[E]], ...] = ()
-    leaf: Leaf[E] | None = None
-    mount: Leaf[E] | None = None
+    __slots__ = ("leaf", "mount", "plain", "variables")
+
+    def __init__(self) -> None:
+        self.plain: dict[str, _Node[E]] = {}
+        self.variables: tuple[tuple[Segment, _Node[E]], ...] = ()
+        self.leaf: Leaf[E] | None = None
+        self.mount: Leaf[E] | None = None
 
 
 Found = tuple[Leaf[E], tuple[Any, ...]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -14,7 +13,7 @@ from breezeway.semantics.hosts import parse_host
 from breezeway.web.endpoint import Endpoint, Fallback, Hooks
 from breezeway.web.errors import BadRequest, HTTPError, MethodNotAllowed, NotFound
 from breezeway.web.group import Group, Route, place
-from breezeway.web.pattern import HOST_VARIABLE, Converter, parse_pattern
+from breezeway.web.pattern import HOST_VARIABLE, Converter, Pattern, parse_pattern
 from breezeway.web.request import Request, decoded
 from breezeway.web.response import Response
 from breezeway.web.router import ConflictError, Leaf, Router
@@ -102,7 +101,7 @@ class Routes(Group):
         if not callable(application):
             raise TypeError(f"what is mounted is a WSGI application, not {application!r}")
         if not prefix:
-            pattern = replace(pattern, segments=("",))
+            pattern = Pattern("", ("",), {})
         host = Group(host=host).host
         self._router_of(host).mount(pattern, application)
         self._mounts = {**self._mounts, (host, prefix): application}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import decimal
 import re
-import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -132,11 +130,17 @@ SIMPLE: Final[dict[Any, Kind]] = {
     bool: _scalar({"type": "boolean"}, _bool, bool),
     None: Kind({"type": "null"}, _none_json),
     type(None): Kind({"type": "null"}, _none_json),
-    decimal.Decimal: dataclasses.replace(_DECIMAL, from_json=_decimal_json),
-    uuid.UUID: _formatted("uuid", uuid.UUID, "a UUID"),
+    decimal.Decimal: Kind(_DECIMAL.schema, _decimal_json, _DECIMAL.from_text),
     datetime.datetime: _formatted(
         "date-time", datetime.datetime.fromisoformat, "a date and time such as 2026-11-22T10:00:00Z"
     ),
     datetime.date: _formatted("date", datetime.date.fromisoformat, "a date such as 2026-11-22"),
     datetime.time: _formatted("time", datetime.time.fromisoformat, "a time such as 10:00:00"),
 }
+
+
+def uuid_kind() -> Kind:
+    """Return the kind of UUID, whose module not every application has to import."""
+    from uuid import UUID
+
+    return _formatted("uuid", UUID, "a UUID")
