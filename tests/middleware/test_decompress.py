@@ -141,6 +141,23 @@ def test_several_members(name: str, way: dict[str, Any]) -> None:
     assert send(body, name, **way).body == b"a" * 1000 + b"b" * 1000
 
 
+@ways
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_large_members(name: str, way: dict[str, Any]) -> None:
+    """A member that takes several steps may be followed by another in the same piece."""
+    parts = [b"a" * 200_000, b"b" * 200_000, b"c"]
+    body = b"".join(map(ENCODE[name], parts))
+    assert send(body, name, ratio=2000, **way).body == b"".join(parts)
+
+
+@ways
+@pytest.mark.parametrize("name", NAMES)
+def test_rubbish_behind_a_large_content(name: str, way: dict[str, Any]) -> None:
+    """It is refused, and not looked at for ever."""
+    body = ENCODE[name](b"a" * 200_000) + b"rubbish"
+    assert send(body, name, **way).code == 400
+
+
 def test_skippable_frame() -> None:
     """A frame of zstd that says nothing is skipped."""
     skip = b"\x50\x2a\x4d\x18\x05\x00\x00\x00hello"

@@ -64,6 +64,8 @@ def _inflated(decompressor: Any, piece: bytes) -> Iterator[bytes]:
             raise MalformedError from error
         if found:
             yield found
+        if decompressor.eof:  # unconsumed_tail stays as it was; the rest is in unused_data
+            return
         piece = decompressor.unconsumed_tail
         if not piece and len(found) < PIECE_BYTES:
             return
