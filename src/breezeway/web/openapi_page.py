@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.web.request import Request
-from breezeway.web.response import Response, json_response
+from breezeway.web.response import JSON, Response, dumps
 
 if TYPE_CHECKING:
     from breezeway.web.app import App
@@ -45,11 +45,18 @@ def serve(
 ) -> None:
     """Add the routes; see `App.describe`."""
     name = f"openapi:{document}"
+    made: tuple[Any, bytes] = (None, b"")
+    """The last document, and what it is of: it is made anew only when there are other routes."""
 
     def openapi_document(request: Request) -> Response:
+        nonlocal made
         servers = [*options.get("servers", ())] or [request.url_for(name).removesuffix(document)]
-        given = {**options, "servers": [url or "/" for url in servers]}
-        return json_response(app.openapi(title, version, **given)).conditional()
+        of = (len(app.endpoints), servers)
+        last = made
+        if last[0] != of:
+            given = {**options, "servers": [url or "/" for url in servers]}
+            made = last = (of, dumps(app.openapi(title, version, **given)))
+        return Response(last[1], content_type=JSON).conditional()
 
     app.get(document, name=name, openapi=False)(openapi_document)
     if not page:
