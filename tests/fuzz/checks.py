@@ -19,6 +19,7 @@ from breezeway.http1.body import ChunkedBody
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, HTTP_1_0, METHOD_HEAD, Parser, leading_empty_line
 from breezeway.http1.limits import Limits
+from breezeway.semantics.environ_keys import UNBELIEVED
 
 from ..http1.outcome import BASE, at, one_by_one, outcome
 from . import chunks_by_the_book
@@ -157,11 +158,15 @@ def _keeps_to_the_policy(raw: bytes, read: Read) -> None:
 
 
 def _stripped(environ: dict[str, Any]) -> dict[str, Any]:
-    """Take off the space that joining an empty value leaves at the end of a list."""
+    """Leave out what an environ cannot say of its head.
+
+    That is the space which joining an empty value leaves at the end of a list, and the mark of fields that
+    were dropped.
+    """
     return {
         key: value.strip(" \t") if key.startswith("HTTP_") else value
         for key, value in environ.items()
-        if key not in ("CONTENT_LENGTH", "RAW_URI")
+        if key not in ("CONTENT_LENGTH", "RAW_URI", UNBELIEVED)
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def hello(environ: Any, start_response: Any) -> Any:
 def test_examples(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each table of a page makes a piece, as it stands there."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    before = set(sys.modules)
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -55,6 +58,8 @@ def test_examples(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     resolved = sources.resolve({}, {}, str(tmp_path))
     assert resolved.middleware
     assert callable(wrapping.wrap(hello, resolved.middleware, str(tmp_path)))
+    for name in {"shop", "shop.middleware"} - before:  # other tests have a module of that name
+        sys.modules.pop(name, None)
 
 
 def test_served(tmp_path: Path) -> None:
