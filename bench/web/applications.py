@@ -115,15 +115,16 @@ def werkzeug(number: int) -> Application:
     def item(request, id):
         return as_json({"id": id})
 
-    rules = [Rule("/users/<int:id>", endpoint=user), Rule("/", endpoint=hello)]
-    rules += [Rule(f"/r{at}/<int:id>/item", endpoint=item) for at in range(number)]
+    functions = {"user": user, "hello": hello, **{f"r{at}": item for at in range(number)}}
+    rules = [Rule("/users/<int:id>", endpoint="user"), Rule("/", endpoint="hello")]
+    rules += [Rule(f"/r{at}/<int:id>/item", endpoint=f"r{at}") for at in range(number)]
     urls = Map(rules)
 
     def app(environ, start_response):
         request = Request(environ)
         try:
             endpoint, values = urls.bind_to_environ(environ).match()
-            response = endpoint(request, **values)
+            response = functions[endpoint](request, **values)
         except HTTPException as error:
             response = error
         return response(environ, start_response)
