@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from breezeway.middleware import Decompress
 from breezeway.middleware.cache import Cache
 from breezeway.middleware.cache.flights import MOST_INVALIDATED, Flights, Invalidations
 from breezeway.testing import LiveServer
@@ -527,6 +530,68 @@ def test_what_was_asked_for_before_an_invalidation_is_not_stored():
     assert "hit" in call(cache)["Cache-Status"]
 
 
+def test_an_invalidation_while_an_answer_is_being_stored(monkeypatch):
+    """What is put into the store just after the deletion goes again."""
+    cache = Cache(counted())
+    store = cache._shelf.store
+    put = store.put
+
+    def late(*args):
+        cache.purge("http://test/")
+        put(*args)
+
+    monkeypatch.setattr(store, "put", late)
+    call(cache)
+    assert store.get("http\ntest\n\n/", make_environ()) == (None, None)
+
+
+def test_what_is_a_users_by_the_server_is_not_for_all():
+    """A server that checks passwords itself tells the user, and may keep Authorization to itself."""
+    application = counted()
+    cache = Cache(application)
+    for _ in range(2):
+        call(cache, REMOTE_USER="ann")
+    for _ in range(2):  # the first one shows that there is something to store
+        call(cache)
+    assert application.calls == 4
+    assert "hit" in call(cache, REMOTE_USER="")["Cache-Status"]
+    public = counted(("Cache-Control", "public, max-age=60"))
+    cache = Cache(public)
+    for _ in range(2):
+        call(cache, REMOTE_USER="ann")
+    assert public.calls == 1
+
+
+@pytest.mark.parametrize("fields", [(FRESH,), (FRESH, ("ETag", '"1"'))])
+def test_a_stranger_empties_nothing(fields):
+    """A request with a user's name goes on alone; what is stored for all stays."""
+    application = counted(*fields)
+    cache = Cache(application)
+    call(cache)
+    call(cache, fields={"Authorization": "Basic eA==", "Cache-Control": "no-cache"})
+    application.status = "304 Not Modified"
+    application.blocks = ()
+    application.fields = list(fields)
+    if len(fields) > 1:
+        call(cache, fields={"Authorization": "Basic eA==", "Cache-Control": "no-cache"})
+    assert "hit" in call(cache)["Cache-Status"]
+
+
+def test_a_body_of_unknown_length_goes_past_the_store():
+    """One that comes in chunks, or is decoded as it is read, could make the page another one."""
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain"), FRESH])
+        return [environ["wsgi.input"].read(9) or b"page"]
+
+    poison = gzip.compress(b"poison")
+    cache = Decompress(Cache(application), stream=True)
+    given = {"wsgi.input": io.BytesIO(b"poison"), "wsgi.input_terminated": True}
+    assert call(cache, **given, **{"breezeway.trailers": {}}).body == b"poison"
+    assert call(cache, fields={"Content-Encoding": "gzip"}, body=poison).body == b"poison"
+    assert call(cache).body == b"page"
+
+
 def test_threads_race():
     """Sixteen threads store, purge and vary on one small cache; the sums are right in the end."""
 
@@ -915,3 +980,37 @@ def test_content_of_any_bytes_in_redis(redis):
     assert result.body == body
     assert result["X"] == "caf\u00e9"
     assert application.calls == 1
+
+
+def test_damaged_entries_in_redis(redis):
+    """Whatever stands there, it is a page that is not there, and never a wrong one or an error."""
+    application = counted(FRESH, ("Vary", "A"))
+    cache = Cache(application, redis=patient(redis))
+    client = cache._shelf.store._link.client
+    call(cache)
+    (name,) = client.keys("*")
+    sound = client.hget(name, "v:-")
+    head, _, body = sound.partition(b"\n")
+    status, headers, received, age, rules = json.loads(head)
+    heads = [
+        [200, headers, received, age, rules],
+        ["", headers, received, age, rules],
+        [status, [["X", 1]], received, age, rules],
+        [status, [["X"]], received, age, rules],
+        [status, headers, None, age, rules],
+        [status, headers, float("nan"), age, rules],
+        [status, headers, received, "0", rules],
+        [status, headers, received, age, ["60", *rules[1:]]],
+        [status, headers, received, age, [*rules[:5], [1], []]],
+        [status, headers, received, age, rules[:-1]],
+        {"status": status},
+    ]
+    damaged = [json.dumps(each).encode() + b"\n" + body for each in heads]
+    damaged += [sound[:length] for length in range(len(sound))]
+    damaged += [sound + b"more", b"[" * 100_000, b"\xff" + sound]
+    for number, blob in enumerate(damaged, 1):
+        client.hset(name, "v:-", blob)
+        assert call(cache).body == b"page"
+        assert application.calls == number + 1, blob
+    client.hset(name, "vary", b"\xff\xfe a")
+    assert call(cache).body == b"page"

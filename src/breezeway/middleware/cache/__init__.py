@@ -139,6 +139,7 @@ class Cache:
             or "HTTP_IF_UNMODIFIED_SINCE" in environ
             or ("CONTENT_LENGTH" in environ and environ["CONTENT_LENGTH"] not in NO_CONTENT)
             or "HTTP_TRANSFER_ENCODING" in environ
+            or "breezeway.trailers" in environ  # a body that comes in chunks, as it is read
             or len(key) > LONGEST_KEY
         ):
             return self.application(environ, start_response)

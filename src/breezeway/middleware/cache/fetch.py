@@ -13,7 +13,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from breezeway.middleware.cache.entry import Entry, make_entry, renewed
-from breezeway.middleware.cache.shelf import Shelf
+from breezeway.middleware.cache.shelf import Shelf, is_authorized
 from breezeway.semantics.caching import ERRORS
 from breezeway.semantics.fields import Headers, content_length
 
@@ -79,7 +79,11 @@ class Fetch:
         else:
             if self.is_new and status[:3] != "304":
                 self._shelf.note(self._key)
-            if self._entry is not None and status[:3] == self._entry.status[:3]:
+            if (
+                self._entry is not None
+                and status[:3] == self._entry.status[:3]
+                and not is_authorized(self._environ)  # of one user's response nothing follows
+            ):
                 self._shelf.store.delete(self._key)  # it is not for the store any longer
             self.end()
         sent = [*headers, *self._added]
@@ -158,18 +162,17 @@ class Fetch:
         """Return the entry as a 304 has made it, and store it so."""
         assert self._entry is not None
         now = self._shelf.clock()
-        authorized = "HTTP_AUTHORIZATION" in self._environ
         entry, kept = renewed(
             self._entry,
             self._headers,
             self._shelf.settings,
             self._asked,
             now,
-            authorized=authorized,
+            authorized=is_authorized(self._environ),
         )
         if kept:
             self._shelf.keep(self._key, self._environ, entry, self._began)
-        else:
+        elif not is_authorized(self._environ):
             self._shelf.forget(self._key)
         return entry
 

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import re
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final
 from wsgiref.types import WSGIEnvironment
 
 from breezeway.middleware.cache.entry import Entry
 from breezeway.middleware.redis_link import RedisAwayError, RedisLink
 from breezeway.semantics.caching import Rules, variant
+from breezeway.semantics.fields import content_length
 
 LONGEST_KEPT: Final = 31 * 24 * 60 * 60
 """Seconds. What is fresh for longer is asked for again once a month."""
@@ -28,6 +32,8 @@ AT_A_TIME: Final = 500
 
 QUIET_SECONDS: Final = 60.0
 """Between two lines of the log about what Redis refuses."""
+
+_STATUS: Final = re.compile("[2-5][0-9][0-9] ")
 
 log = logging.getLogger("breezeway.middleware")
 
@@ -66,7 +72,7 @@ class RedisStore:
         names, blob = self._try(lambda: hmget(name, "vary", "v:")) or (None, None)
         if names is None:
             return None, None
-        vary = tuple(names.decode().split())
+        vary = tuple(names.decode(errors="replace").split())
         if vary:
             which = _field(environ, vary)
             blob = self._try(lambda: hget(name, which))
@@ -127,14 +133,14 @@ def _dump(entry: Entry) -> bytes:
 
 
 def _load(blob: bytes | None) -> Entry | None:
-    """Read an entry; what another version has written, and cannot be read, is none."""
+    """Read an entry; what another version has written, or is damaged, is none."""
     if blob is None:
         return None
     head, _, body = blob.partition(b"\n")
     try:
         status, headers, received, age, rules = json.loads(head)
         lifetime, revalidate, strict, while_revalidate, if_error, vary, hidden = rules
-        return Entry(
+        entry = Entry(
             status,
             [(name, value) for name, value in headers],
             body,
@@ -144,5 +150,14 @@ def _load(blob: bytes | None) -> Entry | None:
                 lifetime, revalidate, strict, while_revalidate, if_error, tuple(vary), tuple(hidden)
             ),
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
+    texts = [status, *chain.from_iterable(entry.headers), *entry.rules.vary, *entry.rules.hidden]
+    numbers = (received, age, lifetime, while_revalidate, if_error)
+    is_sound = (
+        all(isinstance(each, str) for each in texts)
+        and _STATUS.match(status) is not None
+        and all(type(each) in (int, float) and math.isfinite(each) for each in numbers)
+        and content_length(entry.headers) in (None, len(body))
+    )
+    return entry if is_sound else None

@@ -21,6 +21,11 @@ VALIDATION_SECONDS: Final = 60 * 60
 """A response with a validator is kept so long after its end: a 304 is cheap to get."""
 
 
+def is_authorized(environ: WSGIEnvironment) -> bool:
+    """Tell whether a request is somebody's; a server that checks passwords may hide the field."""
+    return "HTTP_AUTHORIZATION" in environ or bool(environ.get("REMOTE_USER"))
+
+
 class Shelf:
     """The store, and what goes into it."""
 
@@ -42,9 +47,8 @@ class Shelf:
 
     def rules(self, status: str, headers: Headers, environ: WSGIEnvironment) -> Rules | None:
         """Return how a response is to be stored, None if it is not."""
-        authorized = "HTTP_AUTHORIZATION" in environ
         rules = storage_rules(
-            int(status[:3]), headers, self.settings, self.clock(), authorized=authorized
+            int(status[:3]), headers, self.settings, self.clock(), authorized=is_authorized(environ)
         )
         if rules is not None and (content_length(headers) or 0) > self.largest:
             return None
@@ -60,6 +64,10 @@ class Shelf:
         if etag is not None or any(name.lower() == "last-modified" for name, _ in entry.headers):
             more = max(more, VALIDATION_SECONDS)
         self.store.put(key, environ, entry, max(0.0, rules.lifetime - entry.age) + more)
+        if self.invalidations.since(
+            key, began
+        ):  # just now: it may have found nothing to delete yet
+            self.store.delete(key)
 
     def forget(self, key: str) -> bool:
         """Invalidate a key, also for what is under way; return whether something was stored."""

@@ -118,6 +118,8 @@ class Decompress:
             return self._with_whole_body(environ, start_response, pieces)
         body = DecodedInput(pieces)
         environ["wsgi.input"] = body
+        # There is a body, though nobody knows its length: what looks at the head alone has to see that.
+        environ["HTTP_TRANSFER_ENCODING"] = "chunked"
         return refusable(self.application, environ, start_response, body)
 
     def _with_whole_body(
