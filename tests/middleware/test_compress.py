@@ -47,6 +47,10 @@ class _Brotli:
     def decompress(self, data: bytes) -> bytes:
         return self._decompressor.process(data)
 
+    @property
+    def eof(self) -> bool:
+        return self._decompressor.is_finished()
+
 
 DECODERS: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.decompressobj(31),
@@ -634,3 +638,55 @@ def test_threads() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+class Shrinking(io.BytesIO):
+    """A file that has become shorter when it is read."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return nothing after the first block."""
+        return b"" if self.tell() else super().read(10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [b"too short"],
+        lambda: iter([b"too ", b"short"]),
+        lambda: FileWrapper(Shrinking(PAGE)),
+    ],
+    ids=["list", "blocks", "file"],
+)
+def test_cut_short_never_looks_whole(name: str, make: Callable[[], Any]) -> None:
+    """Content that is shorter than its Content-Length is an error, as it is without a coding."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [HTML, ("Content-Length", str(len(PAGE)))])
+        return make()
+
+    environ = make_environ(fields={"Accept-Encoding": name})
+    sent: list[bytes] = []
+    with pytest.raises(ValueError, match="shorter than its Content-Length"):
+        sent.extend(Compress(application)(environ, lambda *given: sent.append))
+    decoder = DECODERS[name]()
+    decoder.decompress(b"".join(sent))
+    assert not decoder.eof
+    assert call(Compress(application), method="HEAD", fields={"Accept-Encoding": name}).code == 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_end_after_a_failure(name: str) -> None:
+    """Who goes on asking after an error gets no end of the coding."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [HTML])
+        yield PAGE
+        raise LookupError("on purpose")
+
+    environ = make_environ(fields={"Accept-Encoding": name})
+    blocks = iter(Compress(application)(environ, lambda *given: bool))
+    next(blocks)
+    with pytest.raises(LookupError):
+        next(blocks)
+    assert next(blocks, None) is None

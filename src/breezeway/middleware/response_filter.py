@@ -179,6 +179,9 @@ class Response:
             block = next(self._blocks)
         except StopIteration:
             return self._end()
+        except BaseException:
+            self._ended = True  # who asks again must not get an end that makes it look whole
+            raise
         if self._pending:
             self._begin(None)
         return self._filter.block(block) if self._changes else block

@@ -37,6 +37,7 @@ class Encoding:
         "_flushes",
         "_is_head",
         "_is_whole",
+        "_left",
         "_minimum",
         "_name",
         "response",
@@ -55,6 +56,8 @@ class Encoding:
         self._blocks: list[bytes] = []
         self._is_whole = False
         self._flushes = True
+        self._left = 0
+        """Bytes of the content that are still to come, if the application has said how many."""
 
     def choose(self, name: str | None, codings: Mapping[str, Coding]) -> None:
         """Take a coding for the head that comes next; None leaves it as it is."""
@@ -71,6 +74,7 @@ class Encoding:
         """Return the fields of the compressed response."""
         if self._coding is None or (length is not None and length < self._minimum):
             return None
+        self._left = 0 if self._is_head else fields.content_length(headers) or 0
         if not self._is_whole and not self._is_head:
             self._encoder = self._coding.encoder()
         headers = fields.weakened(fields.without(headers, *_OF_ONE_CODING))
@@ -79,6 +83,7 @@ class Encoding:
 
     def block(self, block: bytes) -> bytes:
         """Compress a block, or keep it until all are there."""
+        self._left -= len(block)
         if self._encoder is not None:
             return self._encoder.block(block, self._flushes) if block else b""
         if not self._is_head:
@@ -86,7 +91,14 @@ class Encoding:
         return b""
 
     def end(self) -> bytes:
-        """Compress what is whole; end what is streamed."""
+        """Compress what is whole; end what is streamed.
+
+        Raises:
+            ValueError: there was less than Content-Length says. It is gone, so that no server would
+                notice, and what was cut short would look whole.
+        """
+        if self._left > 0:
+            raise ValueError(f"the content is {self._left} bytes shorter than its Content-Length")
         if self._encoder is not None:
             return self._encoder.end()
         if self._is_head:
