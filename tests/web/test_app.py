@@ -110,6 +110,14 @@ def test_one_function_for_several() -> None:
     assert app.url_for("pages", number=3) == "/pages/3"
 
 
+def test_names_of_lambdas() -> None:
+    """All lambdas have one name, so that theirs is the path."""
+    app = App()
+    app.get("/a")(lambda: "a")
+    app.get("/b")(lambda: "b")
+    assert app.url_for("/b") == "/b"
+
+
 def test_async_handlers_are_refused() -> None:
     """WSGI has no event loop, and says so before the first request."""
 
@@ -178,6 +186,7 @@ def test_any_path_has_an_answer(path: str) -> None:
     [
         ("/a", "", "/a/"),
         ("/a", "x=1&y=//e", "/a/?x=1&y=//e"),
+        ("/a", "\x01\xe4 <", "/a/?%01%E4%20%3C"),
         ("/b/", "", "/b"),
         ("/caf\xc3\xa9", "", "/caf%C3%A9/"),
         ("//evil.example/", "", None),
@@ -290,6 +299,7 @@ def test_mount_everything_else() -> None:
     assert call(app, "/users/1", "PUT", body=b"x").body == b"|/users/1"
     assert call(app, "/x").body == b"|/x"
     assert call(app, "/").body == b"|/"
+    assert call(app, "/users/1", "HEAD")["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("prefix", ["a", "/a/", "/", "/{x}", "/a//b"])

@@ -106,14 +106,16 @@ class Group:
     ) -> Callable[[H], H]:
         """Register the function below for a path, for GET if there are no methods.
 
-        `name` is for `url_for`, the function's if it is empty. `limits` are the bounds of its requests,
-        the application's if there are none. `openapi` false leaves the route out of the document; a
-        table has members of its Operation Object that go over what the annotations say.
+        `name` is for `url_for`, the function's if it is empty, or the path of a lambda. `limits` are
+        the bounds of its requests, the application's if there are none. `openapi` false leaves the route
+        out of the document; a table has members of its Operation Object that go over ours.
         """
         wanted = tuple(dict.fromkeys(method.upper() for method in methods)) or ("GET",)
 
         def register(handler: H) -> H:
             shown = name or getattr(handler, "__name__", type(handler).__name__)
+            if shown == "<lambda>":  # which all of them are called
+                shown = path
             for method in wanted:
                 self._add(Route(path, method, handler, shown, (), limits, openapi))
             return handler

@@ -33,6 +33,11 @@ class Leaf(Generic[E]):
         self.endpoints: dict[str, E] = {}
         self.mounted = mounted
 
+    def endpoint(self, method: str) -> E | None:
+        """Return what answers a method; for HEAD that is what answers GET, if it has none itself."""
+        found = self.endpoints.get(method)
+        return self.endpoints.get("GET") if found is None and method == "HEAD" else found
+
     @property
     def methods(self) -> set[str]:
         """Every method: HEAD where there is GET, and OPTIONS."""

@@ -17,7 +17,7 @@ from breezeway.web.pattern import HOST_VARIABLE, Converter, Pattern, parse_patte
 from breezeway.web.request import Request, decoded
 from breezeway.web.response import Response
 from breezeway.web.router import ConflictError, Leaf, Router
-from breezeway.web.urls import PATH_SAFE, encoded
+from breezeway.web.urls import PATH_SAFE, encoded, encoded_query
 
 TrailingSlash = Literal["redirect", "strict"]
 
@@ -159,7 +159,7 @@ class Routes(Group):
         for router in routers:
             found = router.find(path)
             if found is not None:
-                endpoint = found[0].endpoints.get(method)
+                endpoint = found[0].endpoint(method)
                 if endpoint is not None:
                     return endpoint, found[1]
                 break
@@ -186,13 +186,12 @@ class Routes(Group):
     ) -> tuple[Endpoint | Fallback, tuple[Any, ...]]:
         """Look for the method in all that the path leads to, not just in what counts first."""
         found = [each for router in routers for each in router.find_all(path)]
-        groups: tuple[Group, ...] = (self,)
-        for wanted in (method, "GET") if method == "HEAD" else (method,):
-            for leaf, values in found:
-                if leaf.mounted is not None:
-                    return self._fallback(partial(_mounted, leaf), text=f"{leaf.prefix}/*"), ()
-                if wanted in leaf.endpoints:
-                    return leaf.endpoints[wanted], values
+        for leaf, values in found:
+            if leaf.mounted is not None:
+                return self._fallback(partial(_mounted, leaf), text=f"{leaf.prefix}/*"), ()
+            endpoint = leaf.endpoint(method)
+            if endpoint is not None:
+                return endpoint, values
         methods = {each for leaf, _ in found for each in leaf.methods}
         allow = [("Allow", ", ".join(sorted(methods)))]
         if method == "OPTIONS":
@@ -226,7 +225,7 @@ class Routes(Group):
         location = encoded(root) + quote(other, safe=PATH_SAFE)
         if location.startswith("//"):  # would be of another host
             return ""
-        query = environ.get("QUERY_STRING", "")
+        query = encoded_query(environ.get("QUERY_STRING", ""))
         return f"{location}?{query}" if query else location
 
 
