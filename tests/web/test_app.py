@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.web import App, BadRequest, Group, Request
+from breezeway.web import App, BadRequest, Group, Limits, Request
 from breezeway.web.router import ConflictError
 
 from ..middleware.calling import call, make_environ, run
@@ -329,7 +329,7 @@ def test_mount_conflicts() -> None:
         ("ann.blog.example", "/", b"blog of ann"),
         ("a.b.blog.example", "/", b"main"),
         ("other.example", "/", b"main"),
-        ("[::1]:80", "/", b"main"),
+        ("[::1]:80", "/", b"six"),
         ("bad host", "/", b"main"),
         ("cdn.example", "/x", b"|/x"),
     ],
@@ -347,8 +347,10 @@ def test_hosts(host: str, path: str, body: bytes) -> None:
     def start(request: Request) -> str:
         return f"blog of {request.host_values['Author']}"
 
-    app.include(shop)
-    app.include(blog)
+    six = Group(host="[0::1]")
+    six.get("/", name="six")(lambda: "six")
+    for group in (shop, blog, six):
+        app.include(group)
     app.mount("", echo, host="cdn.example")
     assert call(app, path, fields={"Host": host}).body == body
 
@@ -530,3 +532,42 @@ def test_state_and_config() -> None:
     app.state.pool = "pool"
     app.get("/", name="x")(lambda request: request.app.state.pool + request.app.config["name"])
     assert call(app, "/").body == b"poolx"
+
+
+def test_limits_of_a_route() -> None:
+    """A route has its own bounds, or those of the application."""
+    app = App(limits=Limits(body_bytes=5))
+    for path, limits in (("/app", None), ("/route", Limits(body_bytes=10))):
+        app.post(path, limits=limits)(lambda request: request.body)
+    for path, most in (("/app", 5), ("/route", 10)):
+        assert call(app, path, "POST", body=b"x" * most).code == 200
+        assert call(app, path, "POST", body=b"x" * (most + 1)).code == 413
+
+
+@pytest.mark.parametrize("kind", ["whole", "stream", "failure", "application"])
+def test_files_are_closed(kind: str) -> None:
+    """Files of a form are deleted when the response is over, whatever became of it."""
+    pytest.importorskip("multipart")
+    app, held = App(), []
+
+    @app.post("/")
+    def upload(request: Request) -> Any:
+        held.append(request.form().files["f"])
+        return {"whole": "done", "stream": iter("ab"), "application": echo}.get(kind) or 1 / 0
+
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nfile\r\n--x--\r\n'
+    fields = {"Content-Type": "multipart/form-data; boundary=x"}
+    app.error(500)(lambda request, error: "sorry")
+    assert call(app, "/", "POST", fields, body).code in (200, 500)
+    with pytest.raises(ValueError, match="the request is over"):
+        held[0].read()
+
+
+def test_wsgi() -> None:
+    """A response of every kind is as wsgiref wants it."""
+    app = make()
+    app.get("/stream")(lambda: iter("ab"))
+    app.get("/none")(lambda: None)
+    for path, code in (("/users/1", 200), ("/stream", 200), ("/none", 204), ("/x", 404)):
+        for method in ("GET", "HEAD"):
+            assert call(app, path, method).code == code

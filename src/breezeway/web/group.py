@@ -228,7 +228,7 @@ def _checked_host(host: str) -> str:
     found = parse_host(HOST_VARIABLE.sub("x", host))
     if found.port:
         raise ValueError(f"the host of a group has no port: {host!r} is meant at any")
-    return host.lower().removesuffix(".") if "{" not in host else host.removesuffix(".")
+    return found.name if "{" not in host else host.removesuffix(".")
 
 
 def place(handler: Any) -> str:
