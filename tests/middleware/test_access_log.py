@@ -291,6 +291,41 @@ class TestFile:
         said = [r.levelname for r in caplog.records if r.name == "breezeway.middleware"]
         assert said == ["ERROR", "WARNING"]
 
+    def test_a_full_disk_tears_no_other_line(self, tmp_path: Path) -> None:
+        """What follows a line that was cut off begins a line of its own."""
+        path = tmp_path / "log"
+        program = f"""
+import resource, signal
+from breezeway.middleware.access_log.writer import LineWriter
+writer = LineWriter({str(path)!r})
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+writer.put("one two three")
+writer.write()
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+writer.put("four")
+writer.write()
+writer.put("five")
+"""
+        subprocess.run(
+            [sys.executable, "-c", program], check=True, timeout=10, stderr=subprocess.DEVNULL
+        )
+        assert path.read_text() == "one two th\nfour\n# 1 lines dropped\nfive\n"
+
+    def test_no_more_threads(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A thread that cannot be started is tried again with the next line; none is lost."""
+        path = tmp_path / "log"
+        writer = LineWriter(str(path))
+
+        def fail(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", fail)
+            writer.put("one")
+        writer.put("two")
+        eventually(lambda: path.read_text() == "one\ntwo\n", "both lines")
+
     def test_what_waits_has_a_bound(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """When nothing can be written, memory is not filled."""
         monkeypatch.setattr(access_log_writer, "MOST_WAITING", 10)

@@ -62,6 +62,8 @@ class LineWriter:
         self._waiting = 0
         self._dropped = 0
         self._failing = False
+        self._is_torn = False
+        """A write has ended somewhere within a line: no other line may go on there."""
         self._awake = False
         """The thread will look for lines: it need not be told."""
         self._lock = threading.Lock()
@@ -88,15 +90,25 @@ class LineWriter:
         self._awake = True
         if self._thread is None:
             with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=_write_for,
-                        args=(weakref.ref(self), self._wake, self._stopping),
-                        name="breezeway-access-log",
-                        daemon=True,
-                    )
-                    self._thread.start()
+                if self._thread is None and not self._start():
+                    return
         self._wake.set()
+
+    def _start(self) -> bool:
+        """Start the thread; without one the lines wait, and the next one tries again."""
+        thread = threading.Thread(
+            target=_write_for,
+            args=(weakref.ref(self), self._wake, self._stopping),
+            name="breezeway-access-log",
+            daemon=True,
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads
+            self._awake = False
+            return False
+        self._thread = thread
+        return True
 
     def write(self) -> None:
         """Write what is there; never raise."""
@@ -124,7 +136,11 @@ class LineWriter:
         data = [f"{line}\n".encode(errors="backslashreplace") for line in lines]
         if self._path != STANDARD_OUTPUT:
             self._follow_rotation()
+            if self._is_torn:
+                data.insert(0, b"\n")
+            self._is_torn = True  # as long as it is not known to have gone well
             _write_all(self._fd, b"".join(data))
+            self._is_torn = False
             return
         try:
             fd = sys.stdout.fileno()
@@ -145,6 +161,7 @@ class LineWriter:
             except FileNotFoundError:
                 pass
             fd, self._fd = self._fd, -1  # first: a process forked now must not close it again
+            self._is_torn = False
             os.close(fd)
         self._fd = self._open()
 
