@@ -15,7 +15,7 @@ import pytest
 
 from breezeway.testing import LiveServer
 from breezeway.worker import slow_readers
-from breezeway.worker.outbox import rest_of
+from breezeway.worker.outbox import Outbox, rest_of
 from breezeway.worker.slow_readers import Pace, Unsent
 
 from ..applications import PLAIN
@@ -159,6 +159,13 @@ def test_client_that_reads_fast_enough_is_not(caplog: pytest.LogCaptureFixture) 
         assert not server.reactor.counters
 
 
+def rests(outbox: Outbox) -> bool:
+    """Whether nothing is sent for a moment."""
+    before = outbox.pace.sent
+    time.sleep(0.05)  # the moment
+    return outbox.pace.sent == before
+
+
 def test_client_of_whom_only_the_system_knows() -> None:
     """Linux asks for more when much of its buffer has gone; until then the client reads all the same."""
     with LiveServer(application, send_timeout=0.3) as server:
@@ -167,6 +174,7 @@ def test_client_of_whom_only_the_system_knows() -> None:
             eventually(lambda: bool(connection.outbox), "something waits")
             outbox = connection.outbox
             assert outbox is not None
+            eventually(lambda: rests(outbox), "the socket is full")
             sent = outbox.pace.sent
             ends = time.monotonic() + 1.2
             received = 0
