@@ -71,7 +71,6 @@ def falcon(number: int) -> Application:
     app.add_route("/users/{id:int}", User())
     app.add_route("/", Hello())
     for at in range(number):
-        # Compiling the routes takes Falcon a time that grows with their square, so only at the end.
         app.add_route(f"/r{at}/{{id:int}}/item", Item())
     return app
 
