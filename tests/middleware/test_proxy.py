@@ -167,6 +167,12 @@ def test_fields_go_on() -> None:
     assert recorder.all("Accept-Encoding") == []
 
 
+def test_one_content_type() -> None:
+    """A client's `Content_Type`, which some servers let through, does not go on beside the true one."""
+    recorder = sent(CONTENT_TYPE="text/plain", HTTP_CONTENT_TYPE="text/html")
+    assert recorder.all("Content-Type") == ["text/plain"]
+
+
 def test_nothing_of_its_own() -> None:
     """A client without User-Agent is not given one."""
     recorder = sent()

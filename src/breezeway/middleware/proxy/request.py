@@ -27,6 +27,7 @@ _REFUSED_METHODS: Final = ("CONNECT", "TRACE")
 
 _DROPPED: Final = HOP_BY_HOP | {
     "content-length",  # what frames the body is decided here
+    "content-type",  # it is CONTENT_TYPE; another one is a client's spelling, such as Content_Type
     "expect",  # the server has met it
     "forwarded",  # what a client says about itself is not believed
     "host",
