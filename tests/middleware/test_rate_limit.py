@@ -631,6 +631,38 @@ def test_redis_away(
     assert [record.levelno for record in away] == [logging.ERROR]
 
 
+@pytest.mark.parametrize(
+    ("when_away", "meanwhile"), [("open", [200] * 4), ("closed", [503] * 4), ("memory", [200] * 4)]
+)
+@pytest.mark.parametrize("what", ["other kind", "no number", "no scripts"])
+def test_redis_refuses(
+    redis: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    what: str,
+    when_away: str,
+    meanwhile: list[int],
+) -> None:
+    """What Redis refuses, for it may not or cannot, is as if it were away; it costs no response."""
+    piece = limited(limits="9/hour", redis=redis.url, when_away=when_away)
+    client = piece._store._link.client  # type: ignore[union-attr]
+    assert codes(piece, 1) == [200]
+    (name,) = client.keys()
+    if what == "other kind":
+        client.delete(name)
+        client.lpush(name, "x")
+    elif what == "no number":
+        client.set(name, "nan inf x")
+    else:
+        client.execute_command("ACL", "SETUSER", "default", "-@scripting")
+    assert codes(piece, 4) == meanwhile
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    if what == "no scripts":
+        client.execute_command("ACL", "SETUSER", "default", "+@all")
+    client.delete(name)
+    assert codes(piece, 1) == [200]
+    assert client.keys() == [name]
+
+
 HAMMER = """
 import sys, threading
 from breezeway.middleware import RateLimit, redis_link

@@ -9,13 +9,15 @@ after it has asked for the time.
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.middleware.rate_limit.key import hashed
 from breezeway.middleware.rate_limit.memory import Outcome
-from breezeway.middleware.redis_link import TIMEOUT_SECONDS, RedisLink
+from breezeway.middleware.redis_link import TIMEOUT_SECONDS, RedisAwayError, RedisLink
 from breezeway.semantics.rates import Rate
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
 _READABLE: Final = re.compile(r"[\w.:/ \-]{1,80}", re.ASCII)
 """A key that an operator can look up as it is; others are hashed."""
+
+QUIET_SECONDS: Final = 60.0
+"""Between two lines of the log about what Redis refuses."""
+
+log = logging.getLogger("breezeway.middleware")
 
 # Each defines take(state, quota, window, burst, cost, now), which returns: whether the request is allowed,
 # the state to keep, in how many microseconds that is over, what is left, and a time. A state is a table of
@@ -168,6 +175,7 @@ class RedisStore:
         """Hold requests to all of `rates`; raise ValueError for a URL that is none."""
         self._link = RedisLink(redis, timeout)
         self._script = self._link.script(SCRIPTS[algorithm])
+        self._quiet_until = 0.0
         self._before = f"{prefix}:{algorithm}:{{"
         self._after = [f"}}:{rate.name}" for rate in rates]
         self._numbers = [
@@ -180,12 +188,22 @@ class RedisStore:
         """Take `cost` units of each rate, or nothing of any; return whether they were there.
 
         Raises:
-            RedisAwayError: Redis does not answer.
+            RedisAwayError: Redis does not answer, or refuses: it may not run scripts, or somebody
+                else has put something under the key.
         """
         name = self._before + (key if _READABLE.fullmatch(key) else hashed(key))
         keys = [name + after for after in self._after]
         args = [cost, *self._numbers]
-        found: list[Any] = self._link.call(lambda: self._script(keys=keys, args=args))
+        try:
+            found: list[Any] = self._link.call(lambda: self._script(keys=keys, args=args))
+        except RedisAwayError:
+            raise
+        except Exception as error:
+            now = time.monotonic()
+            if now >= self._quiet_until:
+                self._quiet_until = now + QUIET_SECONDS
+                log.error("Redis refuses what RateLimit asks of it: %s", error)
+            raise RedisAwayError(f"Redis refuses: {error}") from error
         outcomes = [
             (found[at] == 1, None, found[at + 1], found[at + 2]) for at in range(1, len(found), 3)
         ]
