@@ -19,7 +19,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.middleware import Compress
+from breezeway.middleware import Compress, Conditional
 from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call, make_environ
@@ -690,3 +690,24 @@ def test_no_end_after_a_failure(name: str) -> None:
     with pytest.raises(LookupError):
         next(blocks)
     assert next(blocks, None) is None
+
+
+@pytest.mark.parametrize(
+    ("accept", "fields", "is_part"),
+    [
+        ("gzip", {"If-Range": "Wed, 21 Oct 2015 07:28:00 GMT", "Range": "bytes=5-9"}, False),
+        ("gzip", {"If-Range": "nonsense"}, False),
+        ("identity", {"If-Range": "Wed, 21 Oct 2015 07:28:00 GMT", "Range": "bytes=5-9"}, True),
+        ("gzip", {"If-Range": '"tag"', "Range": "bytes=5-9"}, True),
+        ("gzip", {"Range": "bytes=5-9"}, True),
+    ],
+)
+def test_no_part_of_another_coding(accept: str, fields: dict[str, str], is_part: bool) -> None:
+    """What came compressed, and broke off, is not continued with what is not compressed."""
+    modified = ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+    application = Compress(Conditional(page(modified, ("ETag", '"tag"'))))
+    first = call(application, fields={"Accept-Encoding": accept})
+    assert (first["Content-Encoding"] is None) == (accept == "identity")
+    result = call(application, fields={"Accept-Encoding": accept, **fields})
+    assert result.code == (206 if is_part else 200)
+    assert result["Content-Encoding"] == (None if is_part else "gzip")

@@ -42,7 +42,8 @@ class Compress:
     8.4 and 12.5.3). A whole response is sent whole, with its new Content-Length. A block of a streamed
     response is flushed, so that the client can read it at once. Where another client would get another
     coding, Vary says so. A strong ETag becomes weak, as the bytes differ from coding to coding (RFC 9110
-    section 8.8.1); a 304 has the tag that the client has asked with.
+    section 8.8.1); a 304 has the tag that the client has asked with. Who wants the rest of a content by
+    its date (If-Range), and takes a coding, gets the whole: the date is the same for all codings.
 
     Left alone are responses that are encoded already, parts (206), those with `no-transform` in
     Cache-Control (RFC 9111 section 5.2.2.6), small ones, and those of types that do not get smaller.
@@ -98,6 +99,15 @@ class Compress:
             and _is_sent_with_credentials(environ)
         ):
             return self._as_it_is(environ, start_response)
+        if (
+            "HTTP_IF_RANGE" in environ
+            and '"' not in environ["HTTP_IF_RANGE"]
+            and self._coding_for(accepted) is not None
+        ):
+            # A date is the same for all codings: the rest of the content as it is would be put behind
+            # the beginning of a compressed one.
+            del environ["HTTP_IF_RANGE"]
+            environ.pop("HTTP_RANGE", None)
         encoding: Encoding | None = None
         started = False
 
