@@ -6,10 +6,12 @@ from functools import partial
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from breezeway.web import App, Between, Body, Cookie, Form, Header, Length, Query, Request
 
-from ..middleware.calling import Result, call
+from ..middleware.calling import Result, call, make_environ, run
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
@@ -24,6 +26,16 @@ class Note:
 class Login(TypedDict):
     user: str
     remember: bool
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda values: (
+        st.lists(values, max_size=4)
+        | st.dictionaries(st.sampled_from(["title", "stars", "x"]), values, max_size=4)
+    ),
+    max_leaves=10,
+)
 
 
 def answer(handler: Any, path: str = "/", *args: Any, pattern: str = "/", **kwargs: Any) -> Result:
@@ -273,3 +285,43 @@ def test_annotations_that_cannot_be() -> None:
 @dataclass
 class Holder:
     note: Note
+
+
+LATIN = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=40)
+PIECES = st.lists(
+    st.sampled_from(["q", "n", "note", "=", "&", "%", "%C3", "+", "1", "x", "[", '"', ";", "\xff"]),
+    max_size=15,
+).map("".join)
+
+
+@given(
+    query=LATIN | PIECES,
+    cookies=LATIN | PIECES,
+    body=st.binary(max_size=60)
+    | JSON_VALUES.map(lambda value: json.dumps(value).encode())
+    | PIECES.map(lambda text: text.encode("latin-1")),
+    content_type=st.sampled_from([*JSON.values(), *FORM.values(), "", "text/plain", "a;b=c"]),
+)
+def test_no_request_makes_it_fail(query: str, cookies: str, body: bytes, content_type: str) -> None:
+    """Whatever is sent is answered, and not with a 500."""
+    app = App()
+
+    @app.post("/json")
+    def of_json(
+        note: Note | list[int],
+        q: float = 0,
+        n: list[int] | None = None,
+        c: Annotated[int, Cookie()] = 0,
+    ) -> Any:
+        return ""
+
+    @app.post("/form")
+    def of_form(login: Annotated[Login, Form()], n: Annotated[list[float], Form()]) -> Any:
+        return ""
+
+    for path in ("/json", "/form"):
+        environ = make_environ(
+            path, "POST", {"Content-Type": content_type, "Cookie": cookies}, body
+        )
+        environ["QUERY_STRING"] = query
+        assert run(app, environ).code in (200, 400, 413, 415, 422)
