@@ -435,3 +435,58 @@ def test_default_answers(accept: str, content_type: str, body: str) -> None:
     assert (result.code, result["content-type"]) == (403, content_type)
     assert body in result.body.decode()
     assert result["vary"] == "Accept"
+
+
+# --- all together ----------------------------------------------------------------------------------------
+
+
+def _breaking(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    """Fail when the first block is asked for."""
+    raise ZeroDivisionError
+    yield b""
+
+
+HANDLERS: dict[str, Any] = {
+    "text": lambda: "x",
+    "nothing": lambda: None,
+    "stream": lambda: iter("ab"),
+    "stream that fails": lambda: (1 / 0 for _ in "ab"),
+    "no result": lambda: object(),
+    "refusal": _refuse,
+    "failure": lambda: 1 / 0,
+    "application": lambda: Counted(b"a"),
+    "broken application": lambda: _breaking,
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("before", ["passes", "answers", "refuses", "fails"])
+@pytest.mark.parametrize("after", ["none", "passes", "replaces", "refuses", "fails"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_teardown_is_once(handler: str, before: str, after: str, method: str) -> None:
+    """Whatever comes together, a request is torn down once, and what was begun is closed."""
+    app = App()
+    ended: list[Request] = []
+    behaviour: dict[str, Any] = {
+        "passes": lambda *_: None,
+        "answers": lambda *_: "hook",
+        "replaces": lambda *_: "hook",
+        "refuses": lambda *_: _refuse(),
+        "fails": lambda *_: 1 / 0,
+    }
+    app.get("/")(HANDLERS[handler])
+    app.before(behaviour[before])
+    if after != "none":
+        app.after(behaviour[after])
+    app.teardown(ended.append)
+    blocks: Any = None
+    try:
+        blocks = app(make_environ("/", method), lambda *args: print)  # type: ignore[arg-type]
+        for _ in blocks:
+            pass
+    except (ZeroDivisionError, TypeError):
+        pass
+    finally:
+        if hasattr(blocks, "close"):
+            blocks.close()
+    assert len(ended) == 1
