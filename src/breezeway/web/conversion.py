@@ -164,24 +164,7 @@ def _union(kinds: list[Kind]) -> Kind:
         fitting = _fitting(kinds, value)
         if len(fitting) == 1:
             return fitting[0].from_json(value, at, faults)
-        all_found: list[Faults] = []
-        for kind in fitting:
-            faults.attempts[0] -= 1
-            if faults.attempts[0] < 0:
-                raise EnoughError("could be too many things")
-            found = Faults(faults.attempts)
-            try:
-                result = kind.from_json(value, at, found)
-            except EnoughError:
-                if faults.attempts[0] < 0:
-                    raise
-            if not found:
-                return result
-            all_found.append(found)
-        # What is furthest inside was most likely meant.
-        for fault in max(all_found, key=lambda found: max(len(fault.at) for fault in found)):
-            faults.add(fault.where, fault.at, fault.says)
-        return None
+        return _first_of(fitting, value, at, faults)
 
     only = [kind for kind in kinds if kind.schema != {"type": "null"}]
     plain = only[0] if len(only) == 1 else None
@@ -195,6 +178,28 @@ def _union(kinds: list[Kind]) -> Kind:
         build=plain.build if plain else dict,
         is_file=plain.is_file if plain else False,
     )
+
+
+def _first_of(kinds: list[Kind], value: Any, at: At, faults: Faults) -> Any:
+    """Return what the first kind makes of a value that finds nothing wrong with it."""
+    all_found: list[Faults] = []
+    for kind in kinds:
+        faults.attempts[0] -= 1
+        if faults.attempts[0] < 0:
+            raise EnoughError("could be too many things")
+        found = Faults(faults.attempts)
+        try:
+            result = kind.from_json(value, at, found)
+        except EnoughError:
+            if faults.attempts[0] < 0:
+                raise
+        if not found:
+            return result
+        all_found.append(found)
+    # What is furthest inside was most likely meant.
+    for fault in max(all_found, key=lambda found: max(len(fault.at) for fault in found)):
+        faults.add(fault.where, fault.at, fault.says)
+    return None
 
 
 def _fitting(kinds: list[Kind], value: Any) -> list[Kind]:

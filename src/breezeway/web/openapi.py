@@ -77,6 +77,36 @@ def document(
 ) -> dict[str, Any]:
     """Return the document; what each is, `App.openapi` says."""
     components = _Components()
+    paths, tags = _paths(endpoints, components)
+    info = {"title": title, "version": version}
+    found: dict[str, Any] = {
+        "openapi": VERSION,
+        "info": {**info, "description": description} if description else info,
+        "servers": [{"url": url} for url in servers] or [{"url": "/"}],
+        "paths": paths,
+    }
+    if tags:
+        found["tags"] = [
+            {"name": name, "description": text} if text else {"name": name}
+            for name, text in tags.items()
+        ]
+    schemas = components.schemas()
+    if schemas or security_schemes:
+        found["components"] = {
+            **({"schemas": schemas} if schemas else {}),
+            **({"securitySchemes": dict(security_schemes)} if security_schemes else {}),
+        }
+    if security:
+        found["security"] = [
+            {name: [*scopes] for name, scopes in each.items()} for each in security
+        ]
+    return found
+
+
+def _paths(
+    endpoints: Iterable[Endpoint], components: _Components
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return the operations by path and method, and the descriptions of their tags."""
     paths: dict[str, dict[str, Any]] = {}
     by_shape: dict[tuple[str, ...], str] = {}
     tags: dict[str, str] = {}
@@ -85,44 +115,15 @@ def document(
         method = endpoint.route.method.lower()
         if endpoint.route.openapi is False or method not in METHODS:
             continue
-        shape, path = _shape(endpoint), _path(endpoint)
-        path = by_shape.setdefault(shape, path)
+        path = by_shape.setdefault(_shape(endpoint), _path(endpoint))
         item = paths.setdefault(path, {})
         if method in item:
             continue
-        item[method] = _operation(endpoint, path, components, names)
+        operation = item[method] = _operation(endpoint, path, components, names)
         for group in endpoint.groups:
-            if group.name:
+            if group.name in operation["tags"]:
                 tags.setdefault(group.name, inspect.cleandoc(group.description))
-    used = {tag for item in paths.values() for each in item.values() for tag in each["tags"]}
-    found: dict[str, Any] = {
-        "openapi": VERSION,
-        "info": {
-            "title": title,
-            "version": version,
-            **({"description": description} if description else {}),
-        },
-        "servers": [{"url": url} for url in servers] or [{"url": "/"}],
-        "paths": paths,
-    }
-    if used:
-        found["tags"] = [
-            {"name": name, **({"description": text} if text else {})}
-            for name, text in tags.items()
-            if name in used
-        ]
-    schemas = components.schemas()
-    held = {
-        **({"schemas": schemas} if schemas else {}),
-        **({"securitySchemes": dict(security_schemes)} if security_schemes else {}),
-    }
-    if held:
-        found["components"] = held
-    if security:
-        found["security"] = [
-            {name: [*scopes] for name, scopes in each.items()} for each in security
-        ]
-    return found
+    return paths, tags
 
 
 class _Components:
