@@ -197,6 +197,8 @@ def converted(annotation: Any, value: Any) -> tuple[Any, list[tuple[str, str]]]:
         (Tree, {"name": "a", "below": [{"name": "b"}]}, Tree("a", [Tree("b")])),
         (Circle | Square, {"kind": "square", "radius": 1}, Square("square", 1.0)),
         (list[Point | None], [None, {"x": 1}], [None, Point(1)]),
+        (Point | Even | dict[str, str], {"x": "1"}, {"x": "1"}),
+        (Circle | Square | None, {"kind": "circle", "radius": 2}, Circle("circle", 2.0)),
         (decimal.Decimal, 0.1, decimal.Decimal("0.1")),
         (decimal.Decimal, "0.10", decimal.Decimal("0.10")),
         (datetime.date, "2026-11-22", datetime.date(2026, 11, 22)),

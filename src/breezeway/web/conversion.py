@@ -206,19 +206,23 @@ def _fitting(kinds: list[Kind], value: Any) -> list[Kind]:
     """Return those that a value could be by its members alone; all if it is none of them."""
     if type(value) is not dict or sum(kind.members is not None for kind in kinds) < 2:
         return kinds
-    fitting = [
-        kind
-        for kind in kinds
-        if kind.members is not None
-        and value.keys() <= kind.members.keys()
-        and all(name in value for name, member in kind.members.items() if member.is_required)
+    fitting = [kind for kind in kinds if _could_be(kind, value)]
+    return fitting or kinds
+
+
+def _could_be(kind: Kind, value: dict[str, Any]) -> bool:
+    members = kind.members
+    if members is None:  # a dict, or anything
+        return kind.schema.get("type", "object") == "object" and "enum" not in kind.schema
+    return (
+        value.keys() <= members.keys()
+        and all(name in value for name, member in members.items() if member.is_required)
         and all(
             value[name] in member.kind.schema["enum"]
-            for name, member in kind.members.items()
+            for name, member in members.items()
             if name in value and "enum" in member.kind.schema
         )
-    ]
-    return fitting or kinds
+    )
 
 
 def _sequence(origin: type, arguments: tuple[Any, ...]) -> Kind:
