@@ -398,6 +398,18 @@ class TestDirectory:
         (tmp_path / "x.numbers").symlink_to("/etc/passwd")
         assert scrape(application).code == 200
 
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        """What is no file of numbers, whatever its name, holds nobody up."""
+        os.mkfifo(tmp_path / "pipe.numbers")
+        (tmp_path / "directory.numbers").mkdir()
+        read: list[object] = []
+        asking = threading.Thread(
+            target=lambda: read.append(scrape(Metrics(hello, directory=tmp_path))), daemon=True
+        )
+        asking.start()
+        asking.join(10)
+        assert read
+
     def test_lock_that_is_held(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """While somebody holds the lock, a scrape fails in time, and requests go on."""
         monkeypatch.setattr(metrics_files, "LOCK_SECONDS", 0.01)
