@@ -437,6 +437,26 @@ def test_default_answers(accept: str, content_type: str, body: str) -> None:
     assert result["vary"] == "Accept"
 
 
+@pytest.mark.parametrize("status", [0, 200, 399, 600])
+def test_statuses_of_errors(status: int) -> None:
+    """An error has the status of one."""
+    with pytest.raises(ValueError, match="from 400 to 599"):
+        HTTPError(status)
+
+
+def test_members_of_a_problem() -> None:
+    """What an error has beside its detail is told to programs."""
+    app = App()
+    app.get("/")(lambda: _raise(HTTPError(402, "pay first", [("X", "1")], price=3)))
+    result = call(app, "/")
+    assert (result.code, result["content-type"], result["x"]) == (
+        402,
+        "application/problem+json",
+        "1",
+    )
+    assert b'"price":3' in result.body
+
+
 # --- all together ----------------------------------------------------------------------------------------
 
 
