@@ -562,6 +562,19 @@ def test_what_is_a_users_by_the_server_is_not_for_all():
     assert public.calls == 1
 
 
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_a_clock_that_is_set(jump):
+    """What was stored before is asked for again, and does not stay for as long as the clock jumped."""
+    clock = Clock()
+    application = counted()
+    cache = Cache(application, clock=clock)
+    call(cache)
+    clock.now += jump
+    call(cache)
+    assert application.calls == 2
+    assert "hit" in call(cache)["Cache-Status"]
+
+
 @pytest.mark.parametrize("fields", [(FRESH,), (FRESH, ("ETag", '"1"'))])
 def test_a_stranger_empties_nothing(fields):
     """A request with a user's name goes on alone; what is stored for all stays."""

@@ -34,8 +34,11 @@ class Entry(NamedTuple):
     rules: Rules
 
     def age_at(self, now: float) -> float:
-        """Return its age in seconds (RFC 9111 section 4.2.3)."""
-        return self.age + max(0.0, now - self.received)
+        """Return its age in seconds (RFC 9111 section 4.2.3).
+
+        If it came in the future, a clock was set back: it must not be fresh until then.
+        """
+        return self.age + abs(now - self.received)
 
     @property
     def validators(self) -> Validators:
