@@ -43,7 +43,7 @@ class StartsLate:
     def __iter__(self) -> Iterator[bytes]:
         assert self._blocks is not None
         try:
-            for block in self._blocks:  # `yield from` would close them when this is dropped
+            for block in self._blocks:  # noqa: UP028  # that would close them when this is dropped
                 yield block
         except StoreAwayError:
             if self._session.is_sent:
