@@ -700,6 +700,51 @@ def test_a_refresh_goes_on_once():
     assert len(calls) == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_while_there_is_work():
+    """A child has places for refreshing, and waits for no thread and no lock of its parent's."""
+    import multiprocessing
+
+    release = threading.Event()
+
+    def application(environ, start_response):
+        if threading.current_thread().name == "breezeway-cache":
+            release.wait(DEADLINE_SECONDS)
+        fields = [("Content-Type", "text/plain"), ("Cache-Control", "max-age=1")]
+        start_response("200 OK", fields)
+        return [b"page"]
+
+    clock = Clock()
+    cache = Cache(application, stale_while_revalidate=60, clock=clock)
+    paths = [f"/{number}" for number in range(4)]
+    for path in paths:
+        call(cache, path)
+    clock.now += 2
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+
+    def child():
+        release.set()
+        for path in paths:
+            call(cache, path)
+        idle()
+        results.put([call(cache, path)["Age"] for path in paths])
+
+    try:
+        for path in paths:
+            call(cache, path)
+        with cache._shelf.store._lock:
+            process = context.Process(target=child)
+            process.start()
+        process.join(DEADLINE_SECONDS)
+        assert process.exitcode == 0
+        assert results.get() == ["0"] * len(paths)
+    finally:
+        release.set()
+        process.kill()
+    idle()
+
+
 def test_a_server_with_one_thread_refreshes_in_the_foreground():
     """An application that is not made for threads gets none."""
     clock = Clock()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
@@ -10,7 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.cache.entry import Entry
 from breezeway.middleware.cache.fetch import Fetch
-from breezeway.middleware.cache.flights import Background, Flights
+from breezeway.middleware.cache.flights import Background, Flights, Invalidations
 from breezeway.middleware.cache.request import conditional, detached
 from breezeway.middleware.cache.shelf import Shelf
 from breezeway.middleware.cache.stored_answer import answer_from
@@ -25,6 +27,8 @@ REFRESH_SECONDS: Final = 60.0
 
 log = logging.getLogger("breezeway.middleware")
 
+_engines: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
+
 
 class Engine:
     """Answers GET and HEAD for one cache; the application is told with each call."""
@@ -33,11 +37,22 @@ class Engine:
         self._shelf = shelf
         self._wait = wait
         self._name = name
-        self._flights = Flights(wait)
-        self._refreshes = Flights(REFRESH_SECONDS)
-        self._background = Background(MOST_REFRESHES)
+        self._begin()
+        _engines.add(self)
         self._telling = shelf.telling
         self._passed = self.said("fwd=uri-miss")
+
+    def _begin(self) -> None:
+        """Have no requests under way."""
+        self._flights = Flights(self._wait)
+        self._refreshes = Flights(REFRESH_SECONDS)
+        self._background = Background(MOST_REFRESHES)
+
+    def forked(self) -> None:
+        """Leave to the parent what is the parent's, in a process that was just forked."""
+        self._begin()
+        self._shelf.invalidations = Invalidations()
+        self._shelf.store.forked()
 
     def said(self, how: str) -> Headers:
         """Return the Cache-Status field (RFC 9211), if there is to be one."""
@@ -221,3 +236,11 @@ def _close(blocks: object) -> None:
     close = getattr(blocks, "close", None)
     if close is not None:
         close()
+
+
+def _fork_all() -> None:
+    for engine in list(_engines):
+        engine.forked()
+
+
+os.register_at_fork(after_in_child=_fork_all)

@@ -64,6 +64,9 @@ class Store(Protocol):
     def clear(self) -> None:
         """Forget everything."""
 
+    def forked(self) -> None:
+        """Go on in a process that was just forked, without the threads that may hold a lock."""
+
 
 def make_entry(
     status: str, headers: Headers, body: bytes, rules: Rules, asked: float, now: float

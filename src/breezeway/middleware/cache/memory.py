@@ -87,6 +87,10 @@ class MemoryStore:
             self._urls.clear()
             self.used = 0
 
+    def forked(self) -> None:
+        """See `Store`."""
+        self._lock = threading.Lock()
+
     def _drop(self, url: _Url, which: str) -> None:
         found = url.entries.pop(which, None)
         if found is not None:

@@ -106,6 +106,9 @@ class RedisStore:
 
         self._try(delete_all)
 
+    def forked(self) -> None:
+        """See `Store`; the client opens connections of its own."""
+
     def _try(self, ask: Callable[[], Any]) -> Any:
         """Return what Redis answers; None if it is away, which is logged elsewhere, or refuses."""
         try:
