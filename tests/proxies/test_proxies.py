@@ -111,7 +111,8 @@ def test_forged_fields(behind: Behind, recorder: Recorder) -> None:
         assert ask(connection, *ALL_FORGED).status == 200
     honest, forged = (dict(each.environ) for each in recorder.seen)
     for environ in (honest, forged):
-        environ.pop(UNBELIEVED, None)  # a proxy of connections lets the fields through to be dropped
+        # A proxy of connections lets the fields through, to be dropped here.
+        environ.pop(UNBELIEVED, None)
         for key in [key for key in environ if key.startswith(("wsgi.", "breezeway.c"))]:
             if key != "wsgi.url_scheme":
                 del environ[key]
