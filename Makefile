@@ -28,9 +28,10 @@ $(VENV)/.fuzz: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]' || echo 'atheris does not install here.'
 	@touch $@
 
-$(VENV)/.lint: pyproject.toml | $(BIN)/python
+# The types of the libraries that extras have come with these.
+$(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable '.[lint]'
-	@touch $@ $(VENV)/.core
+	@touch $@
 
 serve: $(VENV)/.core ## Serve the demo on http://127.0.0.1:8000
 	$(BIN)/breezeway demo
