@@ -326,6 +326,18 @@ def test_a_url_has_a_bounded_number_of_variants():
     assert cache._shelf.store.used == url.size
 
 
+def test_the_variant_that_is_asked_for_stays():
+    """Whoever makes variants up drives out his own, and not those that others ask for."""
+    application = counted(FRESH, ("Vary", "A"))
+    cache = Cache(application, variants=3)
+    call(cache, fields={"A": "page"})
+    for number in range(10):
+        call(cache, fields={"A": str(number)})
+        assert "hit" in call(cache, fields={"A": "page"})["Cache-Status"]
+    store = cache._shelf.store
+    assert store.used == sum(url.size for url in store._urls.values())
+
+
 def test_a_new_vary_replaces_the_variants():
     """What was selected by other fields is not served any longer."""
     application = counted(FRESH, ("Vary", "A"))

@@ -178,6 +178,7 @@ def test_only_a_whole_answer_is_one_to_repeat() -> None:
         ("", None),
         ("a\0", None),
         ("\xc3\xa4", "ä"),
+        ("\u20ac", None),
     ],
 )
 def test_file_name(path: str, name: str | None) -> None:

@@ -102,12 +102,17 @@ def file_name(path: str) -> str | None:
 
     There is one path for each file: no empty segment, no `.` and no `..`.
     """
-    if "\0" in path:
+    if "\0" in path or not _is_latin(path):
         return None
     for number, segment in enumerate(path.split("/")):
         if not segment or (segment.startswith(".") and (number or segment != WELL_KNOWN)):
             return None
     return os.fsdecode(path.encode("latin-1"))
+
+
+def _is_latin(path: str) -> bool:
+    """Tell whether a path is one of an environ: bytes, each as a character (PEP 3333)."""
+    return path.isascii() or max(path) <= "\xff"
 
 
 def fields_of(name: str, coding: str = IDENTITY) -> Headers:

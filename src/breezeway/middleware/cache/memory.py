@@ -24,7 +24,7 @@ class _Url:
 
     def __init__(self, vary: tuple[str, ...]) -> None:
         self.vary = vary
-        self.entries: dict[str, tuple[Entry, int]] = {}
+        self.entries: OrderedDict[str, tuple[Entry, int]] = OrderedDict()
         self.size = 0
 
 
@@ -46,12 +46,15 @@ class MemoryStore:
         url = self._urls.get(key)
         if url is None:
             return None, None
-        found = url.entries.get(variant(environ, url.vary) if url.vary else "")
+        which = variant(environ, url.vary) if url.vary else ""
+        found = url.entries.get(which)
         if found is None:
             return url.vary, None
         with self._lock:
             if key in self._urls:
                 self._urls.move_to_end(key)
+            if which in url.entries:  # the last one that goes when there are too many
+                url.entries.move_to_end(which)
         return url.vary, found[0]
 
     def put(self, key: str, environ: WSGIEnvironment, entry: Entry, keep: float) -> None:
