@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import re
 import threading
@@ -373,3 +374,25 @@ def test_client_that_leaves_on_the_wire() -> None:
             until(lambda: piece._slots.counts() == FREE)
         with Client(server.address) as client:
             assert client.get("/").status == 200
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_fork_within_a_request() -> None:
+    """A child begins with all slots free, and the end of its parent's request does no harm."""
+    application = Counted(b"a", b"b")
+    piece = Throttle(application, requests=1, queue=0)
+    found: Any = piece(make_environ(), lambda *given: print)
+    next(iter(found))
+    process = os.fork()
+    if not process:
+        code = 1
+        try:
+            if piece._slots.counts() == FREE and call(piece).code == 200:
+                found.close()
+                code = 0 if piece._slots.counts() == FREE else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    assert piece._slots.counts() == (1, 0)
+    found.close()
+    assert piece._slots.counts() == FREE

@@ -8,8 +8,13 @@ key may have half of them.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import deque
+from typing import Final
+
+_all: Final[weakref.WeakSet[Slots]] = weakref.WeakSet()
 
 
 class Slots:
@@ -19,6 +24,11 @@ class Slots:
         self._most = most
         self._queue = queue
         self._queue_of_key = -(-queue // 2) if is_keyed else queue
+        self.begin()
+        _all.add(self)
+
+    def begin(self) -> None:
+        """Have all slots free, as at first; also in a process that was just forked."""
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}
         """How many slots of a key are taken; a key without any is not in it."""
@@ -69,11 +79,11 @@ class Slots:
                 self._leave(key, queue)
                 turn.release()
                 return
-            taken = self._taken[key] - 1
-            if taken:
+            taken = self._taken.get(key, 0) - 1
+            if taken > 0:
                 self._taken[key] = taken
-            else:
-                del self._taken[key]
+            else:  # or it was taken by the parent of this process
+                self._taken.pop(key, None)
 
     def _leave(self, key: str, queue: deque[threading.Lock]) -> None:
         self._waiting -= 1
@@ -84,3 +94,11 @@ class Slots:
         """Return how many slots are taken, and how many requests wait."""
         with self._lock:
             return sum(self._taken.values()), self._waiting
+
+
+def _begin_all() -> None:
+    for slots in list(_all):
+        slots.begin()
+
+
+os.register_at_fork(after_in_child=_begin_all)
