@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ..redis_server import RedisServer, redis_server
+from .proxied import stop_servers
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,10 @@ def redis(_redis: RedisServer) -> RedisServer:
     _redis.stop()
     _redis.start()
     return _redis
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_server_is_left() -> Iterator[None]:
+    """Stop what the proxies of a module have started: other tests count the threads."""
+    yield
+    stop_servers()

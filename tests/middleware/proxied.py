@@ -10,9 +10,11 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware import Proxy
 from breezeway.testing import LiveServer
 
+_running: dict[Proxied, LiveServer] = {}
+
 
 class Proxied:
-    """A proxy to a server that the first request of a process starts, and that lives as long."""
+    """A proxy to a server that the first request of a process starts, until `stop_servers`."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
@@ -22,8 +24,15 @@ class Proxied:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with self._lock:
-            if self._process != os.getpid():
+            if self._process != os.getpid() or self not in _running:
                 self._process = os.getpid()
-                self._server = LiveServer(self._application).__enter__()
-                self._proxy = Proxy(self._server.url)
+                server = _running[self] = LiveServer(self._application).__enter__()
+                self._proxy = Proxy(server.url)
         return self._proxy(environ, start_response)
+
+
+def stop_servers() -> None:
+    """Stop the servers of this process; a proxy that is asked again starts its own anew."""
+    while _running:
+        _, server = _running.popitem()
+        server.__exit__(None, None, None)

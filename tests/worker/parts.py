@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -66,13 +67,14 @@ def serving(threads: int, **settings: object) -> Iterator[Served]:
     eventually(lambda: not workers(), "all threads end")
 
 
+def is_worker(thread: threading.Thread) -> bool:
+    """Whether it is one that runs the event loop and applications: not the warden, nor middleware's."""
+    return re.fullmatch(r"breezeway-\d+", thread.name) is not None
+
+
 def workers() -> list[threading.Thread]:
-    """Return the threads of servers, without the warden."""
-    return [
-        thread
-        for thread in threading.enumerate()
-        if thread.name.startswith("breezeway-") and thread.name != "breezeway-warden"
-    ]
+    """Return the threads of servers that run applications."""
+    return [thread for thread in threading.enumerate() if is_worker(thread)]
 
 
 @contextlib.contextmanager

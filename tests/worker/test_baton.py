@@ -18,7 +18,7 @@ from breezeway.worker.reactor import Reactor
 
 from ..live import eventually
 from ..wire.client import Client, request
-from .parts import BURN_SECONDS, Parts, answers, asked, hello, serving, workers
+from .parts import BURN_SECONDS, Parts, answers, asked, hello, is_worker, serving, workers
 
 LATENCY_SECONDS = 0.3
 """What hello may take beside a request that computes: some hundred times what it does take."""
@@ -115,7 +115,7 @@ def test_baton_without_threads(monkeypatch: pytest.MonkeyPatch, blocked: int) ->
     started = []
 
     def refuse(thread: threading.Thread) -> None:
-        if thread.name.startswith("breezeway-") and thread.name != "breezeway-warden":
+        if is_worker(thread):
             started.append(thread)
             if len(started) > 1:
                 raise RuntimeError("can't start new thread")
