@@ -137,8 +137,8 @@ def test_nothing_is_left_behind(site: Site, poller: Poller) -> None:
     ) as server:
         leave_everywhere(server)  # whatever is made once is made now
         eventually(lambda: not server.reactor.connections(), "all connections are closed")
+        gc.collect()  # what other tests have left, too
         settled = descriptors()
-        gc.collect()
         gc.disable()
         try:
             leave_everywhere(server)
