@@ -87,17 +87,26 @@ def test_worker_that_is_starting_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_connections_are_spread(tmp_path: Path, workers: int) -> None:
-    """Of 64 connections no worker has more than twice another's, nor of the requests."""
+    """Of 64 connections no worker has more than twice another's, nor of the requests.
+
+    A worker that gets no processor for a while gets no connections, so that a machine with other work
+    has three chances.
+    """
     with serving(tmp_path, workers=workers) as server:
-        # The pause lets the number of connections decide, and not who gets the processor.
-        with Load(server.address, keep_alive=64, pause=0.01) as load:
-            load.wait_for(5_000)
-            connections = load.spread()
-            requests = load.responses.copy()
-        assert not load.failures
-        assert len(connections) == len(requests) == workers
-        assert max(connections.values()) <= 2 * min(connections.values()), connections
-        assert max(requests.values()) <= 2 * min(requests.values()), requests
+        for _ in range(3):
+            # The pause lets the number of connections decide, and not who gets the processor.
+            with Load(server.address, keep_alive=64, pause=0.01) as load:
+                load.wait_for(5_000)
+                counted = (load.spread(), load.responses.copy())
+            assert not load.failures
+            if all(is_even(counts, workers) for counts in counted):
+                return
+        raise AssertionError(counted)
+
+
+def is_even(counts: Counter[str], workers: int) -> bool:
+    """Whether each of so many workers has its part, and none more than twice another's."""
+    return len(counts) == workers and max(counts.values()) <= 2 * min(counts.values())
 
 
 def test_one_shot_connections_are_spread(tmp_path: Path) -> None:
