@@ -21,10 +21,17 @@ EVIL = "<script>alert(1)</script>"
 def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Make a wiki with nothing in it."""
     monkeypatch.syspath_prepend(str(EXAMPLE))
-    from wiki.application import make_application
+    from wiki import application as module
     from wiki.settings import Settings
 
-    yield make_application(Settings(data=tmp_path))
+    opened: list[Any] = []
+    open_database = module.open_database
+    monkeypatch.setattr(
+        module, "open_database", lambda path: opened.append(open_database(path)) or opened[-1]
+    )
+    yield module.make_application(Settings(data=tmp_path))
+    for sessions in opened:
+        sessions.kw["bind"].dispose()  # a server has them to its end
     for name in [name for name in sys.modules if name.partition(".")[0] == "wiki"]:
         del sys.modules[name]
 

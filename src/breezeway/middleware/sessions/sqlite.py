@@ -112,6 +112,11 @@ class SQLiteStore:
         while self._idle and self._pid == os.getpid():
             self._idle.pop().close()
 
+    def __del__(self) -> None:
+        """Close what is idle when nobody has the store any more; Python warns otherwise, from 3.13 on."""
+        if hasattr(self, "_idle"):  # the store was made
+            self.close()
+
     def _change(self, statement: str, values: tuple[object, ...]) -> bool:
         with self._connection() as connection:
             return connection.execute(statement, values).rowcount > 0
