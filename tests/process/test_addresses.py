@@ -52,10 +52,10 @@ def command(directory: Path, *options: str) -> list[str]:
 
 
 def answers(server: Server, port: int) -> bool:
-    """Whether somebody answers on this port."""
+    """Whether somebody answers on this port; a listener that is just being closed resets who waits."""
     try:
         return server.get(url=f"http://127.0.0.1:{port}").startswith("1 ")
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return False
 
 
