@@ -171,7 +171,11 @@ class Server:
         """Send a request that takes so long, and wait until the application works on it."""
         before = len(self.out.find("^sleeping$"))
         client = self.send(f"/sleep?{seconds}")
-        self.out.wait_for("^sleeping$", count=before + 1)
+        try:
+            self.out.wait_for("^sleeping$", count=before + 1)
+        except BaseException:
+            client.close()
+            raise
         return client
 
     # --- operators -------------------------------------------------------------------------------

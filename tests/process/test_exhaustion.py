@@ -72,6 +72,20 @@ def test_no_descriptors(tmp_path: Path) -> None:
         assert idle
 
 
+def test_last_descriptor(tmp_path: Path) -> None:
+    """The connection that gets the last descriptor keeps it: there is nobody to make room for."""
+    with serving(tmp_path, workers=1) as server:
+        assert server.get().startswith("1 ")
+        pid = worker_of(server)
+        taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+        last = next(fd for fd in range(len(taken) + 1) if fd not in taken)
+        with limited(pid, resource.RLIMIT_NOFILE, last + 1), server.connect() as client:
+            eventually(lambda: os.path.exists(f"/proc/{pid}/fd/{last}"), "the connection accepted")
+            client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        assert not server.log.find("cannot accept connections|closed for a new connection")
+
+
 def test_low_limit_on_descriptors(tmp_path: Path) -> None:
     """With fewer descriptors than connections, there are fewer connections, and one line says so."""
     line = shlex.join(command_line(tmp_path, "--workers", "2"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import select
 import socket
 import time
 from collections.abc import Collection, Sequence
@@ -90,7 +91,7 @@ class Acceptor:
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError as error:
-                if acceptors.makes_room(error):
+                if self._somebody_waits() and acceptors.makes_room(error):
                     continue
                 return
             owner = admission.admit(client, address, plain=self._layer is None)
@@ -108,6 +109,15 @@ class Acceptor:
                     half_made.close()
                 client.close()
                 admission.leave(owner)
+
+    def _somebody_waits(self) -> bool:
+        """Whether there is a connection in the backlog.
+
+        Without a descriptor left, the kernel says so before it looks: the want is nobody's, then.
+        """
+        poll = select.poll()
+        poll.register(self.listener.socket, select.POLLIN)
+        return bool(poll.poll(0))
 
 
 class Acceptors:
