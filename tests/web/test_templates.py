@@ -130,6 +130,22 @@ class TestRequest:
         page = lambda request: templates.page(request, "a.html", name="n", block="b")  # noqa: E731
         assert answered(page).body == b"aaSnb"
 
+    def test_context(self, write):
+        """What all pages have is there in each of a request, and what one is given goes first."""
+        templates = write(
+            {"a.html": "{% block x %}{{ user }}{{ at }}{% endblock %}"},
+            context=lambda request: {"user": "ann", "at": request.path},
+        )
+        ways = {
+            "ann/": lambda request: templates.page(request, "a.html"),
+            "bob/": lambda request: templates.page(request, "a.html", user="bob"),
+            "eve/": lambda request: templates.fragment(request, "a.html", "x", user="eve"),
+            "sue/": lambda request: templates.stream(request, "a.html", user="sue"),
+        }
+        for said, way in ways.items():
+            assert answered(way).body.decode() == said
+        assert templates.render("a.html", at="mail") == "mail"
+
 
 class TestFragment:
     FILES = {  # noqa: RUF012

@@ -52,12 +52,14 @@ class Templates:
         debug: bool = False,
         filters: Mapping[str, Callable[..., Any]] | None = None,
         globals: Mapping[str, Any] | None = None,
+        context: Callable[[Request], Mapping[str, Any]] | None = None,
     ) -> None:
         """`directory` is one, or several, of which the first that has a template counts.
 
         `package` is the name of a package with a directory `templates`; `name:folder` has it elsewhere.
         With `debug` a name that is not there is an error in place of nothing, and templates are read
-        again when they change. `filters` and `globals` are further ones.
+        again when they change. `filters` and `globals` are further ones. `context` returns what all
+        pages for a request have, such as who is logged in; what a page is given itself goes first.
 
         Raises:
             ValueError: Jinja is not installed, there is neither or no such directory.
@@ -79,6 +81,7 @@ class Templates:
         self.environment.globals.update(_of_requests())
         self.environment.globals.update(globals or {})
         self.environment.filters.update(filters or {})
+        self._context = context
 
     # --- pages --------------------------------------------------------------------------------------
 
@@ -107,7 +110,9 @@ class Templates:
         out of it (`csrf_token`, `flashes`), and an error in it ends the response in its middle.
         """
         template = self._template(name)
-        return Response(_streamed(template, _given(request, values)), content_type=type_of(name))
+        return Response(
+            _streamed(template, self._given(request, values)), content_type=type_of(name)
+        )
 
     # --- texts --------------------------------------------------------------------------------------
 
@@ -115,7 +120,7 @@ class Templates:
         """Return what a template makes; without a request, for a mail, it has no functions of one."""
         template = self._template(name)
         try:
-            return template.render(_given(request, values))
+            return template.render(self._given(request, values))
         except Exception as error:
             _tell_place(error)
             raise
@@ -131,13 +136,19 @@ class Templates:
         if function is None:
             there = ", ".join(template.blocks) or "none"
             raise ValueError(f"the template {name} has no block {block!r}; it has {there}")
-        context = template.new_context(_given(request, values))
+        context = template.new_context(self._given(request, values))
         try:
             return "".join(function(context))
         except Exception as error:
             _rewritten(self.environment, error)
             _tell_place(error)
             raise
+
+    def _given(self, request: Request | None, values: dict[str, Any]) -> dict[str, Any]:
+        if request is None:
+            return values
+        common = {} if self._context is None else self._context(request)
+        return {"request": request, **common, **values}
 
     def _template(self, name: str) -> Template:
         from jinja2 import TemplateError
@@ -162,10 +173,6 @@ def _escapes(name: str | None) -> bool:
 def _without_suffix(name: str) -> str:
     stem, extension = os.path.splitext(name)
     return stem if extension in SUFFIXES else name
-
-
-def _given(request: Request | None, values: dict[str, Any]) -> dict[str, Any]:
-    return values if request is None else {"request": request, **values}
 
 
 def _loader(directory: Directory | Sequence[Directory], package: str) -> Any:
