@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
@@ -15,6 +15,7 @@ from breezeway.web import (
     Forbidden,
     Group,
     HTTPError,
+    Matches,
     NotFound,
     Request,
     Response,
@@ -435,6 +436,22 @@ def test_default_answers(accept: str, content_type: str, body: str) -> None:
     assert (result.code, result["content-type"]) == (403, content_type)
     assert body in result.body.decode()
     assert result["vary"] == "Accept"
+
+
+def test_faults_on_a_page() -> None:
+    """A browser is told what is wrong with its form, escaped; what else is called faults is not shown."""
+    app = App()
+
+    @app.get("/")
+    def search(q: Annotated[str, Matches("[^<]*")], most: int) -> None:
+        pass
+
+    app.get("/own")(lambda: _raise(HTTPError(402, "pay", faults=["mine"])))
+    html = {"Accept": "text/html"}
+    result = call(app, "/?q=<b>&most=many", fields=html)
+    assert (result.code, result["content-type"]) == (422, "text/html; charset=utf-8")
+    assert b"<li>q must match [^&lt;]*<li>most must be a whole number</ul>" in result.body
+    assert b"<ul>" not in call(app, "/own", fields=html).body
 
 
 @pytest.mark.parametrize("status", [0, 200, 399, 600])

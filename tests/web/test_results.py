@@ -74,7 +74,7 @@ def test_responses() -> None:
         (object(), "object"),
         ({1, 2}, "make a list or a dict"),
         (namedtuple("Pair", "a b")(1, 2), "make a list or a dict"),
-        (io.BytesIO(b"x"), "file_response"),
+        (io.BytesIO(b"x"), "with FileResponse"),
         (("x",), r"\(result, status, headers\)"),
         (("x", 200, {}, 1), r"\(result, status, headers\)"),
         (dict, "no response"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.web.errors import HTTPError
 from breezeway.web.response import HTML, JSON, TEXT, Response, dumps
@@ -26,7 +26,7 @@ PAGE: Final = """\
 <style>body {{ margin: 0 auto; max-width: 36rem; padding: 18vh 1.5rem; font: 1rem/1.6 system-ui }}</style>
 <h1>{title}</h1>
 <p>{detail}</p>
-"""
+{faults}"""
 
 
 def default_answer(request: Request, error: HTTPError) -> Response:
@@ -35,7 +35,11 @@ def default_answer(request: Request, error: HTTPError) -> Response:
     if error.more and chosen == "text/plain":
         chosen = PROBLEM  # a list of faults is for programs, and curl shows it as well
     if chosen == "text/html":
-        page = PAGE.format(title=html.escape(error.title), detail=html.escape(error.detail))
+        page = PAGE.format(
+            title=html.escape(error.title),
+            detail=html.escape(error.detail),
+            faults=_listed(error.more.get("faults")),
+        )
         response = Response(page, error.code, error.headers, content_type=HTML)
     elif chosen in (PROBLEM, JSON):
         told = {"title": error.title, "status": error.code, "detail": error.detail, **error.more}
@@ -45,3 +49,15 @@ def default_answer(request: Request, error: HTTPError) -> Response:
         response = Response(f"{error}\n", error.code, error.headers, content_type=TEXT)
     response.headers.vary("Accept")
     return response
+
+
+def _listed(faults: Any) -> str:
+    """Return the faults of a 422 as HTML; nothing for what an application has called so itself."""
+    if not isinstance(faults, list):
+        return ""
+    texts = [
+        f"{each.get('at') or each.get('in', '')} {each.get('says', '')}"
+        for each in faults
+        if isinstance(each, dict)
+    ]
+    return f"<ul>{''.join(f'<li>{html.escape(each)}' for each in texts)}</ul>\n" if texts else ""

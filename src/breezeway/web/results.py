@@ -60,7 +60,7 @@ def _hint(result: Any) -> str:
     if isinstance(result, types.CoroutineType | types.AsyncGeneratorType):
         return ": WSGI has no event loop, so that a handler is a plain function"
     if isinstance(result, io.IOBase):
-        return ": send a file with file_response"
+        return ": send a file with FileResponse"
     if isinstance(result, tuple | set | frozenset | Mapping):
         return ": make a list or a dict of it"
     return ""
