@@ -1,9 +1,8 @@
-"""The wiki of the examples: accounts, editing, conflicts, search, and no script of an author's."""
+"""The wiki of the examples: accounts, editing, conflicts, files, search, and no script of an author's."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,18 @@ import pytest
 
 from breezeway.testing import Client
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "wiki"
+from .wiki_in import wiki_in
+
 PASSWORD = "correct horse battery"
+PNG = b"\x89PNG\r\n\x1a\n and so on"
 EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture
 def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Make a wiki with nothing in it."""
-    monkeypatch.syspath_prepend(str(EXAMPLE))
-    from wiki import application as module
-    from wiki.settings import Settings
-
-    opened: list[Any] = []
-    open_database = module.open_database
-    monkeypatch.setattr(
-        module, "open_database", lambda path: opened.append(open_database(path)) or opened[-1]
-    )
-    yield module.make_application(Settings(data=tmp_path))
-    for sessions in opened:
-        sessions.kw["bind"].dispose()  # a server has them to its end
-    for name in [name for name in sys.modules if name.partition(".")[0] == "wiki"]:
-        del sys.modules[name]
+    with wiki_in(tmp_path, upload_megabytes=1) as application:
+        yield application
 
 
 class Visitor:
@@ -54,6 +43,14 @@ class Visitor:
         """Fill in the form of a page, with the hidden fields that it has."""
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.get(path)))
         response = self.client.post(path, data={**hidden, **fields})
+        assert response.status == status, response.text
+        return str(response.text)
+
+    def upload(self, path: str, name: str, content: bytes, status: int = 200) -> str:
+        """Upload a file as browsers do, which say where a form comes from."""
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        files = {"file": (name, content)}
+        response = self.client.post(path, files=files, headers=headers)
         assert response.status == status, response.text
         return str(response.text)
 
@@ -120,3 +117,80 @@ def test_strangers_write_nothing(application: Any) -> None:
         "/new", data={"title": "x", "text": "y"}, headers={"Sec-Fetch-Site": "cross-site"}
     )
     assert forged.status == 403
+
+
+def test_settings(tmp_path: Path) -> None:
+    """The example starts with the settings that it comes with; the environment goes before them."""
+    with wiki_in(tmp_path):
+        from wiki.settings import load_settings
+
+        assert load_settings().upload_megabytes == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "disposition", "kind"),
+    [
+        ("cat.png", PNG, "inline", "image/png"),
+        ("cat.svg", b"<svg onload='alert(1)'/>", "attachment", "application/octet-stream"),
+        ("page.html", EVIL.encode(), "attachment", "application/octet-stream"),
+        ("../../\u202eétc.txt", b"text", "attachment", "application/octet-stream"),
+    ],
+)
+def test_upload_and_fetch(
+    application: Any, name: str, content: bytes, disposition: str, kind: str
+) -> None:
+    """What was uploaded is fetched as it was; nothing but pictures without scripts is shown."""
+    ann = Visitor(application, "ann")
+    ann.send("/new", title="Cats", text="![A cat](cat.png)")
+    ann.upload("/pages/cats/files", name, content)
+    page = ann.get("/pages/cats")
+    url = re.findall(r'href="(/pages/cats/files/[^"]+)"', page)[0]
+    assert "/.." not in url
+    assert "%E2%80%AE" not in url
+    fetched = Visitor(application).client.get(url)
+    assert fetched.content == content
+    assert fetched.headers["Content-Type"] == kind
+    assert fetched.headers["Content-Disposition"].startswith(disposition)
+    assert fetched.headers["X-Content-Type-Options"] == "nosniff"
+    assert fetched.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert 'src="/pages/cats/files/cat.png"' in page
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "says"),
+    [
+        ("cat.png", b"<html>", 422, "is none"),
+        ("empty.txt", b"", 422, "nothing in this file"),
+        ("kept.txt", b"again", 422, "of this name already"),
+        ("large.bin", bytes(1024 * 1024 + 1), 413, "at most 1 MB"),
+    ],
+)
+def test_refused_uploads(
+    application: Any, tmp_path: Path, name: str, content: bytes, status: int, says: str
+) -> None:
+    """What cannot be kept is said in the form, and leaves nothing on the disk."""
+    ann = Visitor(application, "ann")
+    ann.send("/new", title="Cats", text="They purr")
+    ann.upload("/pages/cats/files", "kept.txt", b"first")
+    assert says in ann.upload("/pages/cats/files", name, content, status)
+    (kept,) = (tmp_path / "uploads").iterdir()
+    assert kept.read_bytes() == b"first"
+
+
+def test_delete(application: Any, tmp_path: Path) -> None:
+    """Who has uploaded a file takes it away, nobody else."""
+    ann, bob = Visitor(application, "ann"), Visitor(application, "bob")
+    ann.send("/new", title="Cats", text="They purr")
+    ann.upload("/pages/cats/files", "a.txt", b"text")
+    own = {"headers": {"Sec-Fetch-Site": "same-origin"}}
+    assert bob.client.post("/pages/cats/files/a.txt/delete", **own).status == 403
+    assert "Deleted a.txt" in ann.client.post("/pages/cats/files/a.txt/delete", **own).text
+    assert "no file of this name" in ann.get("/pages/cats/files/a.txt", 404)
+    assert [*(tmp_path / "uploads").iterdir()] == []
+
+
+def test_strangers_upload_nothing(application: Any) -> None:
+    """Who is not logged in is asked to, before the file is read."""
+    Visitor(application, "ann").send("/new", title="Cats", text="They purr")
+    assert "Log in" in Visitor(application).upload("/pages/cats/files", "a.txt", b"text")
+    assert "no files yet" in Visitor(application).get("/pages/cats/files")

@@ -1,9 +1,13 @@
-"""What an operator may decide."""
+"""What an operator may decide: in wiki.toml, or in the environment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from breezeway.web import load_config
+
+FILE = Path(__file__).parents[1] / "wiki.toml"
 
 
 @dataclass(frozen=True)
@@ -21,3 +25,12 @@ class Settings:
     def uploads(self) -> Path:
         """Directory of the uploads."""
         return self.data / "uploads"
+
+
+def load_settings() -> Settings:
+    """Read them.
+
+    Raises:
+        ConfigError: something is wrong with them; it says everything that is.
+    """
+    return load_config(Settings, FILE, env_prefix="WIKI_")

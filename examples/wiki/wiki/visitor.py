@@ -10,6 +10,9 @@ from wiki.model.tables import User
 USER = "user"
 """Where a session has the id of who is logged in."""
 
+DATABASE = "wiki.database"
+"""Where the environ has the database session."""
+
 
 class LogInFirst(Exception):
     """Nobody is logged in, and somebody has to be."""
@@ -17,16 +20,15 @@ class LogInFirst(Exception):
 
 def database(request: Request) -> Session:
     """Return the database session of a request; it is opened when it is first asked for."""
-    environ = request.environ
-    session: Session | None = environ.get("wiki.database")
+    session: Session | None = request.environ.get(DATABASE)
     if session is None:
-        session = environ["wiki.database"] = request.app.sessions()
+        session = request.environ[DATABASE] = request.app.state.sessions()
     return session
 
 
 def close_database(request: Request) -> None:
     """Give the connection back, when the response is over."""
-    session = request.environ.pop("wiki.database", None)
+    session: Session | None = request.environ.pop(DATABASE, None)
     if session is not None:
         session.close()
 
@@ -47,13 +49,3 @@ def required_user(request: Request) -> User:
     if user is None:
         raise LogInFirst
     return user
-
-
-def flash(request: Request, message: str) -> None:
-    """Keep a message for the next page."""
-    request.session["flashes"] = [*request.session.get("flashes", []), ["info", message]]
-
-
-def flashed(request: Request) -> list[list[str]]:
-    """Return the messages that were kept, once."""
-    return request.session.pop("flashes", [])

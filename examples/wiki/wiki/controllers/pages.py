@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from breezeway.web import Form, Group, NotFound, Request, Response
-from wiki.answers import redirect
+from markupsafe import Markup
+
+from breezeway.web import Form, Group, NotFound, Request, Response, flash, redirect
 from wiki.diff import compared
 from wiki.markup import rendered
 from wiki.model import pages
 from wiki.model.faults import EditConflict, Refused
 from wiki.model.tables import Page, Revision
-from wiki.views import view
-from wiki.visitor import database, flash, required_user, user_of
+from wiki.views import templates
+from wiki.visitor import database, required_user, user_of
 
 group = Group()
+
+Answer = Response | tuple[Response, int]
+"""A page, with its status if that is not 200."""
 
 FRONT = "front-page"
 
@@ -38,139 +42,130 @@ class Edit:
 @group.get("/")
 def home(request: Request) -> Response:
     """Go to the front page, or to the list of pages while there is none."""
-    found = pages.find(database(request), FRONT)
-    if found is None:
-        return redirect(request, request.app.url_for("index"))
-    return redirect(request, request.app.url_for("show", slug=FRONT))
+    if pages.find(database(request), FRONT) is None:
+        return redirect(request.url_for("index"))
+    return redirect(request.url_for("show", slug=FRONT))
 
 
 @group.get("/pages")
 def index(request: Request) -> Response:
     """List all pages."""
-    return view(request, "index.html", pages=pages.every(database(request)))
+    return templates.page(request, "index.html", pages=pages.every(database(request)))
 
 
 @group.get("/changes")
 def recent(request: Request) -> Response:
     """List what has changed."""
-    return view(request, "recent.html", revisions=pages.recent(database(request)))
+    return templates.page(request, "recent.html", revisions=pages.recent(database(request)))
 
 
 @group.get("/pages/{slug}")
-def show(request: Request, slug: str) -> Response:
+def show(request: Request, slug: str) -> Answer:
     """Show a page."""
     page = pages.find(database(request), slug)
     if page is None:
-        return view(request, "missing.html", 404, slug=slug)
-    content = _html(request, page.text)
-    return view(request, "page.html", page=page, title=page.title, content=content, revision=None)
+        return templates.page(request, "missing.html", slug=slug), 404
+    content = _html(request, slug, page.text)
+    values = {"page": page, "title": page.title, "content": content, "revision": None}
+    return templates.page(request, "page.html", **values)
 
 
 @group.get("/pages/{slug}/history")
 def history(request: Request, slug: str) -> Response:
     """List the versions of a page."""
-    return view(request, "history.html", page=_page(request, slug))
+    return templates.page(request, "history.html", page=found_page(request, slug))
 
 
 @group.get("/pages/{slug}/history/{number:int}")
 def revision(request: Request, slug: str, number: int) -> Response:
     """Show a page as it was."""
-    page = _page(request, slug)
+    page = found_page(request, slug)
     found = _revision(request, page, number)
-    content = _html(request, found.text)
-    return view(request, "page.html", page=page, title=found.title, content=content, revision=found)
+    content = _html(request, slug, found.text)
+    values = {"page": page, "title": found.title, "content": content, "revision": found}
+    return templates.page(request, "page.html", **values)
 
 
 @group.get("/pages/{slug}/changes")
 def changes(request: Request, slug: str, old: int, new: int) -> Response:
     """Show what has changed from one version to another."""
-    page = _page(request, slug)
+    page = found_page(request, slug)
     first, second = _revision(request, page, old), _revision(request, page, new)
     lines = compared(first.text, second.text)
-    return view(request, "changes.html", page=page, old=first, new=second, lines=lines)
+    return templates.page(request, "changes.html", page=page, old=first, new=second, lines=lines)
 
 
 # --- writing -----------------------------------------------------------------------------------------
 
 
 @group.get("/new")
-def new(request: Request, title: str = "") -> Response:
+def new(request: Request, title: str = "") -> Answer:
     """Show the editor for a page that is not there yet."""
     required_user(request)
     return _editor(request, None, Edit(title=title))
 
 
 @group.post("/new", name="new")
-def save_new(request: Request, edit: Annotated[Edit, Form()]) -> Response:
+def save_new(request: Request, edit: Annotated[Edit, Form()]) -> Answer:
     """Save a new page."""
     edit.base = edit.base if pages.find(database(request), pages.slug_of(edit.title)) else 0
     return _save(request, None, edit)
 
 
 @group.get("/pages/{slug}/edit")
-def edit(request: Request, slug: str) -> Response:
+def edit(request: Request, slug: str) -> Answer:
     """Show the editor for a page."""
     required_user(request)
-    page = _page(request, slug)
+    page = found_page(request, slug)
     return _editor(request, page, Edit(page.text, page.title, base=page.number))
 
 
 @group.post("/pages/{slug}/edit", name="edit")
-def save(request: Request, slug: str, edit: Annotated[Edit, Form()]) -> Response:
+def save(request: Request, slug: str, edit: Annotated[Edit, Form()]) -> Answer:
     """Save a page, or show it as it would be."""
-    page = _page(request, slug)
+    page = found_page(request, slug)
     edit.title = page.title
     return _save(request, page, edit)
 
 
 @group.post("/pages/{slug}/history/{number:int}/restore")
-def restore(request: Request, slug: str, number: int, base: Annotated[int, Form()]) -> Response:
+def restore(request: Request, slug: str, number: int, base: Annotated[int, Form()]) -> Answer:
     """Save a page again as it was."""
     required_user(request)
-    page = _page(request, slug)
+    page = found_page(request, slug)
     found = _revision(request, page, number)
-    summary = f"As in version {number}"
-    return _save(request, page, Edit(found.text, found.title, summary, base))
+    return _save(request, page, Edit(found.text, found.title, f"As in version {number}", base))
 
 
-def _save(request: Request, page: Page | None, edit: Edit) -> Response:
+def _save(request: Request, page: Page | None, edit: Edit) -> Answer:
     user = user_of(request)
     if user is None:
         # Who was logged out meanwhile gets the text back: it is nowhere else.
-        return _editor(request, page, edit, 401, logged_out=True)
+        return _editor(request, page, edit, logged_out=True), 401
     if edit.action == "preview":
-        return _editor(request, page, edit, preview=_html(request, edit.text))
+        slug = page.slug if page else pages.slug_of(edit.title)
+        return _editor(request, page, edit, preview=_html(request, slug, edit.text))
+    words = {"title": edit.title, "body": edit.text, "summary": edit.summary}
     try:
-        saved = pages.save(
-            database(request),
-            user,
-            title=edit.title,
-            body=edit.text,
-            summary=edit.summary,
-            base=edit.base,
-        )
+        saved = pages.save(database(request), user, **words, base=edit.base)
     except Refused as refused:
-        faults = {refused.field: refused.says}
-        return _editor(request, page, edit, 422, faults=faults)
+        return _editor(request, page, edit, faults={refused.field: refused.says}), 422
     except EditConflict as conflict:
-        return _conflict(request, conflict.page, edit)
+        return _conflict(request, conflict.page, edit), 409
     flash(request, f"Saved as version {saved.number}")
-    return redirect(request, request.app.url_for("show", slug=saved.slug))
+    return redirect(request.url_for("show", slug=saved.slug))
 
 
-def _editor(
-    request: Request, page: Page | None, edit: Edit, status: int = 200, **values: Any
-) -> Response:
-    values = {"logged_out": False, "faults": {}, **values}
-    return view(request, "edit.html", status, page=page, form=edit, base=edit.base, **values)
+def _editor(request: Request, page: Page | None, edit: Edit, **values: Any) -> Response:
+    given = {"page": page, "form": edit, "base": edit.base, **values}
+    return templates.page(request, "edit.html", **given)
 
 
 def _conflict(request: Request, page: Page, edit: Edit) -> Response:
     """Show both versions; what is saved from here is based on the newer one."""
-    return view(
+    return templates.page(
         request,
         "conflict.html",
-        409,
         page=page,
         newest=_revision(request, page, page.number),
         form=edit,
@@ -179,7 +174,15 @@ def _conflict(request: Request, page: Page, edit: Edit) -> Response:
     )
 
 
-def _page(request: Request, slug: str) -> Page:
+# --- for all of them ---------------------------------------------------------------------------------
+
+
+def found_page(request: Request, slug: str) -> Page:
+    """Return a page.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
     page = pages.find(database(request), slug)
     if page is None:
         raise NotFound("There is no page of this name.")
@@ -193,9 +196,11 @@ def _revision(request: Request, page: Page, number: int) -> Revision:
     return found
 
 
-def _html(request: Request, source: str) -> str:
-    def link(slug: str) -> str:
-        url: str = request.app.url_for("show", slug=slug)
-        return url
-
-    return rendered(source, link, lambda slugs: pages.known(database(request), slugs))
+def _html(request: Request, slug: str, source: str) -> Markup:
+    """Return the text of a page as HTML, with links to other pages and to the files of this one."""
+    return rendered(
+        source,
+        page_url=lambda other: request.url_for("show", slug=other),
+        file_url=lambda name: request.url_for("file", slug=slug, name=name) if slug else name,
+        known=lambda slugs: pages.known(database(request), slugs),
+    )

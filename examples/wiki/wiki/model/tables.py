@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 NAME_CHARACTERS = 40
 TITLE_CHARACTERS = 100
 SUMMARY_CHARACTERS = 200
-FILE_NAME_CHARACTERS = 100
+FILE_NAME_CHARACTERS = 200
 
 
 def now() -> datetime:
@@ -66,6 +66,7 @@ class Page(Table):
     revisions: Mapped[list[Revision]] = relationship(
         back_populates="page", order_by="Revision.number.desc()"
     )
+    files: Mapped[list[File]] = relationship(back_populates="page", order_by="File.name")
 
     # An UPDATE names the number that was read; if another one has been faster, it finds no row, and
     # SQLAlchemy raises StaleDataError.
@@ -92,16 +93,25 @@ class Revision(Table):
 
 
 class File(Table):
-    """Something that was uploaded; its bytes are in the directory of the uploads, under `stored`."""
+    """A file of a page; its bytes are in the directory of the uploads, under `stored`."""
 
     __tablename__ = "file"
+    __table_args__ = (UniqueConstraint("page_id", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    page_id: Mapped[int] = mapped_column(ForeignKey("page.id"))
     name: Mapped[str] = mapped_column(String(FILE_NAME_CHARACTERS))
     media_type: Mapped[str]
     size: Mapped[int]
+    """In bytes."""
     stored: Mapped[str] = mapped_column(unique=True)
     author_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     made: Mapped[datetime] = mapped_column(Moment, default=now)
 
+    page: Mapped[Page] = relationship(back_populates="files")
     author: Mapped[User] = relationship(lazy="joined")
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a browser may show it within a page."""
+        return self.media_type.startswith("image/")
