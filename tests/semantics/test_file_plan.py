@@ -121,6 +121,19 @@ def test_not_modified() -> None:
     assert planned(if_none_match=ETAG, range="bytes=0-0").status == "304 Not Modified"
 
 
+@pytest.mark.parametrize(("field", "value"), [("range", "bytes=5000-"), ("if_match", '"x"')])
+def test_what_a_failure_keeps(field: str, value: str) -> None:
+    """A 412 or 416 has the fields of the response that are not of its content, nor of its age."""
+    kept = (("Set-Cookie", "a=1"), ("Access-Control-Allow-Origin", "*"), ("X-Request-Id", "7"))
+    own = (*kept, ("Content-Language", "de"), ("Expires", "0"), ("ETag", '"y"'))
+    found = planned(own=own, **{field: value}).headers
+    told = {"Content-Type", "Content-Length", "Content-Range"}
+    assert [each for each in found if each[0] not in told] == [*kept]
+    assert [value for name, value in found if name == "Content-Type"] == [
+        "text/plain; charset=utf-8"
+    ]
+
+
 def test_failed() -> None:
     """412 comes before any range."""
     assert planned(if_match='"x"', range="bytes=0-0").status == "412 Precondition Failed"

@@ -422,7 +422,9 @@ class TestConditional:
     def test_precondition_failed(self):
         """If-Match with another tag is 412."""
         response = Response(Closing("a")).conditional("v2")
-        assert call(response, fields={"If-Match": '"v1"'}).code == 412
+        response.headers["X-Request-Id"] = "7"
+        failed = call(response, fields={"If-Match": '"v1"'})
+        assert (failed.code, failed["x-request-id"], failed["etag"]) == (412, "7", None)
         assert response.content.closed == 1
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

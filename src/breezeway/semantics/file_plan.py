@@ -57,6 +57,10 @@ _OF_CONTENT: Final = frozenset(
 )
 """What a 304 does not repeat (RFC 9110 section 15.4.5)."""
 
+_OF_WHOLE: Final = _OF_CONTENT | {"cache-control", "etag", "expires"}
+"""What is not true of the 412 or 416 that stands in for a response: neither of them is to be cached as
+long as the file is."""
+
 NOSNIFF: Final = ("X-Content-Type-Options", "nosniff")
 """A browser that guesses at types would run an uploaded text as a page."""
 
@@ -172,7 +176,8 @@ def plan_by(
         return FilePlan("304 Not Modified", of_not_modified(fields), (), whole=False)
     if status is not None:
         text = b"412 Precondition Failed\n"
-        return FilePlan("412 Precondition Failed", _told(text), (text,), whole=False)
+        headers = [*of_failure(fields), *_told(text)]
+        return FilePlan("412 Precondition Failed", headers, (text,), whole=False)
     wanted = None
     asked = environ.get("HTTP_RANGE")
     if asked is not None and environ["REQUEST_METHOD"] == "GET":  # RFC 9110 section 14.2
@@ -191,7 +196,8 @@ def _partial(
     """Plan a 206 or a 416 (RFC 9110 sections 15.3.7 and 15.5.17)."""
     if not wanted:
         text = b"416 Range Not Satisfiable\n"
-        headers = [*_told(text), ("Content-Range", ranges.unsatisfied(size))]
+        told = [*_told(text), ("Content-Range", ranges.unsatisfied(size))]
+        headers = [*of_failure(fields), *told]
         return FilePlan("416 Range Not Satisfiable", headers, (text,), whole=False)
     pieces: list[bytes | Range]
     if len(wanted) == 1:
@@ -231,6 +237,11 @@ def with_validators(
 def of_not_modified(fields: Headers) -> Headers:
     """Keep what steers caches, and nothing of the content that is not sent."""
     return [field for field in fields if field[0].lower() not in _OF_CONTENT]
+
+
+def of_failure(fields: Headers) -> Headers:
+    """Keep for a 412 or 416 what is of the response and not of its content: cookies, CORS, an id."""
+    return [field for field in fields if field[0].lower() not in _OF_WHOLE]
 
 
 def _told(text: bytes) -> Headers:

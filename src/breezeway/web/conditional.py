@@ -11,7 +11,7 @@ from wsgiref.types import WSGIEnvironment
 
 from breezeway.semantics.dates import http_date, parse_http_date
 from breezeway.semantics.fields import Headers, get
-from breezeway.semantics.file_plan import of_not_modified
+from breezeway.semantics.file_plan import of_failure, of_not_modified
 from breezeway.semantics.validators import NOT_MODIFIED, Validators, precondition
 
 # etagc = %x21 / %x23-7E / obs-text (RFC 9110 section 8.8.3)
@@ -60,4 +60,5 @@ def planned(environ: WSGIEnvironment, fields: Headers) -> tuple[int, Headers, An
         return None
     if status == NOT_MODIFIED:
         return status, of_not_modified(fields), b""
-    return status, [("Content-Type", "text/plain; charset=utf-8")], b"412 Precondition Failed\n"
+    told = ("Content-Type", "text/plain; charset=utf-8")
+    return status, [*of_failure(fields), told], b"412 Precondition Failed\n"
