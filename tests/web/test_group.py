@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import wsgiref.util
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
+from breezeway.gateway.file_wrapper import FileWrapper
+from breezeway.middleware import Conditional, stack
 from breezeway.web import (
     App,
     BadRequest,
+    FileResponse,
     Forbidden,
     Group,
     HTTPError,
@@ -269,6 +274,48 @@ def test_teardown_after_a_client_that_leaves(app: App, trace: list[str]) -> None
     blocks.close()
     blocks.close()
     assert trace == [*IN, *after(200), "stream over", *OUT]
+
+
+def _large_file(kind: str, path: Path) -> Any:
+    """Return what answers with a file, in one way or another."""
+    path.write_bytes(b"x" * 100_000)
+    if kind == "FileResponse":
+        return lambda: FileResponse(path)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "100000")])
+        found: Iterable[bytes] = environ["wsgi.file_wrapper"](path.open("rb"))
+        return found
+
+    return lambda: application
+
+
+@pytest.mark.parametrize("wrapper", [FileWrapper, wsgiref.util.FileWrapper])
+@pytest.mark.parametrize("kind", ["FileResponse", "application"])
+@pytest.mark.parametrize("around", [None, Conditional])
+@pytest.mark.parametrize("asked", [{}, {"Range": "bytes=5-"}, {"Range": "bytes=5-80000"}])
+def test_files_are_sent_by_the_server(
+    wrapper: Any, kind: str, around: Any, asked: dict[str, str], tmp_path: Path
+) -> None:
+    """With hooks around, the server finds its own wrapper, and teardown is when it closes that, once."""
+    app = App()
+    ended: list[str] = []
+    app.after(lambda request, response: response.headers.add("X-After", "1"))
+    app.teardown(lambda request: ended.append("teardown"))
+    app.get("/")(_large_file(kind, tmp_path / "large"))
+    if around is not None:
+        app.wsgi_app = stack(app.wsgi_app, around())
+    environ = make_environ(fields=asked, **{"wsgi.file_wrapper": wrapper})
+    heads: list[Any] = []
+    blocks: Any = app(environ, lambda *head: heads.append(head))
+    is_read_here = kind == "FileResponse" and asked.get("Range") == "bytes=5-80000"
+    assert isinstance(blocks, wrapper) != is_read_here
+    assert ("X-After", "1") in heads[0][1]
+    assert b"".join(blocks)
+    assert ended == []
+    blocks.close()
+    blocks.close()
+    assert ended == ["teardown"]
 
 
 def test_teardown_after_a_failure(app: App, trace: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Doing something when a response is over, and seeing what became of it.
 
-`ClosingIterator` is for what only has to know the end. `Observed` is for what has to know how a
+`closing` is for what only has to know the end. `Observed` is for what has to know how a
 response went as well: its status, its bytes, and whether it failed or its client has left.
 """
 
@@ -17,6 +17,37 @@ from breezeway.semantics.fields import Headers, content_length
 _WITHOUT_CONTENT: Final = ("204", "304")
 
 log = logging.getLogger("breezeway.middleware")
+
+
+def closing(
+    blocks: Iterable[bytes], environ: WSGIEnvironment, finally_: Callable[[], object]
+) -> Iterable[bytes]:
+    """Return blocks at whose end a function is called, for the server.
+
+    An object of the server's own `wsgi.file_wrapper` goes on as it is, for within another iterable the
+    server would not find the file, and could not send it with sendfile(2): its own `close` calls the
+    function then, once, and after it has closed the file.
+    """
+    wrapper = environ.get("wsgi.file_wrapper")
+    if not (
+        isinstance(wrapper, type) and isinstance(blocks, wrapper) and hasattr(blocks, "__dict__")
+    ):
+        return ClosingIterator(blocks, finally_)
+    own = vars(blocks).pop("close", None)  # that of gunicorn and wsgiref is on the object
+
+    def close() -> None:
+        del vars(blocks)["close"]  # no circle through it, and no second call
+        if own is not None:
+            vars(blocks)["close"] = own
+        try:
+            close_file = getattr(blocks, "close", None)
+            if close_file is not None:
+                close_file()
+        finally:
+            finally_()
+
+    vars(blocks)["close"] = close
+    return blocks
 
 
 class ClosingIterator:

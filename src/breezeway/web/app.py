@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from breezeway.middleware.closing import ClosingIterator
+from breezeway.middleware.closing import closing
 from breezeway.semantics.fields import Headers
 from breezeway.web.endpoint import UNPREPARED, Endpoint, Fallback, Hooks, answer_error
 from breezeway.web.group import Group
@@ -193,7 +193,7 @@ class App(Routes):
         if type(blocks) is list:  # nothing of the application is left to be done
             hooks.tear_down(request)
             return blocks
-        return ClosingIterator(blocks, partial(hooks.tear_down, request))
+        return closing(blocks, request.environ, partial(hooks.tear_down, request))
 
     def _after(self, hook: Any, request: Request, response: Any, groups: tuple[Group, ...]) -> Any:
         """Show a response to a hook; return what there is to send then."""
@@ -238,7 +238,7 @@ class App(Routes):
         if type(blocks) is list:
             request.close()
             return blocks
-        return ClosingIterator(blocks, request.close)
+        return closing(blocks, request.environ, request.close)
 
     def _called(
         self,

@@ -12,7 +12,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -114,7 +114,7 @@ class FileResponse(Response):
             start_response(status, merged(fields, defaults))
             if blocks is not None:
                 close(self.content)
-                return self._finished(blocks)
+                return self._finished(blocks, environ)
             return self._sent_file(environ, pieces)
         except BaseException:
             self.close()
@@ -156,8 +156,6 @@ class FileResponse(Response):
     def _sent_file(self, environ: WSGIEnvironment, pieces: Pieces | None) -> Iterable[bytes]:
         """Return what to give the server for content that is read while it is sent."""
         file, wrapper = self.content, environ.get("wsgi.file_wrapper")
-        if self._later is not None and self._later.functions and hasattr(file, "__dict__"):
-            _call_at_end(file, self._ended)
         if pieces is not None:
             assert self._size is not None
             blocks = sent(wrapper, file, pieces, self._size, self._start)
@@ -165,7 +163,7 @@ class FileResponse(Response):
             blocks = wrapper(file, BLOCK_BYTES)
         else:
             blocks = _Rest(file)
-        return self._finished(blocks) if "close" not in getattr(file, "__dict__", ()) else blocks
+        return self._finished(blocks, environ)
 
 
 Pieces = Sequence[bytes | Range]
@@ -184,23 +182,6 @@ class _Rest:
     def close(self) -> None:
         """Close the file."""
         close(self._file)
-
-
-def _call_at_end(file: Any, function: Callable[[], object]) -> None:
-    """Have a function called when the server closes a file.
-
-    An iterator around the server's file wrapper would hide it from the server, which could not use
-    sendfile(2) then, and so would a class around or below that of the file.
-    """
-
-    def close_and_call() -> None:
-        del file.close  # no circle through it
-        try:
-            close(file)
-        finally:
-            function()
-
-    file.close = close_and_call
 
 
 # --- opening ---------------------------------------------------------------------------------------------

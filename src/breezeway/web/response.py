@@ -240,15 +240,15 @@ class Response:
         except BaseException:
             self.close()
             raise
-        return self._finished([] if is_silent else _blocks(content, environ))
+        return self._finished([] if is_silent else _blocks(content, environ), environ)
 
-    def _finished(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
+    def _finished(self, blocks: Iterable[bytes], environ: WSGIEnvironment) -> Iterable[bytes]:
         """Have the functions of `on_close` called after the blocks."""
         if self._later is None or not self._later.functions:
             return blocks
-        from breezeway.middleware.closing import ClosingIterator
+        from breezeway.middleware.closing import closing
 
-        return ClosingIterator(blocks, self._ended)
+        return closing(blocks, environ, self._ended)
 
     def _planned(self, environ: WSGIEnvironment) -> tuple[int, list[tuple[str, str]], Any]:
         """Return status, fields and content, by what the client has already."""

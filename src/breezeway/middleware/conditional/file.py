@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIEnvironment
 
+from breezeway.middleware.closing import closing
 from breezeway.middleware.conditional.plan import (
     Answer,
     Options,
@@ -45,8 +46,14 @@ class Offered:
         """Return what the server gets for the file as it is; `wrapper` is its own, or None."""
         if wrapper is None:
             return self
-        found: Iterable[bytes] = wrapper(self.filelike, self.block_size)
-        return found
+        return self.closed_with(wrapper(self.filelike, self.block_size), wrapper)
+
+    def closed_with(self, blocks: Iterable[bytes], wrapper: Any) -> Iterable[bytes]:
+        """Return blocks of the file at whose end this is closed, too, if that is more than the file."""
+        close = vars(self).get("close")
+        if close is None or close == getattr(self.filelike, "close", None):
+            return blocks
+        return closing(blocks, {"wsgi.file_wrapper": wrapper}, close)
 
 
 class Extent(NamedTuple):
@@ -91,7 +98,8 @@ def of_file(
         blocks = offered.passed_on(wrapper)
     else:
         itself = wrapper if extent.to_end else None
-        blocks = sent(itself, file, planned.pieces, extent.size, extent.start)
+        pieces = sent(itself, file, planned.pieces, extent.size, extent.start)
+        blocks = offered.closed_with(pieces, wrapper)
     return Answer("" if planned.status[:3] == "200" else planned.status, fields, blocks)
 
 
