@@ -213,8 +213,38 @@ class TestFile:
             ("x", "y z", "k", "l"): 6,
             ("x", "y z", "m"): 7,
             ("t",): 8,
-            ("t", "n"): 9,
+            ("t", "0"): 8,
+            ("t", "0", "n"): 9,
+            ("t", "1"): 10,
+            ("t", "1", "n"): 11,
         }
+
+    def test_lines_of_lists(self):
+        """Of several tables each has its own lines, and so have those within it."""
+        text = "[[a]]\n[[a.b]]\nc = 1\n[a.d]\n[[a]]\n[[a.b]]\n[[a.b]]\nc = 1\n"
+        assert lines_of(text) == {
+            ("a",): 1,
+            ("a", "0"): 1,
+            ("a", "0", "b"): 2,
+            ("a", "0", "b", "0"): 2,
+            ("a", "0", "b", "0", "c"): 3,
+            ("a", "0", "d"): 4,
+            ("a", "1"): 5,
+            ("a", "1", "b"): 6,
+            ("a", "1", "b", "0"): 6,
+            ("a", "1", "b", "1"): 7,
+            ("a", "1", "b", "1", "c"): 8,
+        }
+
+    def test_line_in_a_list(self, write):
+        """A fault in one of several tables has the line of that one."""
+        made = dataclasses.make_dataclass("Made", [("mail", list[Mail])])
+        with pytest.raises(ConfigError) as caught:
+            load_config(made, write('[[mail]]\nhost = "a"\n[[mail]]\nhost = 5\n[[mail]]\n'))
+        assert caught.value.faults == [
+            "shop.toml, line 4: mail.1.host must be a string",
+            "shop.toml, line 5: mail.2.host is missing",
+        ]
 
 
 class TestEnvironment:
@@ -308,6 +338,15 @@ class TestEnvironment:
         assert fault.startswith(f"{variable}_FILE: ")
         assert fault.endswith("cannot be read: No such file or directory")
 
+    @pytest.mark.parametrize("given", [HIDDEN, "no\0path"])
+    def test_secret_for_its_file(self, given):
+        """A secret that somebody took for the path of its file is not told."""
+        variable = "SHOP_DATABASE_PASSWORD"
+        environ = {**NEEDED, f"{variable}_FILE": given}
+        del environ[variable]
+        (fault,) = faults_of(env_prefix="SHOP_", environ=environ)
+        assert fault.startswith(f"{variable}_FILE: what it names cannot be read: ")
+
 
 class TestClass:
     def test_own_checks(self):
@@ -354,6 +393,27 @@ class TestClass:
         with pytest.raises(TypeError, match=r"a_b and a\.b would both be the variable X_A_B"):
             load_config(made, env_prefix="X_", environ={})
 
+    def test_within_itself(self):
+        """A class that is within itself, by another one as well, has no end."""
+        for kind, path in ((Within, "again"), (Around, r"within\.around")):
+            with pytest.raises(TypeError, match=f"{path} is within itself"):
+                load_config(kind)
+
+
+@dataclass
+class Within:
+    again: Within | None = None
+
+
+@dataclass
+class Around:
+    within: Between
+
+
+@dataclass
+class Between:
+    around: Around | None = None
+
 
 class TestSecret:
     def test_masked(self, caplog):
@@ -392,6 +452,34 @@ class TestSecret:
         with pytest.raises(TypeError, match="a secret is a text, not bytes"):
             Secret(b"a")
 
+    def test_no_state(self):
+        """What asks for its state gets none."""
+        with pytest.raises(TypeError):
+            Secret(HIDDEN).__getstate__()
+
+    def test_odd_characters(self):
+        """Bytes of a variable that are not UTF-8 are compared like others."""
+        assert Secret("a\udcff") == Secret("a\udcff")
+        assert Secret("a\udcff") != Secret("a\udcfe")
+
+    def test_failing_check_in_a_list(self, write):
+        """No frame has a secret when the check of a class in a list fails, known or misspelt."""
+        text = f'password = "{HIDDEN}"\npasword = "{HIDDEN}"\n[[items]]\nsize = 1\n'
+        for path, environ in (
+            (write(text), {}),
+            (None, {"A_PASSWORD": HIDDEN, "A_ITEMS": '[{"size": 1}]'}),
+        ):
+            given = Hidden(environ)
+            with pytest.raises(KeyError) as caught:
+                load_config(Listed, path, env_prefix="A_", environ=given)
+            shown = [
+                repr(frame.frame.f_locals)
+                for frame in caught.traceback
+                if str(frame.path) != __file__
+            ]
+            assert len(shown) > 5
+            assert not [each for each in shown if HIDDEN in each or "Hidden" in each]
+
     def test_error_pages(self, write):
         """The Debugger shows variables, and of a secret its mask: of a handler, of loading, of checks."""
         path = write(FILE)
@@ -426,6 +514,20 @@ class TestSecret:
             assert page.code == 500
             assert b"********" in page.body or name == "faults"
             assert HIDDEN.encode() not in page.body, name
+
+
+@dataclass
+class Item:
+    size: int
+
+    def __post_init__(self) -> None:
+        raise KeyError("failed")
+
+
+@dataclass
+class Listed:
+    items: list[Item]
+    password: Secret
 
 
 class Hidden(dict):

@@ -8,8 +8,9 @@
 
     config = load_config(Config, "shop.toml", env_prefix="SHOP_")
 
-It is read in two steps, first into values of their types and then into objects, so that no frame in which
-code of the application runs has the text of a secret in it: error pages show variables.
+It is read in two steps, first into values of their types and then into objects. In no frame in which code
+of the application runs (the checks of its dataclasses; of those in lists already in the first step) a
+variable has the text of a secret: error pages show variables.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ _FOREIGN: Final = re.compile(
     r".*(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)?)"
 )
 _LINK: Final = re.compile(r"(?:tcp|udp|sctp)://")
+
+_ABSENT: Final = object()
 
 _FROM_FILE: Final = "_FILE"
 """After the variable of a secret: the path of a file with it, as containers get them."""
@@ -78,8 +81,9 @@ def load_config(
         raise ValueError(f"env_prefix is in capitals and ends with _, not {env_prefix!r}")
     table = _table(kind, (), env_prefix)
     faults: list[str] = []
-    tree = _Reading(path, env_prefix, environ, faults).values(table)
-    environ = None
+    reading = _Reading(path, env_prefix, environ, faults)
+    environ = None  # variables of this frame are shown if code of the application fails in it
+    tree = reading.values(table)
     if not faults:
         found = _built(table, tree, faults)
     if faults:
@@ -121,7 +125,10 @@ class _Table:
                 yield member
 
 
-def _table(kind: Any, path: Path, prefix: str, *, is_required: bool = True) -> _Table:
+def _table(
+    kind: Any, path: Path, prefix: str, *, is_required: bool = True, around: tuple[Any, ...] = ()
+) -> _Table:
+    """Look at a dataclass; `around` are those that it is within."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise TypeError(f"a configuration is a dataclass, not {kind!r}")
     try:
@@ -140,9 +147,11 @@ def _table(kind: Any, path: Path, prefix: str, *, is_required: bool = True) -> _
         )
         annotation = _without_none(hints[each.name])
         if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
-            if annotation is kind:
+            if annotation in (*around, kind):
                 raise TypeError(f"{'.'.join(below)} is within itself")
-            inner = _table(annotation, below, prefix, is_required=not has_default)
+            inner = _table(
+                annotation, below, prefix, is_required=not has_default, around=(*around, kind)
+            )
             table.members[each.name] = inner
         else:
             table.members[each.name] = _leaf(annotation, below, prefix, not has_default)
@@ -291,33 +300,40 @@ class _Reading:
 
     def values(self, table: _Table) -> dict[str, Any]:
         """Return the values of all members that there are, tables as dictionaries."""
-        found = self._values(table, self._document)
+        found = self._values(table)
         known = {variable for leaf in table.leaves() for variable in _variables(leaf)}
         for name in sorted(self._environ):
             if name.startswith(self._prefix) and name not in known and not _FOREIGN.fullmatch(name):
                 self._faults.append(f"{name} is not known{_meant(name, known)}")
         return found
 
-    def _values(self, table: _Table, given: dict[str, Any]) -> dict[str, Any]:
+    def _values(self, table: _Table) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, member in table.members.items():
-            if isinstance(member, _Table):
-                inner = given.get(name, {})
-                if not isinstance(inner, dict):
-                    self._tell(member.path, "must be a table")
-                elif member.is_required or inner or self._has_variable(member):
-                    found[name] = self._values(member, inner)
-            else:
-                self._value(member, given, found)
-        for name in given:
+            if not isinstance(member, _Table):
+                self._value(member, found)
+            elif not isinstance(self._given(member.path, {}), dict):
+                self._tell(member.path, "must be a table")
+            elif member.is_required or self._given(member.path) or self._has_variable(member):
+                found[name] = self._values(member)
+        for name in self._given(table.path, {}):
             if name not in table.members:
                 self._tell((*table.path, name), f"is not known{_meant(name, table.members)}")
+        return found
+
+    def _given(self, path: Path, default: Any = None) -> Any:
+        """Return what the file has there, a value or a table."""
+        found: Any = self._document
+        for name in path:
+            if name not in found:
+                return default
+            found = found[name]
         return found
 
     def _has_variable(self, table: _Table) -> bool:
         return any(name in self._environ for leaf in table.leaves() for name in _variables(leaf))
 
-    def _value(self, leaf: _Leaf, given: dict[str, Any], found: dict[str, Any]) -> None:
+    def _value(self, leaf: _Leaf, found: dict[str, Any]) -> None:
         name, variable = leaf.path[-1], leaf.variable
         text = self._environ.get(variable)
         if text is not None and _LINK.match(text) and _FOREIGN.fullmatch(variable):
@@ -329,10 +345,10 @@ class _Reading:
             self._from_variable(leaf, text, found)
         elif file is not None:
             self._from_file(leaf, file, found)
-        elif name in given:
+        elif self._given(leaf.path, _ABSENT) is not _ABSENT:
             faults = Faults()
             try:
-                found[name] = leaf.from_toml(given[name], faults)
+                found[name] = leaf.from_toml(self._given(leaf.path), faults)
             except EnoughError:
                 pass
             for each in faults:
@@ -355,10 +371,12 @@ class _Reading:
             with open(path, encoding="utf-8") as file:
                 found[leaf.path[-1]] = leaf.from_text(file.read().rstrip("\r\n"))
         except UnicodeDecodeError:
-            self._faults.append(f"{leaf.variable}{_FROM_FILE}: {path} is not UTF-8 text")
-        except OSError as error:
-            why = f"{path} cannot be read: {error.strerror}"
-            self._faults.append(f"{leaf.variable}{_FROM_FILE}: {why}")
+            self._faults.append(f"{leaf.variable}{_FROM_FILE}: {_shown(path)} is not UTF-8 text")
+        except (OSError, ValueError) as error:  # a path has no NUL
+            why = error.strerror if isinstance(error, OSError) else "no file is called so"
+            self._faults.append(
+                f"{leaf.variable}{_FROM_FILE}: {_shown(path)} cannot be read: {why}"
+            )
 
     def _tell(self, path: Path, says: str) -> None:
         """Note what is wrong with a key, and where it stands."""
@@ -367,6 +385,11 @@ class _Reading:
             at = at[:-1]
         line = f", line {self._lines[at]}" if at else ""
         self._faults.append(f"{self._file}{line}: {'.'.join(path)} {says}")
+
+
+def _shown(path: str) -> str:
+    """Return a path for a message, unless it could be a secret that somebody took for its file."""
+    return path if path.startswith(("/", "./", "../", "~")) else "what it names"
 
 
 def _meant(name: str, names: Any) -> str:

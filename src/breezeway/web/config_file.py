@@ -43,14 +43,19 @@ def read(path: str) -> tuple[dict[str, Any], dict[Path, int], str]:
 def lines_of(text: str) -> dict[Path, int]:
     """Return the line, from 1, of each table and key, by its whole path; the first of several counts."""
     found: dict[Path, int] = {}
+    numbers: dict[Path, int] = {}  # of the last table of each list of tables
     table: Path = ()
     fence = ""
     for number, line in enumerate(text.split("\n"), 1):
         if not fence:
             header, key = _HEADER.fullmatch(line), _ASSIGNED.match(line)
             if header is not None:
-                table = _path(header[1])
+                table = _numbered(_path(header[1]), numbers)
                 found.setdefault(table, number)
+                if line.lstrip().startswith("[["):
+                    numbers[table] = numbers.get(table, -1) + 1
+                    table = (*table, str(numbers[table]))
+                    found[table] = number
             elif key is not None:
                 found.setdefault((*table, *_path(key[1])), number)
         for mark in _FENCE.findall(line):
@@ -59,6 +64,16 @@ def lines_of(text: str) -> dict[Path, int]:
             elif fence == mark:
                 fence = ""
     return found
+
+
+def _numbered(path: Path, numbers: dict[Path, int]) -> Path:
+    """Return the path of a table, with the number of each table in a list that it is in."""
+    found: Path = ()
+    for each in path[:-1]:
+        found = (*found, each)
+        if found in numbers:
+            found = (*found, str(numbers[found]))
+    return (*found, path[-1])
 
 
 def _path(keys: str) -> Path:
