@@ -206,6 +206,88 @@ def test_applications_with_hooks(application: Any, status: str, body: bytes) -> 
     assert seen == [int(status[:3])]
 
 
+WRITTEN: dict[str, tuple[Any, list[Any]]] = {
+    "looks": (lambda *_: None, ["200 OK", b"first", "returns", b"last", "closed"]),
+    "replaces": (
+        lambda *_: ("hook", 503),
+        ["503 Service Unavailable", "returns", b"hook", "closed"],
+    ),
+    "fails": (lambda *_: 1 / 0, ["500 Internal Server Error", "returns", "closed", b"oops"]),
+}
+
+
+@pytest.mark.parametrize("hook", WRITTEN)
+def test_what_is_written_is_sent_at_once(hook: str) -> None:
+    """What an application sends through write is with the client before it goes on."""
+    app = App(security=False)
+    happened: list[Any] = []
+
+    class Blocks(list[bytes]):
+        def close(self) -> None:
+            happened.append("closed")
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", [("Content-Type", "text/plain")])
+        write(b"first")
+        happened.append("returns")
+        return Blocks([b"last"])
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        happened.append(status)
+        return happened.append
+
+    app.get("/")(lambda: application)
+    app.after(WRITTEN[hook][0])
+    app.error(ZeroDivisionError)(lambda *_: "oops")
+    blocks: Any = app(make_environ("/"), start_response)
+    happened += blocks
+    getattr(blocks, "close", lambda: None)()
+    assert happened == WRITTEN[hook][1]
+
+
+def test_failure_after_something_was_written() -> None:
+    """Then nobody can answer any more; the hooks have seen what was begun."""
+    app = App()
+    app.error(500)(lambda *_: "too late")
+    seen: list[int] = []
+    app.after(lambda request, response: seen.append(response.status))
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])(b"first")
+        raise ZeroDivisionError
+
+    app.get("/")(lambda: application)
+    with pytest.raises(ZeroDivisionError):
+        call(app, "/")
+    assert seen == [200]
+
+
+def test_written_to_a_head() -> None:
+    """A HEAD gets nothing of it, and what is returned is closed."""
+    app, counted = App(), Closing()
+    app.after(lambda request, response: None)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])(b"first")
+        return counted
+
+    app.mount("/app", application)
+    assert call(app, "/app", "HEAD").body == b""
+    assert counted.closed == 1
+
+
+def test_failures_of_applications_are_shown_to_all_hooks() -> None:
+    """The first hook sees what answers for an application that has failed, as the others do."""
+    app = App()
+    seen: list[int] = []
+    app.after(lambda request, response: seen.append(response.status))
+    app.after(lambda request, response: seen.append(response.status))
+    app.error(ZeroDivisionError)(lambda *_: ("oops", 503))
+    app.mount("/app", lambda environ, start_response: 1 / 0)  # type: ignore[arg-type,return-value]
+    assert call(app, "/app").code == 503
+    assert seen == [503, 503]
+
+
 def test_head_of_an_application_with_hooks() -> None:
     """The length that it says stays."""
     app = App()

@@ -25,6 +25,7 @@ from breezeway.web.request import Request
 from breezeway.web.response import JSON, Response, dumps
 from breezeway.web.results import from_application, to_response
 from breezeway.web.routes import Routes, TrailingSlash
+from breezeway.web.stream import close
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -182,9 +183,12 @@ class App(Routes):
                 response = to_response(response)
             except Exception as error:
                 response = answer_error(request, error, endpoint.groups)
-            for hook in hooks.after:
-                response = self._after(hook, request, response, endpoint.groups)
-            blocks = self._sent(response, request, endpoint, start_response, fields)
+            if hooks.after:
+                blocks = self._shown(
+                    response, hooks.after, request, endpoint, start_response, fields
+                )
+            else:
+                blocks = self._sent(response, request, endpoint, start_response, fields)
         except BaseException:
             hooks.tear_down(request)
             raise
@@ -195,11 +199,50 @@ class App(Routes):
             return blocks
         return closing(blocks, request.environ, partial(hooks.tear_down, request))
 
-    def _after(self, hook: Any, request: Request, response: Any, groups: tuple[Group, ...]) -> Any:
+    def _shown(
+        self,
+        response: Any,
+        hooks: tuple[Any, ...],
+        request: Request,
+        endpoint: Endpoint | Fallback,
+        start_response: StartResponse,
+        fields: Fields,
+    ) -> Iterable[bytes]:
+        """Show a response to the hooks, and send what they leave."""
+        blocks: Iterable[bytes] | None = None
+
+        def send(response: Response, start: StartResponse) -> tuple[Response, Iterable[bytes]]:
+            for hook in hooks:
+                response = self._after(hook, request, response, endpoint.groups)
+            return response, self._sent(response, request, endpoint, start, fields)
+
+        def begin(response: Response) -> Any:
+            nonlocal blocks
+            write: Any = None
+
+            def start(*head: Any) -> Any:
+                nonlocal write
+                write = start_response(*head)
+                return write
+
+            sent, blocks = send(response, start)
+            return write if sent.content is response.content else _drop
+
+        if not isinstance(response, Response):
+            try:
+                response = from_application(response, request.environ, begin)
+            except Exception as error:
+                if blocks is not None:
+                    close(blocks)
+                    raise
+                response = self._answer_for(request, error, endpoint.groups)
+        return send(response, start_response)[1] if blocks is None else blocks
+
+    def _after(
+        self, hook: Any, request: Request, response: Response, groups: tuple[Group, ...]
+    ) -> Response:
         """Show a response to a hook; return what there is to send then."""
         try:
-            if not isinstance(response, Response):
-                response = from_application(response, request.environ)
             changed = hook(request, response)
             if changed is None or changed is response:
                 return response
@@ -207,14 +250,17 @@ class App(Routes):
             if not isinstance(made, Response):
                 made = from_application(made, request.environ)
         except Exception as error:
-            if isinstance(response, Response):
-                response.close()
-            made = answer_error(request, error, groups)
-            if not isinstance(made, Response):
-                made = from_application(made, request.environ)
-            return made
+            response.close()
+            return self._answer_for(request, error, groups)
         made.on_close(response.close)
         return made
+
+    def _answer_for(
+        self, request: Request, error: Exception, groups: tuple[Group, ...]
+    ) -> Response:
+        """Return what answers for an exception, for the hooks to look at."""
+        made = answer_error(request, error, groups)
+        return made if isinstance(made, Response) else from_application(made, request.environ)
 
     def _sent(
         self,
@@ -278,6 +324,10 @@ class App(Routes):
                 endpoint.hooks = UNPREPARED
             self._prepared = []
             self._hooks = Hooks.of((self,))
+
+
+def _drop(data: bytes) -> None:
+    """Stand for `write` where a hook has put another response in place of what is written."""
 
 
 def _first(hooks: Iterable[Any], request: Request) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import io
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from itertools import chain
 from typing import Any, Final
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from breezeway.web.response import JSON, TEXT, Response, dumps, status_of
+from breezeway.web.stream import close
 
 BYTES: Final = "application/octet-stream"
 
@@ -88,62 +89,96 @@ def _of_tuple(result: tuple[Any, ...]) -> Any:
     return response
 
 
-def from_application(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
+Write = Callable[[bytes], object]
+"""Sends a block at once, as what `start_response` returns does (PEP 3333, "The write() Callable")."""
+
+
+def from_application(
+    application: WSGIApplication,
+    environ: WSGIEnvironment,
+    begin: Callable[[Response], Write] | None = None,
+) -> Response:
     """Call a WSGI application, and return what it answers as a response, for the hooks to look at.
 
     Its blocks are handed on as they come; of those, the first is asked for here if the application begins
-    its response only then. What it sends through `write` is held until it returns.
+    its response only then. When it first sends something through `write`, `begin` is called with the
+    response, sends its head, and returns what sends the blocks; without `begin` they are held until the
+    application returns.
     """
+    content = _Content()
     started: list[Any] = []
-    written: list[bytes] = []
-    is_handed_on = False
+    send: Write = content.first.append
+    is_over = False
+    """Whether the head may have been sent."""
 
-    def start_response(status: str, headers: Any, exc_info: Any = None, /) -> Any:
+    def write(data: bytes) -> None:
+        nonlocal send, is_over
+        if begin is not None and not is_over:
+            is_over = True
+            send = begin(_response(content, started))
+        if not content.is_closed:
+            send(data)
+
+    def start_response(status: str, headers: Any, exc_info: Any = None, /) -> Write:
         if exc_info is not None:
             try:
-                if is_handed_on:
+                if is_over:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None
         elif started:
             raise AssertionError("start_response was called twice without exc_info")
         started[:] = [status, headers]
-        return written.append
+        return write
 
     blocks: Any = application(environ, start_response)
-    iterator = None
+    is_begun = is_over
     try:
+        others = blocks
         if not started:
-            iterator = iter(blocks)
-            written += [block for block in [next(iterator, b"")] if block]
+            others = iter(blocks)
+            content.first += [block for block in [next(others, b"")] if block]
         if not started:
             raise AssertionError("a WSGI application did not call start_response")
-        if written or iterator is not None or isinstance(blocks, list | tuple):
-            blocks = _Resumed(written, blocks if iterator is None else iterator, blocks)
-        response = Response(blocks, started[0], list(started[1]), content_type="")
+        is_plain = others is blocks and not content.first and not isinstance(blocks, list | tuple)
+        response = _response(blocks if is_plain and not is_begun else content, started)
+        is_over = True
+        content.complete(others, blocks)
     except BaseException:
-        close = getattr(blocks, "close", None)
-        if close is not None:
-            close()
+        close(blocks)
         raise
-    is_handed_on = True
     return response
 
 
-class _Resumed:
-    """The first blocks and the others."""
+def _response(content: Any, started: list[Any]) -> Response:
+    return Response(content, started[0], list(started[1]), content_type="")
 
-    def __init__(self, first: list[bytes], others: Iterable[bytes], owner: Any) -> None:
-        self._blocks = chain(first, others)
-        self._close = getattr(owner, "close", None)
+
+class _Content:
+    """What an application sends: what it has written, if that is held, and the blocks that it returns."""
+
+    def __init__(self) -> None:
+        self.first: list[bytes] = []
+        self.is_closed = False
+        self._others: Iterable[bytes] | None = None
+        self._owner: Any = None
+
+    def complete(self, others: Iterable[bytes], owner: Any) -> None:
+        """Take what there is after the first blocks, and what has to be closed."""
+        self._others, self._owner = others, owner
+        if self.is_closed:
+            close(owner)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._blocks
+        if self._others is None:
+            raise RuntimeError("the application is still writing: its content cannot be read yet")
+        return chain(self.first, self._others)
 
     def close(self) -> None:
-        """Close what the application has returned."""
-        if self._close is not None:
-            self._close()
+        """Close what the application has returned, or will."""
+        if not self.is_closed:
+            self.is_closed = True
+            close(self._owner)
 
 
 Result = Response | str | bytes | dict[str, Any] | list[Any] | None | Iterable[Any]
