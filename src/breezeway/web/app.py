@@ -17,6 +17,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware.closing import closing
 from breezeway.semantics.fields import Headers
 from breezeway.web.endpoint import UNPREPARED, Endpoint, Fallback, Hooks, answer_error
+from breezeway.web.errors import Forbidden
 from breezeway.web.group import Group
 from breezeway.web.limits import Limits
 from breezeway.web.pattern import CONVERTERS, Converter
@@ -74,7 +75,7 @@ class App(Routes):
         """Of the hooks."""
         self._prepared: list[Endpoint] = []
         """Those that have had a request."""
-        self._protection = Protection(self._unprotected, security, csrf, sessions)
+        self._protection = Protection(self._unprotected, self._refused, security, csrf, sessions)
         self.wsgi_app: WSGIApplication = self.answer
 
     # --- documentation ------------------------------------------------------------------------------
@@ -129,6 +130,29 @@ class App(Routes):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         return self._answer(environ, start_response, ())
+
+    def _refused(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request that `Csrf` refuses, as if a first `before` hook of all had done so.
+
+        So nothing of the application is called that might act on it.
+        """
+        from breezeway.middleware.csrf import REFUSAL
+
+        def refuse(request: Request, values: tuple[Any, ...]) -> Any:
+            raise Forbidden(REFUSAL)
+
+        request = Request(environ)
+        request.app = self
+        endpoint, values = self._find(request)
+        request.route = endpoint.route
+        request.path_names = endpoint.names
+        request.path_parts = values
+        environ[ROUTE_KEY] = endpoint.text
+        fallback = Fallback(refuse, tuple(endpoint.groups), None, endpoint.text)
+        hooks = Hooks.of(endpoint.groups) or UNPREPARED
+        return self._around(
+            request, fallback, values, hooks._replace(before=()), start_response, ()
+        )
 
     def _answer(
         self, environ: WSGIEnvironment, start_response: StartResponse, fields: Fields

@@ -33,12 +33,17 @@ class Protection:
     def __init__(
         self,
         application: WSGIApplication,
+        refused: WSGIApplication,
         security: Options,
         csrf: Options,
         sessions: Mapping[str, Any] | None,
     ) -> None:
-        """Make what the options ask for; raise ValueError if they cannot be."""
+        """Make what the options ask for; raise ValueError if they cannot be.
+
+        `application` answers what passes, and `refused` what `Csrf` refuses.
+        """
         self._application = application
+        self._refused = refused
         self._csrf = csrf
         self._sessions = sessions
         self._security = _piece("Security", security, {})
@@ -67,6 +72,8 @@ class Protection:
             piece = _piece(name, options, defaults)
             if piece is not None:
                 piece.application = around
+                if name == "Csrf":
+                    piece.refused = self._refused
                 around = piece
         return around if self._security is None else self._secured(around)
 

@@ -82,6 +82,8 @@ class Csrf:
             ValueError: an option is not as described.
         """
         self.application = application
+        self.refused: WSGIApplication = _refused
+        """What answers a request that is refused; another WSGI application may stand in its place."""
         origins = checked_list("trusted_origins", trusted_origins)
         if NULL in origins:
             raise ValueError("trusted_origins: any page can pose as null, in a sandboxed frame")
@@ -112,7 +114,7 @@ class Csrf:
             why = self._fault(environ, token)
             if why:
                 log.warning("%s %.200r was refused: %s", method, environ.get("PATH_INFO", ""), why)
-                return answer(environ, start_response, "403 Forbidden", REFUSAL)
+                return self.refused(environ, start_response)
         return self.application(environ, start_response)
 
     def _fault(self, environ: WSGIEnvironment, token: SessionToken | CookieToken) -> str:
@@ -156,6 +158,10 @@ class Csrf:
             if unquote_plus(name) == self._field:
                 return unquote_plus(value)
         return None
+
+
+def _refused(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    return answer(environ, start_response, "403 Forbidden", REFUSAL)
 
 
 def _is_own(origin: str, environ: WSGIEnvironment) -> bool:
