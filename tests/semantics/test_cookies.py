@@ -136,6 +136,7 @@ def test_bad_values(value: str) -> None:
         *({"domain": domain} for domain in ("", ".", "192.0.2.1", "[::1]", "a..b", "a:80", "a;b")),
         *({"domain": domain} for domain in ("a b", "a/b", "x" * 64, "a.\n", "\xe4.de")),
         *({"path": path} for path in ("", "x", "/;", "/\n", "/\xe4", "/" + "x" * 1024)),
+        *({"max_age": age} for age in (1.5, True, "60", float("nan"))),
         {"same_site": "lax"},
         {"same_site": "None"},
         {"partitioned": True},

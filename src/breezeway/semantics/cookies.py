@@ -88,6 +88,10 @@ def set_cookie(
     _check_prefix(name, path, domain, secure, http_only)
     parts = [f"{name}={value}"]
     if max_age is not None:
+        if type(max_age) is not int:  # browsers ignore an age that is no whole number
+            raise ValueError(
+                f"cookie {name}: max_age is a whole number of seconds, not {max_age!r}"
+            )
         parts.append(f"Max-Age={max(max_age, 0)}")
     if expires is not None:
         parts.append(f"Expires={http_date(int(expires)).decode()}")
