@@ -202,6 +202,20 @@ class TestStatus:
         with pytest.raises(ValueError, match="tatus"):
             Response("a", given)
 
+    def test_changed(self):
+        """A status that is set later is held to the same."""
+        response = Response("a")
+        response.status = "404 No Such Page"
+        assert (response.status, call(response).status) == (404, "404 No Such Page")
+        other = Response("b")
+        other.status = response.status
+        assert call(other).status == "404 No Such Page"
+        response.status = http.HTTPStatus.GONE
+        assert call(response).status == "410 Gone"
+        for wrong in (700, "OK", None):
+            with pytest.raises(ValueError, match="status"):
+                response.status = wrong
+
     def test_all(self):
         """Every code from 200 to 599 has a line."""
         assert len(STATUS) == 400
@@ -216,6 +230,15 @@ class TestHeaders:
         response = Response("a")
         with pytest.raises(ValueError, match="must not have"):
             response.headers["X-A"] = value
+
+    @pytest.mark.parametrize("name", ["A\r\nSet-Cookie: x=1", "a b", ""])
+    def test_vary(self, name):
+        """Vary names fields, none of which begins another line."""
+        response = Response("a")
+        response.headers.vary("Accept", "*")
+        assert response.headers["Vary"] == "Accept, *"
+        with pytest.raises(ValueError, match="not the name of a header"):
+            response.headers.vary(name)
 
     def test_several(self):
         """Lines of one name stay apart."""

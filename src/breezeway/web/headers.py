@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from wsgiref.types import WSGIEnvironment
 
-_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # token, RFC 9110 section 5.6.2
+TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""RFC 9110 section 5.6.2: names of fields, methods."""
+
 _FORBIDDEN: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _NOT_PREFIXED: Final = ("CONTENT_TYPE", "CONTENT_LENGTH")
 
@@ -125,9 +127,15 @@ class ResponseHeaders:
             self.add(name, value)
 
     def vary(self, *names: str) -> None:
-        """Say in Vary that the response depends on these fields of the request."""
+        """Say in Vary that the response depends on these fields of the request.
+
+        Raises:
+            ValueError: one cannot be the name of a field.
+        """
         from breezeway.semantics.fields import with_vary
 
+        for name in names:
+            checked(name, "")
         self.fields = with_vary(self.fields, *names)
 
     def _remove(self, name: str) -> None:
@@ -147,7 +155,7 @@ def checked(name: str, value: str) -> tuple[str, str]:
     """
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(f"a header is made of texts, not {name!r}: {value!r}")
-    if not _NAME.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a header")
     found = _FORBIDDEN.search(value)
     if found is not None:

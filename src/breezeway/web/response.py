@@ -44,7 +44,7 @@ class Response:
     failed, given up by the client, or never asked for.
     """
 
-    __slots__ = ("_later", "content", "headers", "status")
+    __slots__ = ("_later", "_status", "content", "headers")
 
     def __init__(
         self,
@@ -67,8 +67,7 @@ class Response:
             status = status_of(status)
         elif status not in STATUS:
             raise ValueError(f"a response has a status from 200 to 599, not {status!r}")
-        self.status: int = status
-        """The code."""
+        self._status: int = status
         self.headers = ResponseHeaders(headers)
         if content_type not in _TYPES:
             content_type = _checked_type(content_type, content)
@@ -84,6 +83,15 @@ class Response:
         if content_type and (not headers or "content-type" not in self.headers):
             self.headers.fields.append(("Content-Type", content_type))
         self._later: _Later | None = None
+
+    @property
+    def status(self) -> int:
+        """The code; what is set may have a phrase of its own, as at the beginning."""
+        return self._status
+
+    @status.setter
+    def status(self, status: int | str) -> None:
+        self._status = status_of(status)
 
     # --- cookies ------------------------------------------------------------------------------------
 
@@ -201,7 +209,7 @@ class Response:
         defaults: Iterable[tuple[str, str]],
     ) -> Iterable[bytes]:
         """Send the response, and with it those of the fields `defaults` that it has not itself."""
-        content, status, fields = self.content, self.status, self.headers.fields
+        content, status, fields = self.content, self._status, self.headers.fields
         if (
             type(content) is not bytes
             or self._later is not None
@@ -350,7 +358,7 @@ def status_of(status: Any) -> int:
             made.line = status
             return made
     elif isinstance(status, int) and status in STATUS:
-        return int(status)
+        return status if isinstance(status, Status) else int(status)
     raise ValueError(f"a response has a status from 200 to 599, not {status!r}")
 
 
