@@ -226,6 +226,7 @@ def test_trailing_slash_below_a_mount_and_strict() -> None:
     assert call(app, "/a", "POST", body=b"x", SCRIPT_NAME="/caf\xc3\xa9")["location"] == (
         "/caf%C3%A9/a/"
     )
+    assert call(app, "/a", "POST", body=b"x", SCRIPT_NAME="//b/")["location"] == "/b/a/"
     strict = App(trailing_slash="strict")
     strict.get("/a/", name="a")(lambda: "")
     assert call(strict, "/a").code == 404
@@ -268,6 +269,8 @@ def test_url_for_below_a_mount() -> None:
     outer = App()
     outer.mount("/inner", inner)
     assert call(outer, "/inner/users/1", SCRIPT_NAME="/a b").body == b"/a%20b/inner/users/2"
+    # A URL never names a host (RFC 3986 section 4.2), wherever a server says that it is mounted.
+    assert call(inner, "/users/1", SCRIPT_NAME="//evil/").body == b"/evil/users/2"
 
 
 # --- mounts and hosts ------------------------------------------------------------------------------------
@@ -372,6 +375,35 @@ def test_hosts_are_checked(host: str) -> None:
         return
     with pytest.raises(ValueError, match="host"):
         Group(host=host)
+
+
+def test_which_host_counts() -> None:
+    """Of several the plainest counts, in whatever order they come; the same ones twice are told."""
+    hosts = ("{a}.{b}.example", "{tenant}.shop.example", "api.{b}.example", "api.shop.example")
+    for order in (hosts, hosts[::-1]):
+        app = App()
+        for host in order:
+            group = Group(host=host)
+            group.get("/", name=host)(lambda host=host: host)
+            app.include(group)
+        for host, expected in zip(
+            ("x.y.example", "x.shop.example", "api.y.example", "api.shop.example"),
+            hosts,
+            strict=True,
+        ):
+            assert call(app, "/", fields={"Host": host}).body.decode() == expected
+    for host in ("{other}.shop.example", "{x}.{x}.org"):
+        group = Group(host=host)
+        group.get("/other")(lambda: "")
+        with pytest.raises(ValueError, match="host"):
+            app.include(group)
+
+
+@pytest.mark.parametrize("method", ["GET, POST", "G ET", "", "GET\r\n", "G\u0130"])
+def test_methods_are_checked(method: str) -> None:
+    """A method that no request has is told (RFC 9110 section 9.1)."""
+    with pytest.raises(ValueError, match="no method"):
+        App().route("/", method)(lambda: "")
 
 
 def test_trailing_slash_of_a_host() -> None:

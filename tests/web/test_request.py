@@ -42,6 +42,10 @@ class TestURL:
     def test_path_is_never_empty(self):
         """Where the application is mounted, the path is a slash; bytes that are no UTF-8 are marked."""
         assert request("", SCRIPT_NAME="/x").path == "/"
+        for root in ("/", "//x/"):  # of servers that do not keep to PEP 3333
+            made = request("/a", SCRIPT_NAME=root, HTTP_HOST="h")
+            assert made.url == f"{made.base_url}/a" == f"http://h{made.root_path}/a"
+            assert made.root_path == ("/x" if "x" in root else "")
         assert request("/\xe9").path == "/\ufffd"
 
     @pytest.mark.parametrize(
@@ -220,6 +224,8 @@ class TestConditions:
         assert made.if_modified_since == self.TIME
         assert made.if_unmodified_since is None
         assert request().if_modified_since is None
+        last = request(fields={"If-Modified-Since": "Fri, 31 Dec 9999 23:59:60 GMT"})
+        assert last.if_modified_since is None  # the leap second is in no year that there is
 
     @pytest.mark.parametrize(
         ("field", "found"),

@@ -18,6 +18,7 @@ from breezeway.semantics.hosts import parse_host
 from breezeway.semantics.origins import Origins
 from breezeway.web.errors import BadRequest, phrase
 from breezeway.web.response import TEXT, Fields, Response
+from breezeway.web.urls import encoded, root
 
 STATUSES: Final = (301, 302, 303, 307, 308)
 
@@ -121,11 +122,10 @@ def local_path(url: str | None, otherwise: str = "/") -> str:
 
 def below(environ: WSGIEnvironment, path: str) -> str:
     """Return a path from the root of the host, of one from where the application is mounted."""
-    root = quote(environ.get("SCRIPT_NAME", "").encode("latin-1"), safe="/!$&'()*+,;=:@-._~")
-    root = f"/{root.strip('/')}" if root.strip("/") else ""
-    if not root or path == root or path.startswith((f"{root}/", f"{root}?", f"{root}#")):
+    here = encoded(root(environ))
+    if not here or path == here or path.startswith((f"{here}/", f"{here}?", f"{here}#")):
         return path
-    return f"{root}{path}"
+    return f"{here}{path}"
 
 
 def _check(url: str, external: bool, allow: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from breezeway.semantics.negotiation import choose_type
 from breezeway.web.errors import BadRequest
 from breezeway.web.headers import RequestHeaders
 from breezeway.web.limits import DEFAULT, Limits
-from breezeway.web.urls import encoded, encoded_query, host, raw_path
+from breezeway.web.urls import encoded, encoded_query, host, raw_path, root
 from breezeway.web.values import Values
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RequestHead:
         Raises:
             ValueError: there is no route of this name, or a value does not fit.
         """
-        return f"{encoded(self.environ.get('SCRIPT_NAME', ''))}{self.app.url_for(name, **values)}"
+        return f"{encoded(root(self.environ))}{self.app.url_for(name, **values)}"
 
     @property
     def method(self) -> str:
@@ -81,7 +81,7 @@ class RequestHead:
     @property
     def root_path(self) -> str:
         """Where the application is mounted: empty, or a path without a slash at its end."""
-        return decoded(self.environ.get("SCRIPT_NAME", ""))
+        return decoded(root(self.environ))
 
     @property
     def raw_path(self) -> str:
@@ -115,7 +115,7 @@ class RequestHead:
         Raises:
             BadRequest: the host is malformed.
         """
-        return f"{self.scheme}://{self.host}{encoded(self.environ.get('SCRIPT_NAME', ''))}"
+        return f"{self.scheme}://{self.host}{encoded(root(self.environ))}"
 
     @property
     def url(self) -> str:
@@ -306,7 +306,10 @@ def _date(value: str | None) -> datetime | None:
     from breezeway.semantics.dates import parse_http_date
 
     seconds = parse_http_date(value) if value else None
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except ValueError:  # the leap second after the last one of the year 9999
+        return None
 
 
 def _seconds(modified: datetime | float | None) -> int | None:

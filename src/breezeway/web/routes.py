@@ -13,11 +13,12 @@ from breezeway.semantics.hosts import parse_host
 from breezeway.web.endpoint import Endpoint, Fallback, Hooks
 from breezeway.web.errors import BadRequest, HTTPError, MethodNotAllowed, NotFound
 from breezeway.web.group import Group, Route, place
+from breezeway.web.headers import TOKEN
 from breezeway.web.pattern import HOST_VARIABLE, Converter, Pattern, parse_pattern
 from breezeway.web.request import Request, decoded
 from breezeway.web.response import Response
 from breezeway.web.router import ConflictError, Leaf, Router
-from breezeway.web.urls import PATH_SAFE, encoded, encoded_query
+from breezeway.web.urls import PATH_SAFE, encoded, encoded_query, root
 
 TrailingSlash = Literal["redirect", "strict"]
 
@@ -36,13 +37,16 @@ class Routes(Group):
         self.converters = converters
         self._router: Router[Endpoint] = Router()
         self._hosts: dict[str, Router[Endpoint]] = {}
-        self._host_patterns: list[tuple[re.Pattern[str], Router[Endpoint]]] = []
+        self._host_patterns: list[_HostPattern] = []
+        """In the order in which they count."""
         self._mounts: dict[tuple[str, str], WSGIApplication] = {}
         self._by_name: dict[str, list[Endpoint]] = {}
         self._hooks: Hooks | None = None
         """Its own, for what no route answers."""
 
     def _register(self, route: Route) -> None:
+        if not TOKEN.fullmatch(route.method):
+            raise ValueError(f"{route.method!r} of {route.pattern} is no method of a request")
         endpoint = Endpoint(route, parse_pattern(route.pattern, self.converters))
         same = self._by_name.get(route.name, [])
         for other in same:
@@ -75,12 +79,14 @@ class Routes(Group):
         if host not in self._hosts:
             router: Router[Endpoint] = Router()
             if "{" in host:
-                texts = HOST_VARIABLE.split(host)  # a text, a name, a text ...
-                pattern = "".join(
-                    f"(?P<{text}>[^.]+)" if at % 2 else re.escape(text.lower())
-                    for at, text in enumerate(texts)
-                )
-                self._host_patterns.append((re.compile(pattern), router))
+                pattern = _HostPattern(host, router)
+                for other in self._host_patterns:
+                    if other.texts == pattern.texts:
+                        raise ValueError(
+                            f"the hosts {host!r} are there as {other.host!r}: call them so"
+                        )
+                patterns = [*self._host_patterns, pattern]
+                self._host_patterns = sorted(patterns, key=lambda each: each.rank)
             self._hosts = {**self._hosts, host: router}
         return self._hosts[host]
 
@@ -174,11 +180,11 @@ class Routes(Group):
             return (self._router,)
         if name in self._hosts:
             return self._hosts[name], self._router
-        for pattern, router in self._host_patterns:
-            match = pattern.fullmatch(name)
+        for pattern in self._host_patterns:
+            match = pattern.expression.fullmatch(name)
             if match is not None:
                 request.host_values = match.groupdict()
-                return router, self._router
+                return pattern.router, self._router
         return (self._router,)
 
     def _with_another_method(
@@ -221,12 +227,31 @@ class Routes(Group):
         other = path[:-1] if path.endswith("/") else f"{path}/"
         if not any(router.find(other) for router in routers):
             return ""
-        root = environ.get("SCRIPT_NAME", "")
-        location = encoded(root) + quote(other, safe=PATH_SAFE)
+        location = encoded(root(environ)) + quote(other, safe=PATH_SAFE)
         if location.startswith("//"):  # would be of another host
             return ""
         query = encoded_query(environ.get("QUERY_STRING", ""))
         return f"{location}?{query}" if query else location
+
+
+class _HostPattern:
+    """Hosts with variables, each of which stands for what is between two dots or a part of it."""
+
+    __slots__ = ("expression", "host", "rank", "router", "texts")
+
+    def __init__(self, host: str, router: Router[Endpoint]) -> None:
+        """Take `host` apart; raise ValueError if a name is there twice."""
+        parts = HOST_VARIABLE.split(host)  # a text, a name, a text ...
+        self.texts, names = [text.lower() for text in parts[::2]], parts[1::2]
+        if len({*names}) < len(names):
+            raise ValueError(f"the host {host!r} has a name twice")
+        named = [f"(?P<{name}>[^.]+)" for name in names]
+        pairs = zip(map(re.escape, self.texts), [*named, ""], strict=True)
+        self.expression = re.compile("".join(f"{text}{variable}" for text, variable in pairs))
+        self.host = host
+        self.router = router
+        self.rank = (len(names), -sum(map(len, self.texts)), self.texts)
+        """Of several that match, the lowest counts: fewer variables, then more text."""
 
 
 def _raising(error: HTTPError) -> Any:

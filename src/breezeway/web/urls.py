@@ -26,6 +26,16 @@ def encoded(text: str) -> str:
     return quote(text.encode("latin-1"), safe=PATH_SAFE)
 
 
+def root(environ: WSGIEnvironment) -> str:
+    """Return where the application is mounted: empty, or a path with one slash in front and none last.
+
+    PEP 3333 has SCRIPT_NAME so, and not all servers do: with two slashes in front, the path of a URL would
+    be the name of a host (RFC 3986 section 4.2).
+    """
+    name = environ.get("SCRIPT_NAME", "").strip("/")
+    return f"/{name}" if name else ""
+
+
 def encoded_query(text: str) -> str:
     """Percent-encode what in a query is not, such as bytes of UTF-8."""
     return _QUERY_UNSAFE.sub(lambda match: quote(match[0].encode("latin-1")), text)
