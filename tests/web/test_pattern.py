@@ -109,6 +109,8 @@ def test_is_refused(pattern: str, says: str) -> None:
         ("/café", {}, "/caf%C3%A9"),
         ("/{a}-{b}", {"a": "x", "b": "y-z"}, "/x-y-z"),
         ("/{x:float}", {"x": 1.5}, "/1.5"),
+        ("/{x:float}", {"x": -0.00001}, "/-0.00001"),
+        ("/{x:float}", {"x": 1e16}, "/10000000000000000"),
     ],
 )
 def test_makes(pattern: str, values: dict[str, Any], path: str) -> None:
@@ -132,6 +134,8 @@ def test_makes(pattern: str, values: dict[str, Any], path: str) -> None:
         ("/{x:int}", {"x": "7"}, "whole number"),
         ("/{x:int}", {"x": 10**18}, "does not match"),
         ("/{x:float}", {"x": float("inf")}, "does not match"),
+        ("/{x:float}", {"x": float("nan")}, "does not match"),
+        ("/{x:float}", {"x": 1e-30}, "does not match"),
         ("/{x:uuid}", {"x": "no"}, "does not match"),
         ("/{a}-{b}", {"a": "x-y", "b": "z"}, "does not match"),
     ],

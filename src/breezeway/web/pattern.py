@@ -93,7 +93,12 @@ def _write_int(value: Any) -> str:
 def _write_float(value: Any) -> str:
     if type(value) not in (int, float):
         raise ValueError(f"must be a number, not {value!r}")
-    return str(value)
+    text = str(value)
+    if "e" not in text:
+        return text
+    from decimal import Decimal
+
+    return f"{Decimal(text):f}"
 
 
 def _write_text(value: Any) -> str:
