@@ -352,7 +352,9 @@ class Counting(io.BytesIO):
     [
         (FORM, None, True),
         ("Application/X-WWW-Form-Urlencoded ; charset=utf-8", None, True),
-        ("multipart/form-data; boundary=x", None, False),
+        ("multipart/form-data", None, False),
+        ("multipart/form-data; boundary=", None, False),
+        ("multipart/form-data; boundary=x; boundary=y", None, False),
         ("text/plain", None, False),
         ("", None, False),
         (FORM, "", False),
@@ -387,6 +389,80 @@ def test_what_is_read(content_type: str, length: str | None, reads: bool) -> Non
     assert statuses[0][:3] == ("200" if reads else "403")
     assert source.taken == (len(form) if reads else 0)
     assert seen == ([form] if reads else [])
+
+
+def parts(*texts: str, boundary: str = "-x") -> bytes:
+    """Make the body of a form of parts."""
+    return "".join(f"--{boundary}\r\n{text}\r\n" for text in texts).encode() + b"--%b--\r\n" % (
+        boundary.encode()
+    )
+
+
+def field(name: str, value: str, more: str = "") -> str:
+    """Make a part."""
+    return f'Content-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}'
+
+
+PARTS: list[tuple[list[str], bool]] = [
+    (["{token}"], True),
+    ([field("a", "1"), "{token}", field("file", "x" * 5000, '; filename="a"')], True),
+    (["{token}", field("file", "x" * 100_000, '; filename="a"')], True),
+    ([field("file", "x" * 5000, '; filename="a"'), "{token}"], False),
+    ([field("csrf_token", "wrong"), "{token}"], False),
+    (["Content-Type: text/plain\r\nX\r\n{token}"], True),
+    (["content-disposition: FORM-DATA;name=csrf_token\r\n\r\n{value}"], True),
+    ([field("csrf_token", "{value}", '; filename="a"')], False),
+    (["Content-Disposition: attachment; name=csrf_token\r\n\r\n{value}"], False),
+    (["Content-Disposition: form-data; name=csrf_token\r\n{value}"], False),
+    (["Content-Disposition: form-data; name=\xff\r\n\r\n{value}", "{token}"], True),
+    ([field("other", "{value}")], False),
+    ([], False),
+]
+
+
+@pytest.mark.parametrize(("texts", "passes"), PARTS)
+def test_token_in_a_form_with_files(texts: list[str], passes: bool) -> None:
+    """It is found at the beginning, which alone is read, and the application finds all as it came."""
+    seen: list[bytes] = []
+
+    def application(environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET":
+            return page(environ, start_response)
+        assert source.taken <= 1000
+        seen.append(environ["wsgi.input"].readline())
+        seen.append(environ["wsgi.input"].read(2000))
+        seen.append(environ["wsgi.input"].read())
+        start_response("200 OK", [])
+        return []
+
+    piece = Csrf(application, secret=SECRET, form_bytes=1000)
+    browser = OldBrowser(piece)
+    token = browser.token()
+    whole = field("csrf_token", token)
+    form = parts(*(text.replace("{token}", whole).replace("{value}", token) for text in texts))
+    source = Counting(form + b"of the next request")
+    environ = make_environ("/x", "POST", browser.fields(), **{"wsgi.url_scheme": "https"})
+    environ |= {"CONTENT_TYPE": 'multipart/form-data; boundary="-x"', "wsgi.input": source}
+    environ["CONTENT_LENGTH"] = str(len(form))
+    statuses: list[str] = []
+    piece(environ, lambda status, headers: statuses.append(status) or print)  # type: ignore[func-returns-value]
+    assert statuses[0][:3] == ("200" if passes else "403")
+    assert b"".join(seen) == (form if passes else b"")
+    assert source.taken <= (len(form) if passes else 1000)
+
+
+def test_form_with_files_that_is_cut_off() -> None:
+    """A token that has not come whole is none; a body that ends early ends early for the application."""
+    browser = OldBrowser(Csrf(page, secret=SECRET, form_bytes=500))
+    form = parts(field("csrf_token", browser.token()), field("a", "x" * 1000))
+    for sent, code in ((100, 403), (300, 200), (700, 200)):
+        environ = make_environ("/x", "POST", browser.fields(), form[:sent])
+        environ |= {"CONTENT_LENGTH": str(len(form)), "wsgi.url_scheme": "https"}
+        environ["CONTENT_TYPE"] = "multipart/form-data; boundary=-x"
+        result = run(browser.piece, environ)
+        assert (
+            (result.code, len(result.body)) == (code, sent) if code == 200 else result.code == 403
+        )
 
 
 def test_nothing_is_read_without_need() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
 import pytest
 
-from breezeway.web import App, Group
+from breezeway.web import App, Form, Group, Upload, csrf_field
 
 from ..middleware.calling import call
 
@@ -37,3 +38,32 @@ def test_what_csrf_refuses_is_answered_by_the_application(sessions: Any) -> None
     plain.post("/", name="x")(lambda: "done")
     problem = call(plain, "/", "POST", {**FOREIGN, "Accept": "application/json"}, b"x")
     assert (problem.code, problem["content-type"]) == (403, "application/json")
+
+
+def test_token_in_a_form_with_files() -> None:
+    """A browser that says nothing of where a request comes from sends a file with a token before it."""
+    pytest.importorskip("multipart")
+    app = App(csrf={"unmarked": "token", "secret": "s" * 32})
+    app.get("/", name="page")(lambda request: csrf_field(request))
+
+    @app.post("/")
+    def save(file: Upload, note: Annotated[str, Form()]) -> Any:
+        return {"size": file.size, "note": note}
+
+    page = call(app, "/")
+    token = page.body.decode().split('value="')[1].removesuffix('">')
+    cookie = (page["set-cookie"] or "").partition(";")[0]
+    for given, code in ((token, 200), ("x" * 86, 403)):
+        form = multipart({"csrf_token": given, "note": "n"}, b"f" * 300_000)
+        fields = {"Cookie": cookie, "Content-Type": "multipart/form-data; boundary=b"}
+        result = call(app, "/", "POST", fields, form)
+        assert result.code == code
+        assert code == 403 or json.loads(result.body) == {"size": 300_000, "note": "n"}
+
+
+def multipart(values: dict[str, str], file: bytes) -> bytes:
+    """Make a form with a file at its end."""
+    head = "--b\r\nContent-Disposition: form-data; name="
+    texts = "".join(f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in values.items())
+    last = f'{head}"file"; filename="a"\r\n\r\n'
+    return texts.encode() + last.encode() + file + b"\r\n--b--\r\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterable
 from typing import Any, Final
-from urllib.parse import unquote_plus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
+from breezeway.middleware.csrf.form import token_in_form
 from breezeway.middleware.csrf.token import CookieToken, CookieTokens, SessionToken
 from breezeway.middleware.stack import unset
 from breezeway.semantics.hosts import parse_host
@@ -19,9 +18,7 @@ from breezeway.semantics.protected_paths import ProtectedPaths, checked_list
 KEY: Final = "breezeway.csrf_token"
 
 DEFAULT_FORM_BYTES: Final = 64 * 1024
-"""Of a form in which a token is looked for; it is held in memory meanwhile."""
-
-_FORM: Final = "application/x-www-form-urlencoded"
+"""Of a form, from its beginning, in which a token is looked for; held in memory meanwhile."""
 
 _SAFE: Final = frozenset(["GET", "HEAD", "OPTIONS", "TRACE"])  # RFC 9110 section 9.2.1
 _OWN: Final = frozenset(["same-origin", "none"])
@@ -76,7 +73,8 @@ class Csrf:
         more; a list has the newest first. Without it and without a session there are no tokens, and who
         needs one is refused. `cookie_name`: of the cookie for that; over https it gets `__Host-` in front.
         `secure`: of that cookie: true, false, or `auto`: as wsgi.url_scheme is. `form_field`: the name of
-        the field of a form. `form_bytes`: how long a form may be to have a token looked for in it.
+        the field of a form. `form_bytes`: how long an urlencoded form may be to have a token looked for in
+        it, and how far from the beginning of one with files that is done.
 
         Raises:
             ValueError: an option is not as described.
@@ -133,31 +131,15 @@ class Csrf:
             return f"Origin is {_shown(origin)}, Host is {_shown(environ.get('HTTP_HOST'))}"
         if self._allows and not origin:
             return ""
-        given = environ.get("HTTP_X_CSRF_TOKEN") or self._from_form(environ)
+        given = environ.get("HTTP_X_CSRF_TOKEN")
+        if not given:
+            given = token_in_form(environ, self._field, self._form_bytes)
         if given is None:
-            return "it has neither Sec-Fetch-Site nor an Origin, and no token"
+            return (
+                "it has neither Sec-Fetch-Site nor an Origin, and no token, neither as X-CSRF-Token nor"
+                f" as {self._field} in the first {self._form_bytes} bytes of a form"
+            )
         return "" if token.matches(given) else "its token is not the one of this visitor"
-
-    def _from_form(self, environ: WSGIEnvironment) -> str | None:
-        """Read the token in a form; the application finds the form as it came."""
-        length = environ.get("CONTENT_LENGTH") or ""
-        if not (length.isascii() and length.isdigit() and len(length) < 10):
-            return None
-        left = int(length)
-        media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        if left > self._form_bytes or media_type != _FORM:
-            return None
-        blocks = []
-        while left > 0 and (block := environ["wsgi.input"].read(left)):
-            blocks.append(block)
-            left -= len(block)
-        form = b"".join(blocks)
-        environ["wsgi.input"] = io.BytesIO(form)
-        for pair in form.decode("latin-1").split("&"):
-            name, _, value = pair.partition("=")
-            if unquote_plus(name) == self._field:
-                return unquote_plus(value)
-        return None
 
 
 def _refused(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
