@@ -1,7 +1,9 @@
 """Arguments of handlers: where each comes from, and what a request is told that lacks one."""
 
 import json
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, TypedDict
 
@@ -253,6 +255,81 @@ def test_handlers_that_cannot_be_called(pattern: str, handler: Any, says: str) -
     """What could never be called is told when the route is added."""
     with pytest.raises(TypeError, match=says):
         App().get(pattern)(handler)
+
+
+def test_handlers_of_other_kinds() -> None:
+    """A handler is told by its name; what is no function, too."""
+
+    class Asynchronous:
+        async def __call__(self) -> Any:
+            yield 1
+
+    with pytest.raises(TypeError, match="Asynchronous is async"):
+        App().get("/")(Asynchronous())
+    with pytest.raises(TypeError, match="dict does not say which arguments it takes"):
+        App().get("/", name="x")(dict)
+    with pytest.raises(TypeError, match="the argument 'obj' of len: it has to be one"):
+        App().get("/", name="x")(partial(len))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "says"),
+    [
+        (re.Pattern, ..., "no request can give a value of type re.Pattern"),
+        (Annotated[str, Header], ..., r"Header is a class: write Header\(\)"),
+        (Annotated[str, Length], ..., r"Length is a class: write Length\(\)"),
+        (Annotated[str, Header(), Cookie()], ..., r"of Header\(''\) and Cookie\(''\) at once"),
+        (str, Header("X-A"), r"no default: write Annotated\[..., Header\('X-A'\)\]"),
+        (int, Between(1), r"no default: write Annotated\[..., Between\(1, None\)\]"),
+    ],
+)
+def test_arguments_that_cannot_be(annotation: Any, default: Any, says: str) -> None:
+    """An argument that cannot be filled is told, with its name and that of the handler."""
+
+    def odd(value):  # type: ignore[no-untyped-def]
+        raise AssertionError
+
+    odd.__annotations__ = {"value": annotation}
+    odd.__defaults__ = None if default is ... else (default,)
+    with pytest.raises(TypeError, match=rf"^the argument 'value' of \S+odd: .*{says}"):
+        App().get("/")(odd)
+
+
+def test_places_that_exclude_each_other() -> None:
+    """A variable of the path comes from nowhere else, and a body is JSON or a form."""
+
+    def both(note: Note, name: Annotated[str, Form()]) -> None: ...
+
+    def of_path(id: Annotated[str, Query()]) -> None: ...
+
+    with pytest.raises(TypeError, match="both asks for a body that is JSON and a form at once"):
+        App().post("/")(both)
+    with pytest.raises(TypeError, match=r"'/\{id\}', and of Query\(''\) at once"):
+        App().get("/{id}")(of_path)
+
+
+def test_form_that_may_be_missing() -> None:
+    """A whole form has a default like a whole body: for a request without content."""
+
+    def handler(note: Annotated[Note | None, Form()] = None) -> Any:
+        return [note]
+
+    assert said(answer(handler, "/", "POST")) == [None]
+    sent = answer(handler, "/", "POST", FORM, b"title=a")
+    assert said(sent) == [{"title": "a", "stars": 0}]
+    assert said(answer(handler, "/", "POST", FORM)) == [("form", "title", "is missing")]
+
+
+def test_bounds_of_times_with_and_without_zone() -> None:
+    """No time that a client sends is compared with a bound that it has no order with."""
+
+    def handler(at: Annotated[datetime, Between(datetime(2026, 1, 1))]) -> Any:
+        return [str(at)]
+
+    assert said(answer(handler, "/?at=2026-01-01T10:00")) == ["2026-01-01 10:00:00"]
+    assert said(answer(handler, "/?at=2026-01-01T10:00Z")) == [
+        ("query", "at", "must have no time zone")
+    ]
 
 
 def test_annotations_that_cannot_be() -> None:

@@ -4,9 +4,10 @@ import datetime
 import decimal
 import enum
 import json
+import re
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 
 import pytest
@@ -80,6 +81,7 @@ class Film(TypedDict):
 
 UserId = NewType("UserId", int)
 UTC = datetime.UTC
+NOON = datetime.datetime(2026, 11, 22, 12)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,9 @@ UTC = datetime.UTC
         ),
         (Literal["a", "b"], "b", "b"),
         (Literal[1, 2], "2", 2),
+        (Literal[True, "x"], "true", True),
+        (Literal["a", None], "", None),
+        (Literal["", None], "", ""),
         (Colour, "red", Colour.RED),
         (Level, "2", Level.HIGH),
         (UserId, "7", 7),
@@ -146,9 +151,18 @@ def test_of_text(annotation: Any, text: str, value: Any) -> None:
         (decimal.Decimal, "NaN", "a decimal number"),
         (decimal.Decimal, "1e9999", "a decimal number"),
         (uuid.UUID, "x", "a UUID"),
+        (uuid.UUID, " " + "0" * 31, "a UUID"),
+        (uuid.UUID, "+" + "0" * 31, "a UUID"),
+        (uuid.UUID, "\N{FULLWIDTH DIGIT ONE}" + "0" * 31, "a UUID"),
+        (uuid.UUID, "0_0" + "0" * 29, "a UUID"),
+        (uuid.UUID, "{" + "0" * 32 + "}", "a UUID"),
+        (uuid.UUID, "0-" + "0" * 31, "a UUID"),
         (datetime.date, "2026-02-30", "a date"),
         (datetime.datetime, "yesterday", "a date and time"),
+        (datetime.datetime, "2026-11-22\N{SNOWMAN}10:00", "a date and time"),
+        (datetime.datetime, "2026-11-22x10:00", "a date and time"),
         (Literal["a", "b"], "c", "one of a, b"),
+        (Literal["a", True, None], "None", "one of a, true, null"),
         (Colour, "RED", "one of red, blue"),
         (int | float, "x", "a whole number, or must be a number"),
         (Annotated[int, Between(1, 3)], "0", "at least 1"),
@@ -162,6 +176,13 @@ def test_of_text(annotation: Any, text: str, value: Any) -> None:
             "2025-12-31",
             "at least 2026",
         ),
+        (Annotated[datetime.datetime, Between(NOON)], "2026-11-22T10:00Z", "no time zone"),
+        (
+            Annotated[datetime.datetime, Between(most=NOON.replace(tzinfo=UTC))],
+            "2026-11-22",
+            "have a time zone",
+        ),
+        (Annotated[datetime.time, Between(NOON.time())], "13:00Z", "no time zone"),
     ],
 )
 def test_of_text_that_cannot_be(annotation: Any, text: str, says: str) -> None:
@@ -239,6 +260,9 @@ def test_of_json(annotation: Any, value: Any, made: Any) -> None:
         (Film, {"title": ""}, [("/title", "must have a length of at least 1")]),
         (Annotated[list[int], Length(1)], [], [("", "must have a length of at least 1")]),
         (set[Any], [[]], [("", "must be a list of different values")]),
+        (decimal.Decimal, True, [("", "must be a decimal number")]),
+        (int | str, [], [("", "must be a whole number, or must be a string")]),
+        (Point | Even, [], [("", "must be an object")]),
     ],
 )
 def test_of_json_that_cannot_be(annotation: Any, value: Any, faults: list[tuple[str, str]]) -> None:
@@ -264,6 +288,42 @@ def test_of_json_that_cannot_be(annotation: Any, value: Any, faults: list[tuple[
 def test_types_without_a_kind(annotation: Any) -> None:
     """What no request can say is told when a route is added."""
     with pytest.raises(TypeError):
+        kind_of(annotation)
+
+
+@dataclass
+class Needy:
+    a: int
+    scale: InitVar[int]
+
+
+@dataclass
+class Content:
+    inner: "list[Inner]"
+
+
+@dataclass
+class Inner:
+    raw: bytes
+
+
+@dataclass
+class Unclosed:
+    a: "list["  # noqa: F722
+
+
+@pytest.mark.parametrize(
+    ("annotation", "says"),
+    [
+        (bytes, "no request can give a value of type bytes"),
+        (Needy, "Needy is made with 'scale', which is none of its members"),
+        (Content, "'inner' of Content: 'raw' of Inner: no request can give a value of type bytes"),
+        (Unclosed, "an annotation of Unclosed cannot be evaluated: SyntaxError: "),
+    ],
+)
+def test_what_has_no_kind_is_told(annotation: Any, says: str) -> None:
+    """The whole way to it is named."""
+    with pytest.raises(TypeError, match=f"^{re.escape(says)}"):
         kind_of(annotation)
 
 

@@ -395,3 +395,15 @@ def test_no_page() -> None:
     app.describe("x", "1", document="/api.json", page="")
     assert call(app, "/api.json").code == 200
     assert call(app, "/docs").code == 404
+
+
+def test_lists_that_may_be_empty() -> None:
+    """A list without a default is empty if nothing is there, unless its length says otherwise."""
+    app = App()
+
+    @app.get("/")
+    def search(tag: list[str], one: Annotated[list[int], Length(1)], n: int) -> None: ...
+
+    parameters = app.openapi("A", "1")["paths"]["/"]["get"]["parameters"]
+    assert [each["name"] for each in parameters if each.get("required")] == ["one", "n"]
+    assert "default" not in parameters[0]["schema"]

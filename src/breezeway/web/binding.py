@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from breezeway.web.conversion import built, kind_of
+from breezeway.web.conversion import built, hints_of, kind_of
 from breezeway.web.errors import UnprocessableContent
 from breezeway.web.kinds import EnoughError, Fault, Faults, Kind, Schema, Wrong
 from breezeway.web.parameters import Body, Constraint, Cookie, Form, Header, Marker, Query
@@ -55,28 +55,35 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
         TypeError: an argument is of a type that there is no kind for, or the handler lacks one that the
             path has.
     """
-    if inspect.iscoroutinefunction(function_of(handler)) or inspect.isasyncgenfunction(handler):
+    function = function_of(handler)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{_named(handler)} is async; WSGI has no event loop: use a plain function")
     try:
         signature = inspect.signature(handler)
-        hints = typing.get_type_hints(function_of(handler), include_extras=True)
-    except NameError as error:
-        raise TypeError(
-            f"an annotation of {_named(handler)} names what is not there: {error}"
-        ) from None
-    arguments = [
-        _argument(parameter, hints.get(parameter.name, MISSING), pattern)
-        for parameter in signature.parameters.values()
-        if parameter.kind is not parameter.VAR_KEYWORD
-    ]
+    except ValueError:  # of C code
+        raise TypeError(f"{_named(handler)} does not say which arguments it takes") from None
+    hints = hints_of(function, _named(handler))
+    arguments = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        try:
+            hint = hints.get(parameter.name, MISSING)
+            arguments.append(_argument(parameter, hint, pattern))
+        except TypeError as error:
+            shown = f"the argument {parameter.name!r} of {_named(handler)}"
+            raise TypeError(f"{shown}: {error}") from None
     lacking = [name for name in pattern.names if name not in signature.parameters]
     if any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
         arguments += [_of_path(name, MISSING, pattern) for name in lacking]
     elif lacking:
         names = ", ".join(lacking)
         raise TypeError(f"{_named(handler)} has no argument for {names} of {pattern.text!r}")
-    if sum(argument.where == "body" for argument in arguments) > 1:
+    places = [argument.where for argument in arguments]
+    if places.count("body") > 1:
         raise TypeError(f"{_named(handler)} has more than one argument for the body")
+    if "body" in places and "form" in places:
+        raise TypeError(f"{_named(handler)} asks for a body that is JSON and a form at once")
     return arguments
 
 
@@ -112,40 +119,65 @@ def function_of(handler: Any) -> Any:
 
 
 def _named(handler: Any) -> str:
+    while isinstance(handler, partial):
+        handler = handler.func
     return str(getattr(handler, "__qualname__", None) or type(handler).__qualname__)
 
 
 def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argument:
     name, default = parameter.name, parameter.default
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
-        raise TypeError(f"the argument {name!r} has to be one that has a name")
+        raise TypeError("it has to be one that has a name")
+    if isinstance(default, Marker | Constraint):
+        raise TypeError(f"{default!r} is no default: write Annotated[..., {default!r}]")
     is_request = isinstance(hint, type) and issubclass(hint, Request)
     if is_request or (hint is MISSING and name == "request"):
         return Argument(
             name, "request", "", None, True, lambda request, *_: request, can_fail=False
         )
-    if name in pattern.names:
-        return _of_path(name, hint, pattern)
     marker = _marker(hint)
+    if name in pattern.names:
+        if marker is not None:
+            raise TypeError(f"it is of the path {pattern.text!r}, and of {marker!r} at once")
+        return _of_path(name, hint, pattern)
     kind = kind_of(str if hint is MISSING else hint)
     required = default is MISSING
     if _is_file(kind):
         if marker is not None and not isinstance(marker, Form):
-            raise TypeError(f"the file {name!r} can come from a form alone")
+            raise TypeError("a file can come from a form alone")
         at = (marker.name if marker else "") or name
-        return Argument(name, "form", at, kind, required, _file(at, kind, default), default)
+        reader = _file(at, kind, default)
+        return _optional(Argument(name, "form", at, kind, required, reader, default))
     if isinstance(marker, Body) or (marker is None and _is_content(kind)):
         return Argument(name, "body", "", kind, required, _body(kind, default), default)
     if isinstance(marker, Form) and kind.members is not None:
-        return Argument(name, "form", "", kind, required, _form_object(kind))
+        return Argument(name, "form", "", kind, required, _form_object(kind, default), default)
     where, at = _place(marker, name)
-    return Argument(name, where, at, kind, required, _text(where, at, kind, default), default)
+    reader = _text(where, at, kind, default)
+    return _optional(Argument(name, where, at, kind, required, reader, default))
+
+
+def _optional(argument: Argument) -> Argument:
+    """Let an argument that takes several values of a name be empty, unless it is constrained."""
+    kind = argument.kind
+    if not argument.is_required or kind is None or kind.item is None or kind.from_text is not None:
+        return argument
+    if kind.is_file or kind.schema.get("minItems"):
+        return argument
+    return argument._replace(is_required=False, default=None)
 
 
 def _marker(hint: Any) -> Marker | None:
     if typing.get_origin(hint) is not typing.Annotated:
         return None
-    found = [each for each in hint.__metadata__ if isinstance(each, Marker)]
+    found = []
+    for each in hint.__metadata__:
+        if isinstance(each, type) and issubclass(each, Marker | Constraint):
+            raise TypeError(f"{each.__name__} is a class: write {each.__name__}() or what it takes")
+        if isinstance(each, Marker):
+            found.append(each)
+    if len(found) > 1:
+        raise TypeError(f"it cannot be of {' and '.join(map(repr, found))} at once")
     return found[0] if found else None
 
 
@@ -295,7 +327,7 @@ def _file(at: str, kind: Kind, default: Any) -> Reader:
     return reader
 
 
-def _form_object(kind: Kind) -> Reader:
+def _form_object(kind: Kind, default: Any) -> Reader:
     """Read a dataclass or TypedDict whose members are fields of a form."""
     assert kind.members is not None
     readers = {
@@ -304,6 +336,8 @@ def _form_object(kind: Kind) -> Reader:
     }
 
     def reader(request: Request, values: tuple[Any, ...], faults: Faults) -> Any:
+        if default is not MISSING and _has_no_body(request):
+            return default
         before = len(faults)
         found = {name: read(request, values, faults) for name, read in readers.items()}
         present = {name: value for name, value in found.items() if value is not _ABSENT}
@@ -327,7 +361,7 @@ _ABSENT: Final = object()
 
 def _body(kind: Kind, default: Any) -> Reader:
     def reader(request: Request, _: tuple[Any, ...], faults: Faults) -> Any:
-        if default is not MISSING and not request.content_type and not request.content_length:
+        if default is not MISSING and _has_no_body(request):
             return default
         value = request.json()
         try:
@@ -337,6 +371,10 @@ def _body(kind: Kind, default: Any) -> Reader:
             return None
 
     return reader
+
+
+def _has_no_body(request: Request) -> bool:
+    return not request.content_type and not request.content_length
 
 
 _SOURCES: Final[dict[str, Callable[[Request], Any]]] = {

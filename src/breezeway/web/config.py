@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from breezeway.web.config_file import Path, read
-from breezeway.web.conversion import kind_of
+from breezeway.web.conversion import check_made, hints_of, kind_of
 from breezeway.web.kinds import At, EnoughError, Faults, Kind, Wrong
 from breezeway.web.secret import Secret
 
@@ -131,11 +131,7 @@ def _table(
     """Look at a dataclass; `around` are those that it is within."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise TypeError(f"a configuration is a dataclass, not {kind!r}")
-    try:
-        hints = typing.get_type_hints(kind, include_extras=True)
-    except NameError as error:
-        name = kind.__qualname__
-        raise TypeError(f"an annotation of {name} names what is not there: {error}") from None
+    hints = hints_of(kind, kind.__qualname__)
     table = _Table(path, kind, is_required)
     for each in dataclasses.fields(kind):
         if not each.init:
@@ -155,6 +151,7 @@ def _table(
             table.members[each.name] = inner
         else:
             table.members[each.name] = _leaf(annotation, below, prefix, not has_default)
+    check_made(kind, table.members)
     if not path:
         _check_variables(table)
     return table

@@ -16,7 +16,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Literal, Union
 
 from breezeway.web.kinds import At, EnoughError, Faults, FromJson, Kind, Member, Schema, Wrong
@@ -71,13 +71,49 @@ def _file(annotation: Any) -> Kind:
     from breezeway.web.uploads import Upload
 
     if annotation is not Upload:
-        raise TypeError(f"a handler cannot have an argument of type {annotation!r}")
+        raise TypeError(f"no request can give a value of type {_shown(annotation)}")
 
     def from_json(value: Any, at: At, faults: Faults) -> Any:
         faults.add("body", at, "must be a file of a form")
 
     schema: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
     return Kind(schema, from_json, is_file=True)
+
+
+def _shown(annotation: Any) -> str:
+    """Return a type as one writes it."""
+    if type(annotation) is type:
+        return f"{annotation.__module__}.{annotation.__qualname__}".removeprefix("builtins.")
+    return repr(annotation)
+
+
+def hints_of(of: Any, name: str) -> dict[str, Any]:
+    """Return the annotations of a function or class, evaluated.
+
+    Raises:
+        TypeError: one of them cannot be; `name` is what it is told of.
+    """
+    try:
+        return typing.get_type_hints(of, include_extras=True)
+    except NameError as error:
+        raise TypeError(f"an annotation of {name} names what is not there: {error}") from None
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise TypeError(f"an annotation of {name} cannot be evaluated: {why}") from None
+
+
+def check_made(annotation: type, names: Collection[str]) -> None:
+    """See whether a dataclass can be made of its members.
+
+    Raises:
+        TypeError: it needs something else, such as an InitVar.
+    """
+    for name, parameter in inspect.signature(annotation).parameters.items():
+        has_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if has_name and parameter.default is parameter.empty and name not in names:
+            raise TypeError(
+                f"{annotation.__qualname__} is made with {name!r}, which is none of its members"
+            )
 
 
 def _constrained(kind: Kind, metadata: tuple[Any, ...]) -> Kind:
@@ -123,8 +159,10 @@ def _held(kind: Kind, constraint: Constraint) -> Kind:
 def _choices(annotation: Any, values: list[Any], make: Callable[[Any], Any]) -> Kind:
     if not all(value is None or type(value) in (str, int, float, bool) for value in values):
         raise TypeError(f"values of {annotation!r} are none that JSON has")
-    shown = ", ".join(str(value) for value in values)
-    by_text = {str(value): value for value in values}
+    shown = ", ".join("null" if value is None else _as_text(value) for value in values)
+    by_text: dict[str, Any] = {}
+    for value in values:
+        by_text.setdefault(_as_text(value), value)
 
     def from_text(text: str) -> Any:
         if text not in by_text:
@@ -139,6 +177,13 @@ def _choices(annotation: Any, values: list[Any], make: Callable[[Any], Any]) -> 
         return None
 
     return Kind({"enum": values}, from_json, from_text)
+
+
+def _as_text(value: Any) -> str:
+    """Return what stands for a value in a text; for null nothing, as in a form that was left empty."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # --- values of several -----------------------------------------------------------------------------------
@@ -196,6 +241,10 @@ def _first_of(kinds: list[Kind], value: Any, at: At, faults: Faults) -> Any:
         if not found:
             return result
         all_found.append(found)
+    if len({fault.at for found in all_found for fault in found}) == 1:
+        says = dict.fromkeys(fault.says for found in all_found for fault in found)
+        faults.add("body", all_found[0][0].at, ", or ".join(says))
+        return None
     # What is furthest inside was most likely meant.
     for fault in max(all_found, key=lambda found: max(len(fault.at) for fault in found)):
         faults.add(fault.where, fault.at, fault.says)
@@ -304,11 +353,6 @@ def _class(
     _OBJECTS[annotation] = kind
     try:
         members.update(members_of(annotation))
-    except NameError as error:
-        del _OBJECTS[annotation]
-        raise TypeError(
-            f"an annotation of {annotation.__qualname__} names what is not there: {error}"
-        ) from None
     except BaseException:
         del _OBJECTS[annotation]
         raise
@@ -327,21 +371,33 @@ def _class(
 
 
 def _dataclass_members(annotation: Any) -> dict[str, Member]:
-    hints = typing.get_type_hints(annotation, include_extras=True)
-    return {
+    hints = hints_of(annotation, annotation.__qualname__)
+    members = {
         field.name: Member(
-            kind_of(hints[field.name]),
+            _kind_of_member(annotation, field.name, hints[field.name]),
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
         )
         for field in dataclasses.fields(annotation)
         if field.init
     }
+    check_made(annotation, members)
+    return members
 
 
 def _typed_dict_members(annotation: Any) -> dict[str, Member]:
-    hints = typing.get_type_hints(annotation, include_extras=True)
+    hints = hints_of(annotation, annotation.__qualname__)
     required = annotation.__required_keys__
-    return {name: Member(kind_of(hint), name in required) for name, hint in hints.items()}
+    return {
+        name: Member(_kind_of_member(annotation, name, hint), name in required)
+        for name, hint in hints.items()
+    }
+
+
+def _kind_of_member(annotation: type, name: str, hint: Any) -> Kind:
+    try:
+        return kind_of(hint)
+    except TypeError as error:
+        raise TypeError(f"{name!r} of {annotation.__qualname__}: {error}") from None
 
 
 def _object(members: Mapping[str, Member], build: Callable[[dict[str, Any]], Any]) -> FromJson:

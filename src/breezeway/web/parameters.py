@@ -94,11 +94,17 @@ class Between(Constraint):
             raise ValueError(f"nothing is between {self.least} and {self.most}")
 
     def fault(self, value: Any) -> str:
-        """Compare."""
-        if self.least is not None and value < self.least:
-            return f"must be at least {self.least}"
-        if self.most is not None and value > self.most:
-            return f"must be at most {self.most}"
+        """Compare; a time with a zone has no order with one that has none."""
+        try:
+            if self.least is not None and value < self.least:
+                return f"must be at least {self.least}"
+            if self.most is not None and value > self.most:
+                return f"must be at most {self.most}"
+        except TypeError:
+            bound = self.most if self.least is None else self.least
+            if getattr(bound, "tzinfo", None) is None:
+                return "must have no time zone"
+            return "must have a time zone, such as Z"
         return ""
 
     def schema(self, schema: dict[str, Any]) -> dict[str, Any]:

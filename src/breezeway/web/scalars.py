@@ -22,6 +22,14 @@ _NUMBER: Final = re.compile(
 )
 
 
+# With hyphens, or the digits alone; the built-in type strips, and drops hyphens wherever they are.
+_UUID: Final = re.compile(
+    r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
+)
+
+_ISO: Final = re.compile(r"[0-9TWZtz:+\-., ]+")
+
+
 def _scalar(schema: Schema, from_text: FromText, *exact: type) -> Kind:
     """Make a kind of one text; in JSON it is one of the types `exact`, or else that text."""
 
@@ -101,9 +109,21 @@ def _decimal(text: str) -> decimal.Decimal:
 
 
 def _decimal_json(value: Any, at: At, faults: Faults) -> Any:
-    if type(value) in (int, float):
-        value = str(value)
-    return _DECIMAL.from_json(value, at, faults)
+    if type(value) in (int, float, str):
+        return _DECIMAL.from_json(str(value), at, faults)
+    faults.add("body", at, "must be a decimal number")
+    return None
+
+
+def _iso(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Hold a date or time to the characters of ISO 8601: Python takes any between date and time."""
+
+    def checked(text: str) -> Any:
+        if not _ISO.fullmatch(text):
+            raise ValueError
+        return parse(text)
+
+    return checked
 
 
 def _none_json(value: Any, at: At, faults: Faults) -> Any:
@@ -132,7 +152,9 @@ SIMPLE: Final[dict[Any, Kind]] = {
     type(None): Kind({"type": "null"}, _none_json),
     decimal.Decimal: Kind(_DECIMAL.schema, _decimal_json, _DECIMAL.from_text),
     datetime.datetime: _formatted(
-        "date-time", datetime.datetime.fromisoformat, "a date and time such as 2026-11-22T10:00:00Z"
+        "date-time",
+        _iso(datetime.datetime.fromisoformat),
+        "a date and time such as 2026-11-22T10:00:00Z",
     ),
     datetime.date: _formatted("date", datetime.date.fromisoformat, "a date such as 2026-11-22"),
     datetime.time: _formatted("time", datetime.time.fromisoformat, "a time such as 10:00:00"),
@@ -140,7 +162,12 @@ SIMPLE: Final[dict[Any, Kind]] = {
 
 
 def uuid_kind() -> Kind:
-    """Return the kind of UUID, whose module not every application has to import."""
+    """Return the kind of UUID (RFC 9562), whose module not every application has to import."""
     from uuid import UUID
 
-    return _formatted("uuid", UUID, "a UUID")
+    def parse(text: str) -> UUID:
+        if not _UUID.fullmatch(text):
+            raise ValueError
+        return UUID(text)
+
+    return _formatted("uuid", parse, "a UUID")
