@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,20 @@ def test_handlers_of_any_kind() -> None:
         "/method": ("method", True),
     }
     assert routes._origin(len) == ("len", "", 0)
+
+
+def test_places(run: Command) -> None:
+    """Installed code is told by its path among the packages, also below the working directory."""
+    row = routes.Row("", "/", ["GET"], "x", "x", "", 7, [])
+    here = str(run.directory)
+    for file, place in {
+        f"{here}/shop/pages.py": "shop/pages.py:7",
+        f"{here}/.venv/lib/python3/site-packages/blog/pages.py": "blog/pages.py:7",
+        "/elsewhere/site-packages/blog.py": "blog.py:7",
+        "/elsewhere/pages.py": "/elsewhere/pages.py:7",
+        "": "",
+    }.items():
+        assert replace(row, file=file).place == place
 
 
 def test_nested_groups() -> None:

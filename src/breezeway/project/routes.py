@@ -16,6 +16,9 @@ from breezeway.web import App
 MOUNTED = "any"
 """In place of methods, where another WSGI application decides."""
 
+PACKAGES = f"{os.sep}site-packages{os.sep}"
+"""The directory of packages, which a virtual environment in the working directory has deep within."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -36,9 +39,15 @@ class Row:
 
     @property
     def place(self) -> str:
-        """File and line as one reads them: relative to the working directory, if it is in there."""
+        """File and line as one reads them: relative to the working directory, if it is in there.
+
+        Of what is installed it is the path within the directory of packages.
+        """
         if not self.file:
             return ""
+        inside = self.file.rpartition(PACKAGES)[2]
+        if inside != self.file:
+            return f"{inside}:{self.line}"
         inside = os.path.relpath(self.file)
         return f"{self.file if inside.startswith(os.pardir) else inside}:{self.line}"
 
