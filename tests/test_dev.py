@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from breezeway.config.sources import Resolved, resolve
 from breezeway.errors import UsageError
 from breezeway.project import development
+from breezeway.web import App, Templates
 
 from .middleware.calling import call
 from .process.server import Server, eventually
@@ -235,6 +237,25 @@ def test_an_address_of_the_file(directory: Path) -> None:
     (directory / "breezeway.toml").write_text('\nbind = "0.0.0.0:80"\n')
     with pytest.raises(UsageError, match=re.escape("0.0.0.0:80 (breezeway.toml, line 2)")):
         development.check(settled(directory))
+
+
+def test_templates_are_read_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are there, and those that are made later; a name that is not there stays nothing."""
+    monkeypatch.setattr("breezeway.web.templates._reload", False)
+    (directory / "mail.txt").write_text("1{{ nobody }}")
+    before = Templates(directory)
+    assert before.render("mail.txt") == "1"
+
+    def around(application, resolved):  # type: ignore[no-untyped-def]
+        return application
+
+    wrapped = development.wrap(App(), settled(directory), around, debugger=False, own_lines=False)
+    assert isinstance(wrapped, App)
+    after = Templates(directory)
+    assert after.render("mail.txt") == "1"
+    (directory / "mail.txt").write_text("2{{ nobody }}")
+    os.utime(directory / "mail.txt", (1, 1))
+    assert (before.render("mail.txt"), after.render("mail.txt")) == ("2", "2")
 
 
 def test_lines_in_colour(

@@ -26,6 +26,7 @@ from breezeway.middleware.access_log.writer import STANDARD_OUTPUT, LineWriter
 from breezeway.middleware.closing import Observed
 from breezeway.project.finding import layers
 from breezeway.semantics.networks import LOOPBACK, Networks
+from breezeway.web.templates import reload_templates
 
 NO_DEBUGGER: Final = "--no-debugger serves without it."
 
@@ -102,8 +103,10 @@ def wrap(
 ) -> WSGIApplication:
     """Put all around the application; `around` puts the middleware of the settings.
 
-    Static files are served as they are, wherever the piece is that serves them.
+    Static files are served as they are, wherever the piece is that serves them, and templates of the
+    toolkit are read again when they change: a reload looks neither for all names nor everywhere.
     """
+    reload_templates()
     if debugger:
         kept = tuple(table for table in resolved.middleware if table.use not in REPLACED)
         resolved = replace(resolved, middleware=kept)

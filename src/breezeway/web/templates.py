@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from breezeway.semantics.content_types import UNKNOWN, content_type
 from breezeway.web.csrf import csrf_field, csrf_token
@@ -38,6 +39,19 @@ STREAM_CHARACTERS: Final = 4096
 Directory = str | os.PathLike[str]
 
 
+_all: Final[WeakSet[Templates]] = WeakSet()
+_reload: bool = False
+"""Whether all are read again when they change, those too that are still to be made."""
+
+
+def reload_templates() -> None:
+    """Have the templates of this process read again when they change, as `breezeway dev` does."""
+    global _reload
+    _reload = True
+    for templates in _all:
+        templates.environment.auto_reload = True
+
+
 class Templates:
     """Templates of a directory, or of a package.
 
@@ -58,8 +72,9 @@ class Templates:
 
         `package` is the name of a package with a directory `templates`; `name:folder` has it elsewhere.
         With `debug` a name that is not there is an error in place of nothing, and templates are read
-        again when they change. `filters` and `globals` are further ones. `context` returns what all
-        pages for a request have, such as who is logged in; what a page is given itself goes first.
+        again when they change, as they are under `breezeway dev` without it. `filters` and `globals` are
+        further ones. `context` returns what all pages for a request have, such as who is logged in; what
+        a page is given itself goes first.
 
         Raises:
             ValueError: Jinja is not installed, there is neither or no such directory.
@@ -73,7 +88,7 @@ class Templates:
         self.environment: Environment = jinja2.Environment(
             loader=_loader(directory, package),
             autoescape=_escapes,  # noqa: S701 - it escapes all but plain text
-            auto_reload=debug,
+            auto_reload=debug or _reload,
             undefined=jinja2.StrictUndefined if debug else jinja2.Undefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -82,6 +97,7 @@ class Templates:
         self.environment.globals.update(globals or {})
         self.environment.filters.update(filters or {})
         self._context = context
+        _all.add(self)
 
     # --- pages --------------------------------------------------------------------------------------
 
