@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import pytest
 
+from breezeway.middleware import Sessions
+from breezeway.testing.sessions import sessions_of
 from breezeway.web import App, Form, Group, Upload, csrf_field
 
 from ..middleware.calling import call
@@ -67,3 +69,19 @@ def multipart(values: dict[str, str], file: bytes) -> bytes:
     texts = "".join(f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in values.items())
     last = f'{head}"file"; filename="a"\r\n\r\n'
     return texts.encode() + last.encode() + file + b"\r\n--b--\r\n"
+
+
+def test_protected() -> None:
+    """The pieces around can be found, such as the sessions for a test of an application."""
+
+    def names(app: App) -> list[str]:
+        found, piece = [], app.protected
+        while piece is not None:
+            found.append(type(piece).__name__)
+            piece = getattr(piece, "application", None)
+        return found
+
+    everything = App(sessions={"store": "memory"})
+    assert names(everything) == ["Security", "Sessions", "Csrf", "method"]
+    assert names(App(security=False, csrf=False)) == ["method"]
+    assert isinstance(sessions_of(everything), Sessions)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from breezeway.middleware.sessions import Sessions
     from breezeway.middleware.sessions.session import Session
 
-WITHIN: Final = ("application", "wsgi_app", "app", "__self__", "_protection", "around")
-"""Where middleware and frameworks keep what they are around; the last two are those of `web.App`."""
+WITHIN: Final = ("application", "wsgi_app", "app", "__self__", "protected")
+"""Where middleware and frameworks keep what they are around; the last one is that of `web.App`."""
 
 MOST_LAYERS: Final = 100
 

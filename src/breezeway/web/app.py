@@ -126,6 +126,14 @@ class App(Routes):
         fields = protection.https_fields if is_https else protection.fields
         return self._answer(environ, start_response, fields)
 
+    @property
+    def protected(self) -> WSGIApplication:
+        """The application within its `Security`, `Sessions` and `Csrf`: the outermost of those it has.
+
+        Each piece has the next one as its `application`.
+        """
+        return self._protection.around
+
     def _unprotected(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
