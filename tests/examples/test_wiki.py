@@ -21,7 +21,7 @@ EVIL = "<script>alert(1)</script>"
 @pytest.fixture
 def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Make a wiki with nothing in it."""
-    with wiki_in(tmp_path, upload_megabytes=1) as application:
+    with wiki_in(tmp_path / "data", upload_megabytes=1) as application:
         yield application
 
 
@@ -121,7 +121,7 @@ def test_strangers_write_nothing(application: Any) -> None:
 
 def test_settings(tmp_path: Path) -> None:
     """The example starts with the settings that it comes with; the environment goes before them."""
-    with wiki_in(tmp_path):
+    with wiki_in(tmp_path / "data"):
         from wiki.settings import load_settings
 
         assert load_settings().upload_megabytes == 10
@@ -152,7 +152,10 @@ def test_upload_and_fetch(
     assert fetched.headers["Content-Type"] == kind
     assert fetched.headers["Content-Disposition"].startswith(disposition)
     assert fetched.headers["X-Content-Type-Options"] == "nosniff"
-    assert fetched.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert (
+        fetched.headers["Content-Security-Policy"]
+        == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    )
     assert 'src="/pages/cats/files/cat.png"' in page
 
 
@@ -173,7 +176,7 @@ def test_refused_uploads(
     ann.send("/new", title="Cats", text="They purr")
     ann.upload("/pages/cats/files", "kept.txt", b"first")
     assert says in ann.upload("/pages/cats/files", name, content, status)
-    (kept,) = (tmp_path / "uploads").iterdir()
+    (kept,) = (tmp_path / "data" / "uploads").iterdir()
     assert kept.read_bytes() == b"first"
 
 
@@ -186,7 +189,7 @@ def test_delete(application: Any, tmp_path: Path) -> None:
     assert bob.client.post("/pages/cats/files/a.txt/delete", **own).status == 403
     assert "Deleted a.txt" in ann.client.post("/pages/cats/files/a.txt/delete", **own).text
     assert "no file of this name" in ann.get("/pages/cats/files/a.txt", 404)
-    assert [*(tmp_path / "uploads").iterdir()] == []
+    assert [*(tmp_path / "data" / "uploads").iterdir()] == []
 
 
 def test_strangers_upload_nothing(application: Any) -> None:

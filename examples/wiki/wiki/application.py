@@ -28,6 +28,7 @@ POLICY = {
 def make_application(settings: Settings | None = None) -> App:
     """Return the wiki, for any WSGI server."""
     settings = settings or load_settings()
+    settings.data.mkdir(parents=True, exist_ok=True)
     upload_bytes = settings.upload_megabytes * MEGABYTE
     app = App(
         config=settings,

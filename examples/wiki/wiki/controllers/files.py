@@ -28,10 +28,11 @@ from wiki.visitor import close_database, database, required_user
 group = Group("/pages/{slug}/files")
 
 HARMLESS = (
-    ("Content-Security-Policy", "default-src 'none'; sandbox"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-"""Were a browser to show a file as a page all the same, it would have no origin and run nothing."""
+"""Were a browser to show a file as a page all the same, it would have no origin and run nothing; the
+style is that with which Chromium shows a picture."""
 
 
 @group.before

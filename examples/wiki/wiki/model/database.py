@@ -24,7 +24,6 @@ def open_database(path: Path) -> sessionmaker[Session]:
 
     No connection stays open, so that processes may be forked afterwards.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_SECONDS})
     event.listen(engine, "connect", _prepare)
     with engine.connect() as connection:
