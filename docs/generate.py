@@ -50,7 +50,7 @@ the settings in force and where each comes from.
 - Without a **default** the setting is off, or does what its description says.
 
 Three names are not settings. The key `application`, or the variable `BREEZEWAY_APPLICATION`, is what
-`breezeway serve` serves without an argument. The variable `BREEZEWAY_CONFIG`, or the flag `--config`, is
+`breezeway` serves without an argument. The variable `BREEZEWAY_CONFIG`, or the flag `--config`, is
 the path of the file. Tables `[[middleware]]` in the file are
 [put around the application](middleware/index.md#without-touching-code).
 """

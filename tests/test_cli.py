@@ -137,6 +137,12 @@ class TestServe:
         assert f'"result": "{result}"' in done.stdout
         assert '"access_log": false' in done.stdout
 
+    @pytest.mark.parametrize("args", [(), ("serve",), ("--threads", "3")])
+    def test_serves_the_application_of_the_file(self, directory, args):
+        """Without an argument it is that of breezeway.toml."""
+        (directory / "breezeway.toml").write_text('application = "shop"\nbind = "127.0.0.1:0"\n')
+        assert '"result": "shop"' in run(*args, cwd=directory).stdout
+
     def test_exit_code_is_the_servers(self, directory):
         """The exit code is what the server returned."""
         assert run("shop", "--bind", "127.0.0.1:0", cwd=directory).returncode == 7
@@ -309,7 +315,8 @@ class TestMistakes:
         assert code == 2
         assert text == (
             "breezeway: error: which application shall be served?\n"
-            "hint: 'breezeway --help' explains.\n"
+            "hint: Name it, as in 'breezeway shop.wsgi:application', or set 'application' in"
+            " breezeway.toml. 'breezeway --help' explains.\n"
         )
 
     def test_no_application(self, directory):
@@ -400,7 +407,7 @@ class TestHelp:
     def test_help_has_usage_examples_and_groups(self, tmp_path, flag):
         """The help shows forms, examples, commands, and the options in groups."""
         text = self.help(flag, cwd=tmp_path)
-        assert text.startswith("Usage: breezeway MODULE:NAME [OPTIONS]\n")
+        assert text.startswith("Usage: breezeway [MODULE:NAME] [OPTIONS]\n")
         headings = re.findall(r"^(\S.*):$", text, re.MULTILINE)
         assert headings[:3] == ["Applications", "Examples", "Commands"]
         assert {"Where to listen", "Time limits", "Size limits", "Exit status"} <= set(headings)
@@ -433,7 +440,7 @@ class TestHelp:
             timeout=DEADLINE,
             check=True,
         )
-        assert done.stdout.startswith("Usage: breezeway MODULE:NAME")
+        assert done.stdout.startswith("Usage: breezeway [MODULE:NAME]")
 
 
 def test_what_the_command_line_imports():

@@ -30,7 +30,7 @@ DEMO_DEFAULTS = {"access_log": True}
 DEV_DEFAULTS: dict[str, Any] = {"reload": True, "workers": 1}
 
 USAGE = """\
-Usage: breezeway MODULE:NAME [OPTIONS]
+Usage: breezeway [MODULE:NAME] [OPTIONS]
        breezeway COMMAND [OPTIONS]
 """
 
@@ -109,10 +109,8 @@ class _Group(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args:
-            raise click.UsageError("which application shall be served?", ctx)
         own = {name for param in self.get_params(ctx) for name in param.opts}
-        if args[0] not in own.union(self.list_commands(ctx)):
+        if not args or args[0] not in own.union(self.list_commands(ctx)):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -140,7 +138,7 @@ def _named(resolved: Resolved) -> str:
         raise UsageError(
             "which application shall be served?",
             "Name it, as in 'breezeway shop.wsgi:application',"
-            " or set 'application' in breezeway.toml.",
+            " or set 'application' in breezeway.toml. 'breezeway --help' explains.",
         )
     return resolved.application
 

@@ -27,7 +27,7 @@ PROJECT = "pyproject.toml"
 TABLE_OF_PROJECT = ("tool", "breezeway")
 
 APPLICATION = "application"
-"""The one key that is no setting: what `breezeway serve` serves without an argument."""
+"""The one key that is no setting: what `breezeway` serves without an argument."""
 
 ROWS = {row.name: row for row in TABLE}
 
