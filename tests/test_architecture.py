@@ -54,6 +54,7 @@ EXTRAS = {
     "middleware.proxy.wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
     "middleware.sessions.cookie": {"itsdangerous"},
+    "web.form_parser": {"multipart"},
     "web.forms": {"multipart"},
     "web.json_encoding": {"msgspec", "orjson"},
     "web.templates": {"jinja2"},

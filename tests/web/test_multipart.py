@@ -191,6 +191,14 @@ REFUSED = {
     "the end alone": (400, f"--{BOUNDARY}".encode(), None),
     "a bare LF": (400, BROWSER.replace(b"\r\n", b"\n"), None),
     "a boundary after something": (400, b"x" + BROWSER, None),
+    "a boundary after a hundred bytes": (400, b"x" * 100 + BROWSER, None),
+    "a boundary after a bare LF": (400, b"x" * 99 + b"\n" + BROWSER, None),
+    "a bare LF in a header": (400, body_of(part("a", "1", None, "X: y\nZ: z")), None),
+    "a bare LF before a header": (400, body_of(part("a", "1", None, "\nX: y")), None),
+    "a bare LF after a name": (400, body_of(part("a", "1", None, "X\n: y")), None),
+    "a bare CR in a header": (400, body_of(part("a", "1", None, "X: y\rZ: z")), None),
+    "a NUL in a filename": (400, body_of(part("a", "1", "a.txt\0.exe")), None),
+    "a blank before the colon": (400, body_of(part("a", "1", None, "X : y")), None),
     "something after a boundary": (400, f"--{BOUNDARY}x\r\n".encode() + BROWSER, None),
     "no disposition": (400, body_of(b"X: y\r\n\r\n1"), None),
     "no name": (400, body_of(b"Content-Disposition: form-data\r\n\r\n1"), None),
@@ -225,7 +233,7 @@ class TestRefused:
         """Each ends in its status, however it comes, and the second call says the same."""
         code, body, content_type = REFUSED[name]
         more = {} if content_type is None else {"content_type": content_type}
-        for size in (1 << 20, 100):
+        for size in (1 << 20, 100, 50):
             stream = {"wsgi.input": Dribble(body, size), "CONTENT_LENGTH": str(len(body))}
             made = request_of(body, **more, **stream)
             for _ in range(2):

@@ -6,6 +6,7 @@ whatever two programs could read in two ways is 400, what is too much is 413.
 
 from __future__ import annotations
 
+from itertools import chain
 from math import inf
 from typing import Any, Final
 
@@ -35,8 +36,8 @@ NAME_CHARACTERS: Final = 1024
 """Of the name of a field."""
 
 SILENT_BYTES: Final = 64 * 1024
-"""Of what belongs to no part, before the first or after the last, and of the headers of one; counted in
-blocks in which there is nothing else, so that it can be a block more."""
+"""Of what belongs to no part, before the first or after the last, and of the headers of one; behind the
+first boundary counted in blocks in which there is nothing else, so that it can be a block more."""
 
 PART_BYTES: Final = 1024
 """What a part takes beside its content, more than browsers ever send: for the bound of a whole body."""
@@ -127,10 +128,12 @@ def read_multipart(stream: BodyStream, boundary: str, limits: Limits) -> FormDat
         RuntimeError: the library `multipart` is not installed.
     """
     try:
-        from multipart import MultipartError, ParserLimitReached, PushMultipartParser
+        from multipart import MultipartError, ParserLimitReached
+
+        from breezeway.web.form_parser import FormParser, first_block
     except ImportError:
         raise RuntimeError(INSTALL) from None
-    parser = PushMultipartParser(
+    parser = FormParser(
         boundary,
         max_header_size=LINE_BYTES,
         max_header_count=LINES,
@@ -141,8 +144,9 @@ def read_multipart(stream: BodyStream, boundary: str, limits: Limits) -> FormDat
     )
     parts = _Parts(limits)
     try:
+        first = first_block(stream, boundary, BLOCK_BYTES, SILENT_BYTES)
         silent = 0
-        while block := stream.read1(BLOCK_BYTES):
+        for block in chain((first,), stream.blocks(BLOCK_BYTES)):
             silent += len(block)
             for event in () if parser.closed else parser.parse(block):
                 silent = 0
