@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -245,6 +245,9 @@ def test_nothing_is_left_to_fill_in(new: Command, kind: str) -> None:
         ("json", "the name of a module"),
         ("breezeway", "the name of a module"),
         ("tests", "the name of a module"),
+        ("click", "the name of a module"),
+        ("MarkupSafe", "the name of a module"),
+        ("Makefile", "is the name of a file of the project"),
         ("_shop", "begins with an underscore"),
         ("sh op", "Try: breezeway new sh_op"),
     ],
@@ -255,6 +258,23 @@ def test_refuses_names(new: Command, name: str, told: str) -> None:
     assert (status, out) == (2, "")
     assert told in " ".join(error.split())
     assert not [*new.directory.iterdir()]
+
+
+def test_names_of_what_is_installed() -> None:
+    """All that a project installs is refused as a name, what is needed by what it needs included."""
+    waiting, seen = ["breezeway", "jinja2", "pytest", "watchfiles"], set[str]()
+    while waiting:
+        name = re.split(r"[^\w-]", waiting.pop())[0]
+        if name not in seen:
+            seen.add(name)
+            with suppress(importlib.metadata.PackageNotFoundError):
+                needs = importlib.metadata.requires(name) or []
+                waiting += [need for need in needs if "extra ==" not in need]
+    assert {"click", "pluggy", "MarkupSafe"} <= seen
+    modules = importlib.metadata.packages_distributions()
+    for module, distributions in modules.items():
+        if seen & {*distributions} and module.isidentifier() and not module.startswith("_"):
+            assert module.lower() in creation.TAKEN
 
 
 class TestWhatIsThere:

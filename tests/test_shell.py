@@ -205,3 +205,32 @@ class TestConsole:
             terminal.wait_for("this is IPython [] ['__builtins__', '__name__', 'app', 'client'")
             terminal.wait_for("client   asks it")
             assert terminal.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_bytes_that_are_no_text(directory: Path) -> None:
+    """A script that is not UTF-8 is told as Python tells it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "breezeway", "shell", "shop:app"],
+        cwd=directory,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        input=b'print("\xff")',
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert done.returncode == 1
+    assert b"SyntaxError: " in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_no_standard_input(directory: Path) -> None:
+    """Without a standard input there is no console, and no traceback of ours."""
+    command = f'exec "{sys.executable}" -m breezeway shell shop:app <&-'
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("breezeway: error: the standard input is closed")

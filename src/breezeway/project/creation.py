@@ -26,10 +26,27 @@ DOT: Final = "dot-"
 PLACEHOLDER: Final = "@name@"
 PLACEHOLDER_IN_CAPITALS: Final = "@NAME@"
 
-TAKEN: Final = frozenset(
-    {*sys.stdlib_module_names, "breezeway", "jinja2", "pytest", "tests", "test"}
+NEEDED: Final = (
+    *(
+        "anyio",
+        "breezeway",
+        "click",
+        "idna",
+        "iniconfig",
+        "jinja2",
+        "markupsafe",
+        "packaging",
+        "pip",
+    ),
+    *("pluggy", "py", "pygments", "pytest", "sniffio", "test", "tests", "typing_extensions"),
+    *("watchfiles",),
 )
-"""Modules that the project needs, or may need, under their own names."""
+"""Modules of what the project installs: one of the same name in its directory would be found first."""
+
+TAKEN: Final = frozenset({*sys.stdlib_module_names, *NEEDED})
+
+FILES: Final = frozenset({"containerfile", "makefile"})
+"""Of the project, beside the package."""
 
 
 @click.command("new")
@@ -79,6 +96,8 @@ def _reason(name: str) -> str | None:
         return "is a word of the Python language"
     if name.lower() in TAKEN:
         return "is the name of a module that the project needs itself, or Python does"
+    if name.lower() in FILES:
+        return "is the name of a file of the project"
     if name.startswith("_"):
         return "begins with an underscore, which names what is internal"
     return None

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
+from breezeway.errors import UserError
 from breezeway.project.finding import find_app
 
 FAILED: Final = 1
@@ -47,10 +48,15 @@ def run(namespace: dict[str, Any], banner: str, *, plain: bool) -> int:
 
     It is IPython or ptpython where one of them is installed, unless it shall be `plain`. What comes
     from a pipe or a file is run as a script.
+
+    Raises:
+        UserError: there is no standard input.
     """
     namespace = {"__name__": "__main__", "__builtins__": __builtins__, **namespace}
+    if sys.stdin is None:
+        raise UserError("the standard input is closed, and a console has nothing else to read.")
     if not sys.stdin.isatty():
-        return _run_script(sys.stdin.read(), namespace)
+        return _run_script(sys.stdin.buffer.read(), namespace)
     for module, embed in () if plain else _EMBEDDED:
         if importlib.util.find_spec(module) is not None:
             embed(namespace, banner)
@@ -60,7 +66,7 @@ def run(namespace: dict[str, Any], banner: str, *, plain: bool) -> int:
     return 0
 
 
-def _run_script(text: str, namespace: dict[str, Any]) -> int:
+def _run_script(text: bytes, namespace: dict[str, Any]) -> int:
     try:
         exec(compile(text, SCRIPT, "exec"), namespace)  # noqa: S102  # whose stdin it is
     except Exception as error:
