@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
 
+from breezeway.middleware import Compress, RequestId, stack
 from breezeway.web import (
     App,
     Between,
@@ -349,6 +350,58 @@ def test_routes_say_more(document: Any) -> None:
     assert paths["/of-host"]["get"]["servers"] == [
         {"url": "//{tenant}.example", "variables": {"tenant": {"default": "tenant"}}}
     ]
+
+
+def test_mounted_applications() -> None:
+    """They are there below their prefixes, also behind middleware; hosts are servers."""
+    outer, api, v2, shop, deep = App(), App(), App(), App(), App()
+    films = Group("/films", name="films", description="All films.")
+    films.get("/{id:int}", name="film")(lambda id: "")
+    films.get("/{id}/more", name="more")(lambda id: "")
+    api.include(films)
+    api.get("/", name="start")(lambda: "")
+    api.get("/v2/old", name="old")(lambda: "")
+    api.describe("Inner", "1")
+    v2.get("/new", name="new")(lambda: "")
+    deep.get("/x", name="x")(lambda: "")
+    deep.mount("/again", outer)  # which would never end
+    shop.mount("/deep", deep)
+    shop.get("/buy", name="start")(lambda: "")
+    of_host = Group(host="{lang}.shop.example")
+    of_host.get("/hello", name="hello")(lambda: "")
+    shop.include(of_host)
+    outer.get("/api/films/{x:int}", name="own")(lambda x: "")
+    outer.mount("/api", stack(api, RequestId(), Compress()))
+    outer.mount("/api/v2", v2.answer)
+    outer.mount("", shop, host="shop.example")
+    outer.mount("/foreign", lambda environ, start_response: [])
+    found = outer.openapi("x", "1")
+    assert [*found["paths"]] == [
+        "/api/films/{x}",
+        "/api/v2/new",
+        "/api/",
+        "/api/films/{id}/more",
+        "/buy",
+        "/hello",
+        "/deep/x",
+    ]
+    named = {path: item["get"]["operationId"] for path, item in found["paths"].items()}
+    assert (named["/api/films/{x}"], named["/api/"], named["/buy"]) == ("own", "start", "start_get")
+    assert found["tags"] == [{"name": "films", "description": "All films."}]
+    servers = {path: item["get"].get("servers") for path, item in found["paths"].items()}
+    assert servers["/api/"] is None
+    assert servers["/buy"] == servers["/deep/x"] == [{"url": "//shop.example"}]
+    assert servers["/hello"][0]["url"] == "//{lang}.shop.example"
+
+
+def test_served_with_what_is_mounted_later() -> None:
+    """The document is made anew when a mounted application has another route."""
+    app, inner = App(), App()
+    app.describe("x", "1")
+    app.mount("/in", inner)
+    assert json.loads(call(app, "/openapi.json").body)["paths"] == {}
+    inner.get("/a")(lambda: "")
+    assert [*json.loads(call(app, "/openapi.json").body)["paths"]] == ["/in/a"]
 
 
 # --- serving it ------------------------------------------------------------------------------------------

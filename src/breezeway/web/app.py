@@ -81,15 +81,16 @@ class App(Routes):
     # --- documentation ------------------------------------------------------------------------------
 
     def openapi(self, title: str, version: str, **options: Any) -> dict[str, Any]:
-        """Return the OpenAPI 3.1 document of the routes.
+        """Return the OpenAPI 3.1 document of the routes, those too of each `App` that is mounted.
 
         `description` is text in CommonMark; `servers` are URLs; `security_schemes` are Security Scheme
         Objects by their names, and `security` says which of them all operations need, as a list of
         tables from name to scopes.
         """
         from breezeway.web.openapi import document
+        from breezeway.web.operations import operations
 
-        return document(self.endpoints, title, version, **options)
+        return document(operations(self), title, version, **options)
 
     def describe(
         self,

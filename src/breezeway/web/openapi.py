@@ -25,6 +25,7 @@ from breezeway.web.results import BYTES
 
 if TYPE_CHECKING:
     from breezeway.web.endpoint import Endpoint
+    from breezeway.web.operations import Operation
 
 VERSION: Final = "3.1.0"
 
@@ -66,7 +67,7 @@ PROBLEM_SCHEMA: Final[Schema] = {
 
 
 def document(
-    endpoints: Iterable[Endpoint],
+    operations: Iterable[Operation],
     title: str,
     version: str,
     *,
@@ -77,7 +78,7 @@ def document(
 ) -> dict[str, Any]:
     """Return the document; what each is, `App.openapi` says."""
     components = _Components()
-    paths, tags = _paths(endpoints, components)
+    paths, tags = _paths(operations, components)
     info = {"title": title, "version": version}
     found: dict[str, Any] = {
         "openapi": VERSION,
@@ -104,22 +105,23 @@ def document(
 
 
 def _paths(
-    endpoints: Iterable[Endpoint], components: _Components
+    operations: Iterable[Operation], components: _Components
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Return the operations by path and method, and the descriptions of their tags."""
     paths: dict[str, dict[str, Any]] = {}
-    by_shape: dict[tuple[str, ...], str] = {}
+    by_shape: dict[str, str] = {}
     tags: dict[str, str] = {}
     names: set[str] = set()
-    for endpoint in endpoints:
+    for each in operations:
+        endpoint = each.endpoint
         method = endpoint.route.method.lower()
         if endpoint.route.openapi is False or method not in METHODS:
             continue
-        path = by_shape.setdefault(_shape(endpoint), _path(endpoint))
+        path = by_shape.setdefault(_shape(each), each.prefix + _path(endpoint))
         item = paths.setdefault(path, {})
         if method in item:
             continue
-        operation = item[method] = _operation(endpoint, path, components, names)
+        operation = item[method] = _operation(each, path, components, names)
         for group in endpoint.groups:
             if group.name in operation["tags"]:
                 tags.setdefault(group.name, inspect.cleandoc(group.description))
@@ -186,11 +188,11 @@ def _path(endpoint: Endpoint) -> str:
     )
 
 
-def _shape(endpoint: Endpoint) -> tuple[str, ...]:
+def _shape(operation: Operation) -> str:
     """Return what two paths have in common that OpenAPI takes for the same."""
-    return tuple(
+    return operation.prefix + "/".join(
         part if isinstance(part, str) else _joined(part, ["{}"] * len(part.names))
-        for part in endpoint.pattern.segments
+        for part in operation.endpoint.pattern.segments
     )
 
 
@@ -200,8 +202,9 @@ def _joined(segment: Segment, variables: list[str]) -> str:
 
 
 def _operation(
-    endpoint: Endpoint, path: str, components: _Components, names: set[str]
+    where: Operation, path: str, components: _Components, names: set[str]
 ) -> dict[str, Any]:
+    endpoint, host = where.endpoint, where.host
     route = endpoint.route
     summary, description = _said(route.handler)
     tags = [group.name for group in endpoint.groups if group.name][-1:]
@@ -217,9 +220,9 @@ def _operation(
         **({"requestBody": body} if body else {}),
         "responses": _responses(endpoint, components),
     }
-    if route.host:
-        variables = {name: {"default": name} for name in HOST_VARIABLE.findall(route.host)}
-        server: dict[str, Any] = {"url": f"//{route.host}"}
+    if host:
+        variables = {name: {"default": name} for name in HOST_VARIABLE.findall(host)}
+        server: dict[str, Any] = {"url": f"//{host}"}
         operation["servers"] = [{**server, **({"variables": variables} if variables else {})}]
     if isinstance(route.openapi, Mapping):
         operation.update(route.openapi)

@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from breezeway.web.operations import operations
 from breezeway.web.request import Request
 from breezeway.web.response import JSON, Response, dumps
 
@@ -51,7 +52,7 @@ def serve(
     def openapi_document(request: Request) -> Response:
         nonlocal made
         servers = [*options.get("servers", ())] or [request.url_for(name).removesuffix(document)]
-        of = (len(app.endpoints), servers)
+        of = (len(operations(app)), servers)
         last = made
         if last[0] != of:
             given = {**options, "servers": [url or "/" for url in servers]}
