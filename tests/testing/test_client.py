@@ -311,7 +311,7 @@ class TestRedirects:
     @pytest.mark.parametrize("target", ["http://other.test/x", "//other.test/", "mailto:a@b.c"])
     def test_other_hosts(self, client: Client, target: str) -> None:
         """A redirect to another host is refused."""
-        with pytest.raises(RedirectError, match="another host") as caught:
+        with pytest.raises(RedirectError, match="another host|neither http nor https") as caught:
             client.get("/redirect", params={"status": 302, "to": target}, follow_redirects=True)
         assert caught.value.response.headers["location"] == target
 
@@ -470,3 +470,58 @@ class TestErrors:
 
         with pytest.raises(LintError, match=r"wsgi\.input was closed"):
             make(application, lint=True).get("/")
+
+
+class TestWhatCannotBeSent:
+    """It is told in the test, before the application is asked."""
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"content": {"a": 1}}, "for a form there is data=, for JSON json="),
+            ({"content": 5}, "content= is bytes, text, a Path, a file, or an iterable"),
+            ({"content": io.StringIO("a")}, "a file is opened in binary mode"),
+            ({"files": {"a": ("a.txt", io.StringIO("a"))}}, "a file is opened in binary mode"),
+            ({"headers": "X-A: 1"}, "headers are a mapping or pairs"),
+        ],
+    )
+    def test_types(self, options: Any, says: str) -> None:
+        """A value of another type."""
+        with pytest.raises(TypeError, match=says):
+            Client(untouched, raise_errors=False).post("/", **options)
+
+    def test_text_in_an_iterable(self) -> None:
+        """A text among the bytes is told when it is its turn."""
+
+        def read(environ: Any, start_response: Any) -> list[bytes]:
+            environ["wsgi.input"].read()
+            return []
+
+        with pytest.raises(TypeError, match="content= is an iterable of bytes, and it has 'b'"):
+            Client(read).post("/", content=[b"a", "b"])  # type: ignore[list-item]
+
+    @pytest.mark.parametrize("method", ["", "G T", "GET\r\n", "GÉT"])
+    def test_methods(self, method: str) -> None:
+        """A method that is no token."""
+        with pytest.raises(ValueError, match="is no method of a request"):
+            Client(untouched).request(method, "/")
+
+    def test_url(self) -> None:
+        """A URL that is none."""
+        with pytest.raises(TypeError, match="a URL is a text, not 5"):
+            Client(untouched).get(5)  # type: ignore[arg-type]
+
+    def test_redirect_to_another_scheme(self) -> None:
+        """A redirect that no hosts= could let pass."""
+
+        def elsewhere(environ: Any, start_response: Any) -> list[bytes]:
+            start_response("302 Found", [("Location", "javascript:alert(1)")])
+            return [b""]
+
+        with pytest.raises(RedirectError, match="which is neither http nor https"):
+            Client(elsewhere, hosts="*").get("/", follow_redirects=True)
+
+
+def untouched(environ: Any, start_response: Any) -> list[bytes]:
+    """Is an application that nobody asks."""
+    raise AssertionError("it was asked")

@@ -17,7 +17,7 @@ from wsgiref.types import WSGIApplication
 
 from breezeway.testing.cookie_jar import CookieJar
 from breezeway.testing.in_process import InProcess
-from breezeway.testing.options import Fields, Options, checked_fields
+from breezeway.testing.options import Fields, Options, checked_fields, checked_method
 from breezeway.testing.redirects import Step
 from breezeway.testing.request_body import UNSET, RequestBody, request_body
 from breezeway.testing.response import Blocks, Headers, Response, Sent
@@ -209,7 +209,7 @@ class Client:
             json=options.get("json", UNSET),
         )
         url = resolved(self.base_url, url, options.get("params"))
-        step = Step(method, url, self._fields(url, body, options), body)
+        step = Step(checked_method(method), url, self._fields(url, body, options), body)
         follows = options.get("follow_redirects")
         follows = self.follow_redirects if follows is None else follows
         history: list[Response] = []

@@ -11,6 +11,7 @@ from breezeway.testing.request_body import Content, Pairs
 _NAME: Final = re.compile(
     r"[!#$%&'*+\-.^`|~0-9A-Za-z]+"
 )  # RFC 9110 section 5.6.2, without underscores
+_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -45,13 +46,27 @@ class Options(TypedDict, total=False):
     """Further keys of the environ, for an application in the process."""
 
 
+def checked_method(method: str) -> str:
+    """Return a method as it is: its case counts (RFC 9110 section 9.1).
+
+    Raises:
+        ValueError: it is no token.
+    """
+    if not _METHOD.fullmatch(method):
+        raise ValueError(f"{method!r} is no method of a request")
+    return method
+
+
 def checked_fields(fields: Fields) -> list[tuple[str, str]]:
     """Return fields as pairs.
 
     Raises:
+        TypeError: it is a text.
         ValueError: the name is no token or has an underscore, which servers drop; the value has control
             characters, or ones beyond ISO-8859-1.
     """
+    if isinstance(fields, str):
+        raise TypeError(f"headers are a mapping or pairs, not {fields!r}")
     pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
     for name, value in pairs:
         if not _NAME.fullmatch(name):

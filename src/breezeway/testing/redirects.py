@@ -56,7 +56,11 @@ class Step(NamedTuple):
             scheme, host, _ = origin(target)
         except ValueError as error:
             raise RedirectError(f"a redirect leads to {location!r}: {error}", response) from None
-        if scheme not in PORTS or not {host, "*"} & {origin(self.url)[1], *hosts}:
+        if scheme not in PORTS:
+            raise RedirectError(
+                f"a redirect leads to {target}, which is neither http nor https", response
+            )
+        if not {host, "*"} & {origin(self.url)[1], *hosts}:
             raise RedirectError(
                 f"a redirect leads to {target}, another host; name it in hosts= to follow", response
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json as _json
 import os
 import secrets
@@ -32,6 +33,14 @@ class RequestBody:
     """What is sent: parts that are bytes, files or iterables of bytes, one after the other."""
 
     def __init__(self, parts: list[Any], content_type: str | None = None) -> None:
+        """`content_type` is for parts that say what they are.
+
+        Raises:
+            TypeError: a part is a file that is open for text.
+        """
+        for part in parts:
+            if isinstance(part, io.TextIOBase):
+                raise TypeError(f"a file is opened in binary mode: {part!r} is not")
         self._parts = parts
         self.content_type = content_type
         """The field that goes with it; None if there is nothing to say."""
@@ -77,7 +86,14 @@ class RequestBody:
                     part.seek(place)
                 yield from _read(part)
             else:
-                yield from part
+                yield from _checked(part)
+
+
+def _checked(blocks: Iterable[Any]) -> Iterator[bytes]:
+    for block in blocks:
+        if not isinstance(block, bytes | bytearray | memoryview):
+            raise TypeError(f"content= is an iterable of bytes, and it has {block!r}")
+        yield bytes(block)
 
 
 def _can_seek(part: Any) -> bool:
@@ -117,6 +133,13 @@ def request_body(
         return RequestBody([content.encode()], TEXT)
     if isinstance(content, bytearray | memoryview):
         content = bytes(content)
+    if isinstance(content, Mapping) or not (
+        content is None or isinstance(content, Path | Iterable) or hasattr(content, "read")
+    ):
+        raise TypeError(
+            "content= is bytes, text, a Path, a file, or an iterable of bytes, and for a form there is"
+            f" data=, for JSON json=; not {content!r}"
+        )
     return RequestBody([] if content is None else [content])
 
 

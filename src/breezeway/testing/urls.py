@@ -36,6 +36,8 @@ def resolved(base: str, url: str, params: Pairs | str | None) -> str:
     `url` is absolute, or a path below the base with or without a slash in front: `//host/` is such a
     path, too. `params` are added to its query.
     """
+    if not isinstance(url, str):
+        raise TypeError(f"a URL is a text, not {url!r}")
     if not _ABSOLUTE.match(url):
         slash = "" if not url or url[0] == "/" else "/"
         url = f"{base}{slash}{url}"
