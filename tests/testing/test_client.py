@@ -311,7 +311,7 @@ class TestRedirects:
     @pytest.mark.parametrize("target", ["http://other.test/x", "//other.test/", "mailto:a@b.c"])
     def test_other_hosts(self, client: Client, target: str) -> None:
         """A redirect to another host is refused."""
-        with pytest.raises(RedirectError, match="another host|neither http nor https") as caught:
+        with pytest.raises(RedirectError, match=r"another host|neither http nor https") as caught:
             client.get("/redirect", params={"status": 302, "to": target}, follow_redirects=True)
         assert caught.value.response.headers["location"] == target
 
