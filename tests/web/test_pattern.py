@@ -51,7 +51,17 @@ def values_of(pattern: str, path: str) -> dict[str, Any] | None:
         ("/{x:uuid}", "/{12345678123456781234567812345678}--", None),
         ("/{x:path}", "/a/b/", {"x": "a/b/"}),
         ("/{x:path}", "/", None),
-        ("/f/{x:path}", "/f//b", {"x": "/b"}),
+        ("/f/{x:path}", "/f/a//b", {"x": "a//b"}),
+        ("/f/{x:path}", "/f//etc/passwd", None),
+        ("/f/{x:path}", "/f/../etc/passwd", None),
+        ("/f/{x:path}", "/f/a/..", None),
+        ("/f/{x:path}", "/f/./a", None),
+        ("/f/{x:path}", "/f/.a/..b/...", {"x": ".a/..b/..."}),
+        ("/f/{x}", "/f/..", None),
+        ("/f/{x}", "/f/.", None),
+        ("/f/{x}/y", "/f/../y", None),
+        ("/f/v{x}", "/f/v..", None),
+        ("/f/{x}", "/f/...", {"x": "..."}),
         ("/{name}.{kind}", "/a.b.c", {"name": "a", "kind": "b.c"}),
         ("/{name}.{kind}", "/.c", None),
         ("/{name}.{kind}", "/a.", None),
@@ -128,7 +138,7 @@ def test_makes(pattern: str, values: dict[str, Any], path: str) -> None:
         ("/{x}", {"x": ".."}, "taken out"),
         ("/{x}", {"x": "."}, "taken out"),
         ("/{x:path}", {"x": "a/../b"}, "taken out"),
-        ("/{x:path}", {"x": "/evil.example"}, "names a host"),
+        ("/{x:path}", {"x": "/evil.example"}, "does not match"),
         ("/{x:int}", {"x": -1}, "whole number"),
         ("/{x:int}", {"x": True}, "whole number"),
         ("/{x:int}", {"x": "7"}, "whole number"),
@@ -224,6 +234,9 @@ def test_converters_of_ones_own() -> None:
     assert pattern.path({"n": 4}) == "/4"
     with pytest.raises(ValueError, match="does not match"):
         pattern.path({"n": 3})
+    pattern = parse_pattern("/{x:all}", {"all": Converter(str, is_rest=True)})
+    with pytest.raises(ValueError, match="names a host"):
+        pattern.path({"x": "/evil.example"})
 
 
 def test_uuid_both_ways() -> None:

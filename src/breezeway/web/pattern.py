@@ -79,7 +79,14 @@ def _uuid(text: str) -> Any:
 
 
 def _text(text: str) -> str:
-    if not text:
+    if not text or text in DOTS:
+        raise ValueError
+    return text
+
+
+def _rest(text: str) -> str:
+    # With a slash in front it would be a path from the root of a file system, once somebody joins it.
+    if not text or text[0] == "/" or any(each in text.split("/") for each in DOTS):
         raise ValueError
     return text
 
@@ -112,7 +119,7 @@ CONVERTERS: Final[Mapping[str, Converter]] = {
     "uuid": Converter(_uuid, str, 20, {"type": "string", "format": "uuid"}, makes="UUID"),
     "float": Converter(_float, _write_float, 30, {"type": "number"}, makes=float),
     "str": Converter(_text, _write_text, 90, {"type": "string"}, makes=str),
-    "path": Converter(_text, _write_text, 99, {"type": "string"}, is_rest=True, makes=str),
+    "path": Converter(_rest, _write_text, 99, {"type": "string"}, is_rest=True, makes=str),
 }
 
 
