@@ -9,11 +9,13 @@
 # Looks at $PYTHON, at python3.* on PATH, at pyenv's versions and at /usr/bin/python3; of each
 # version, and of its free-threaded build, the first one found is taken. Each gets a virtual
 # environment of its own, .venv-X.Y or .venv-X.Yt. They run side by side, each into a file beside its
-# environment, which is shown when it is done. Fails if any of them fails.
+# environment, which is shown when it is done. Fails if any of them fails. The tests in a browser are
+# left out: `make test` has them.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
 base=${PYTHON:-python3}
+export TEST_IN_BROWSER=no
 
 # Prints X.Y, or X.Yt for a free-threaded build; nothing if it is no CPython from 3.11 on.
 version_of() {

@@ -10,6 +10,9 @@ from typing import Any
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "wiki"
 
+QUICK = {"n": 2, "r": 8, "p": 1}
+"""Passwords need not be safe here."""
+
 
 @contextmanager
 def wiki_in(directory: Path, **settings: Any) -> Iterator[Any]:
@@ -19,8 +22,10 @@ def wiki_in(directory: Path, **settings: Any) -> Iterator[Any]:
         from jinja2 import StrictUndefined
         from wiki import views
         from wiki.application import make_application
+        from wiki.model import accounts
         from wiki.settings import Settings
 
+        accounts.SCRYPT = QUICK
         views.templates.environment.undefined = StrictUndefined
         application = make_application(Settings(data=directory, **settings))
         yield application
