@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from breezeway.web import Request, flash, flashes
+from breezeway.testing import Client
+from breezeway.web import App, Request, flash, flashes
 from breezeway.web.flash import KEY, LONGEST, MOST
 
 from ..middleware.calling import make_environ
@@ -43,11 +44,34 @@ def test_bounds():
     """The newest stay, and a long one is cut."""
     session: dict[str, Any] = {}
     for number in range(MOST + 5):
-        flash(asked(session), f"{number}{'x' * 1000}")
-    found = flashes(asked(session))
-    assert len(found) == MOST
-    assert found[-1].text.startswith(str(MOST + 4))
-    assert all(len(each.text) == LONGEST for each in found)
+        flash(asked(session), f"{number}")
+    assert [each.text for each in flashes(asked(session))] == [f"{n}" for n in range(5, MOST + 5)]
+    flash(asked(session), "x" * 1000)
+    (found,) = flashes(asked(session))
+    assert len(found.text) == LONGEST
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "\N{SNOWMAN}", "\N{PILE OF POO}", '"', "\0"])
+def test_room_in_a_cookie(character):
+    """However many there are, and whatever is in them, a cookie holds them."""
+    app = App(sessions={"secret": "a secret that is long enough for it"})
+
+    @app.get("/")
+    def home(request: Request) -> str:
+        flash(request, f"{request.query['n']}{character * 1000}", "success")
+        return "Home"
+
+    @app.get("/show")
+    def show(request: Request) -> list[str]:
+        return [each.text for each in flashes(request)]
+
+    client = Client(app)
+    for number in range(MOST):
+        client.get("/", params={"n": number})
+    found = client.get("/show").json()
+    assert found
+    assert found[-1].startswith(f"{MOST - 1}{character * 50}")
+    assert found[-1].endswith("\N{HORIZONTAL ELLIPSIS}")
 
 
 @pytest.mark.parametrize("kept", [None, 5, "ab", {"a": 1}, [5], [["a"]], [["a", 1]], [[1, "a"]]])

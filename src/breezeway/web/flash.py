@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,7 +15,13 @@ SHOWN: Final = "breezeway.flashes"
 """In the environ: those that this request has taken, for the parts of one page ask more than once."""
 
 MOST: Final = 10
-"""Messages that are kept, the newest; a session in a cookie has room for 3,000 characters in all."""
+"""Messages that are kept, the newest."""
+
+MOST_BYTES: Final = 2_000
+"""Of all messages as JSON: a session in a cookie has room for 3,000, and fails if there is more. Texts with
+characters beyond ASCII take up to six bytes for each."""
+
+ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
 
 LONGEST: Final = 500
 """Characters of a message; the rest is cut off."""
@@ -36,10 +43,10 @@ def flash(request: Request, text: str, kind: str = "info") -> None:
         RuntimeError: there are no sessions.
     """
     session = request.session
-    if len(text) > LONGEST:
-        text = f"{text[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
-    kept = _pairs(session.get(KEY))
-    session[KEY] = [*kept, [str(text), str(kind)]][-MOST:]
+    kept = [*_pairs(session.get(KEY)), [_cut(str(text)), str(kind)]][-MOST:]
+    while len(kept) > 1 and _bytes(kept) > MOST_BYTES:
+        del kept[0]
+    session[KEY] = kept
 
 
 def flashes(request: Request) -> list[Flash]:
@@ -58,6 +65,19 @@ def flashes(request: Request) -> list[Flash]:
         ]
         request.environ[SHOWN] = shown
     return shown
+
+
+def _cut(text: str) -> str:
+    """Cut a text that is too long at its end."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 1]}{ELLIPSIS}"
+    while _bytes(text) > MOST_BYTES:
+        text = f"{text[: len(text) * 9 // 10]}{ELLIPSIS}"
+    return text
+
+
+def _bytes(kept: Any) -> int:
+    return len(json.dumps(kept, separators=(",", ":")))
 
 
 def _pairs(kept: Any) -> list[list[str]]:
