@@ -48,6 +48,7 @@ class TestEvent:
             (Event({"a": [1, "ü"]}), 'data: {"a":[1,"ü"]}\n\n'),
             (Event("a", "note", "7", 1.5), "event: note\nid: 7\nretry: 1500\ndata: a\n\n"),
             (Event("a", id=""), "id: \ndata: a\n\n"),
+            (Event("a", id=7), "id: 7\ndata: a\n\n"),
             (Event("event: x"), "data: event: x\n\n"),
         ],
     )

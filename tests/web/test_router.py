@@ -38,6 +38,8 @@ def found(router: Router[str], path: str) -> str | None:
         (["/{x:path}", "/{x}"], "/a/b", "/{x:path}"),
         (["/{x}", "/{x}.json"], "/a.json", "/{x}.json"),
         (["/{x}.json", "/{x}.min.json"], "/a.min.json", "/{x}.min.json"),
+        (["/a{x}", "/{x}a"], "/aba", "/{x}a"),  # of equals, that which comes first in the alphabet
+        (["/{x}-{n:int}", "/{n:int}-{x}"], "/1-2", "/{n:int}-{x}"),
         (["/{f:float}", "/{n:int}"], "/7", "/{n:int}"),
         (["/{f:float}", "/{n:int}"], "/7.0", "/{f:float}"),
         # What was tried in vain is taken back.

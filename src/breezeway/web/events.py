@@ -40,7 +40,7 @@ class Event:
 
     data: Any = ""
     event: str = ""
-    id: str | None = None
+    id: str | int | None = None
     retry: float | None = None
 
     def encoded(self) -> bytes:
@@ -52,9 +52,10 @@ class Event:
         lines = []
         for name, value in (("event", self.event), ("id", self.id)):
             if value is not None and (value or name == "id"):
-                if not _IN_ONE_LINE.fullmatch(value):
+                line = f"{name}: {value}"
+                if not _IN_ONE_LINE.fullmatch(line):
                     raise ValueError(f"{name} of an event is one line, not {value!r}")
-                lines.append(f"{name}: {value}")
+                lines.append(line)
         if self.retry is not None:
             lines.append(f"retry: {_milliseconds(self.retry)}")
         text = self.data if isinstance(self.data, str) else dumps(self.data).decode()

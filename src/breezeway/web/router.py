@@ -150,7 +150,8 @@ def _below(node: _Node[E], segment: str | Segment) -> _Node[E]:
             return child
     child = _Node()
     variables = [*node.variables, (segment, child)]
-    node.variables = tuple(sorted(variables, key=lambda each: each[0].rank))
+    # The key makes an order of equals that is not the one in which modules happen to be imported.
+    node.variables = tuple(sorted(variables, key=lambda each: (each[0].rank, each[0].key)))
     return child
 
 
