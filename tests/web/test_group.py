@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import wsgiref.util
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -519,6 +520,62 @@ def test_members_of_a_problem() -> None:
         "1",
     )
     assert b'"price":3' in result.body
+
+
+# --- what cannot be -----------------------------------------------------------------------------------
+
+
+def _generator(*_: Any) -> Iterator[None]:
+    yield
+
+
+async def _later(*_: Any) -> None: ...
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "before takes nothing": (
+        lambda app: app.before(lambda: None),
+        "is called with the request, wh",
+    ),
+    "after takes one": (
+        lambda app: app.after(lambda request: None),
+        "and the response, which .* not",
+    ),
+    "teardown takes two": (lambda app: app.teardown(lambda a, b: None), r"not take: \(a, b\)"),
+    "error takes one": (lambda app: app.error(404)(lambda request: ""), "and the exception, which"),
+    "no function": (lambda app: app.before("x"), "a before hook is a function, not 'x'"),
+    "no error handler": (
+        lambda app: app.error(404)(None),
+        "an error handler is a function, not None",
+    ),
+    "async": (lambda app: app.teardown(_later), "_later .* is async"),
+    "a generator": (lambda app: app.teardown(_generator), "_generator .* is a generator"),
+    "no path": (lambda app: app.get(_generator), "begins with its path, .*, not with _generator"),
+    "a list of methods": (lambda app: app.route("/", ["GET"]), "methods are texts"),
+    "no handler": (lambda app: app.get("/")("text"), "answers '/' is a function, not 'text'"),
+    "no group": (lambda app: app.include(Group), "is a Group, not <class"),
+    "limits of a route": (lambda app: app.get("/", limits={}), r"are Limits\(...\), not {}"),
+    "limits": (lambda app: App(limits={"fields": 5}), r"are Limits\(...\), not"),  # type: ignore[arg-type]
+    "openapi": (lambda app: app.get("/", openapi=None), "is false or a table, not None"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_mistakes_are_told_at_once(name: str) -> None:
+    """What would do nothing, or fail with each request, is an error when it is registered."""
+    do, message = REFUSED[name]
+    with pytest.raises(TypeError, match=message):
+        do(App())
+
+
+def test_hooks_that_are_taken() -> None:
+    """Functions of any kind that take what they are given."""
+    app = App()
+    seen: list[Any] = []
+    for hook in (seen.append, seen.__class__, partial(lambda a, b: None, 1), lambda *a, b=1: None):
+        app.teardown(hook)
+    app.error(404)(lambda *_: iter("ab"))
+    assert (call(app, "/").body, len(seen)) == (b"ab", 1)
 
 
 # --- all together ----------------------------------------------------------------------------------------

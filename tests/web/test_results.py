@@ -5,12 +5,16 @@ import datetime
 import io
 from collections import namedtuple
 from collections.abc import Iterable, Iterator
+from enum import Enum
+from functools import wraps
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from breezeway.web import App, Response
+from breezeway.web import App, NotFound, Response
+from breezeway.web.results import to_response
 
 from ..middleware.calling import Counted, Result, call, make_environ
 
@@ -322,3 +326,73 @@ def test_an_application_that_says_nothing() -> None:
     with pytest.raises(AssertionError, match="did not call start_response"):
         app(make_environ("/app"), lambda *args: print)  # type: ignore[arg-type]
     assert counted.closed == 1
+
+
+# --- failures ---------------------------------------------------------------------------------------------
+
+
+def unwritable() -> Any:
+    """Return what JSON has no form for."""
+    return {"a": b"bytes"}
+
+
+@wraps(unwritable)
+def wrapped() -> Any:
+    """Stand around."""
+    return unwritable()
+
+
+def failing() -> Any:
+    """Fail itself."""
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"), [(unwritable, ["unwritable"]), (wrapped, ["unwritable"]), (failing, [])]
+)
+def test_which_handler_it_was(handler: Any, told: list[str]) -> None:
+    """An error that comes when a handler is over says which one that was."""
+    app = App()
+    app.get("/")(handler)
+    with pytest.raises((TypeError, ZeroDivisionError)) as raised:
+        call(app, "/")
+    notes = getattr(raised.value, "__notes__", [])
+    assert [note.split()[4] for note in notes] == told
+    assert all(__file__ in note for note in notes)
+
+
+class Named(str, Enum):  # noqa: UP042 - as many write it
+    """Texts with names."""
+
+    A = "a"
+
+
+class Bytes(bytes):
+    """Bytes with a name."""
+
+
+@pytest.mark.parametrize(
+    ("result", "content"),
+    [(bytearray(b"x"), b"x"), (memoryview(b"x"), b"x"), (Named.A, b"a"), (Bytes(b"x"), b"x")],
+)
+def test_relatives_of_texts_and_bytes(result: Any, content: bytes) -> None:
+    """They are what they stand for."""
+    assert to_response(result).content == content
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (NotFound(), "raise it"),
+        (Path("/x"), "FileResponse"),
+        (Named, "return an object of it"),
+        (range(3), "for a stream"),
+        (object(), "return a text, a dict"),
+        (("x", None), "None is no status or headers"),
+        ((lambda environ, start_response: [], 201), "says its status and headers itself"),
+    ],
+)
+def test_what_to_do(result: Any, message: str) -> None:
+    """What is no response comes with what would be."""
+    with pytest.raises(TypeError, match=message):
+        to_response(result)

@@ -18,7 +18,7 @@ from breezeway.middleware.closing import closing
 from breezeway.semantics.fields import Headers
 from breezeway.web.endpoint import UNPREPARED, Endpoint, Fallback, Hooks, answer_error
 from breezeway.web.errors import Forbidden
-from breezeway.web.group import Group
+from breezeway.web.group import Group, checked_limits
 from breezeway.web.limits import Limits
 from breezeway.web.pattern import CONVERTERS, Converter
 from breezeway.web.protection import SAFE, Protection
@@ -64,10 +64,10 @@ class App(Routes):
         for the application: its configuration, as `app.config`.
 
         Raises:
-            ValueError: an option has a value that it cannot have.
+            ValueError, TypeError: an option has a value that it cannot have.
         """
         super().__init__(trailing_slash, {**CONVERTERS, **(converters or {})})
-        self.limits = limits
+        self.limits = checked_limits(limits)
         self.config = config
         self.state = SimpleNamespace()
         """For what is made once and belongs to the application, such as a pool of connections."""

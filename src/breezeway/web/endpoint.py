@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from breezeway.web.binding import Argument, bind, read
 from breezeway.web.errors import HTTPError
 from breezeway.web.failures import default_answer
-from breezeway.web.group import Group, Route
+from breezeway.web.group import Group, Route, place
 from breezeway.web.limits import Limits
 from breezeway.web.pattern import Pattern
 from breezeway.web.request import Request
@@ -126,6 +127,7 @@ def answer_error(request: Request, error: Exception, groups: Sequence[Group]) ->
                 return _answered(error, handler(request, error))
             except Exception as another:
                 error = another
+    _tell_route(request, error)
     if not isinstance(error, HTTPError) and not request.environ.get(THROW_ERRORS):
         for group in reversed(groups):
             handler = group.error_handlers.get(500)
@@ -138,6 +140,23 @@ def answer_error(request: Request, error: Exception, groups: Sequence[Group]) ->
     if isinstance(error, HTTPError):
         return default_answer(request, error)
     raise error
+
+
+def _tell_route(request: Request, error: Exception) -> None:
+    """Note with an error which route it is of, where that is not in its traceback.
+
+    What a handler has returned is looked at when it is over: a value that cannot be JSON, for example.
+    """
+    if request.route is None or isinstance(error, HTTPError):
+        return
+    handler = request.route.handler
+    code = getattr(inspect.unwrap(handler), "__code__", None)
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is code:
+            return
+        trace = trace.tb_next
+    error.add_note(f"for the route of {place(handler)}")
 
 
 def _handler(handlers: Mapping[Any, Hook], error: Exception) -> Hook | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -110,9 +111,22 @@ class Group:
         the bounds of its requests, the application's if there are none. `openapi` false leaves the route
         out of the document; a table has members of its Operation Object that go over ours.
         """
+        if not isinstance(path, str):
+            shown = place(path) if callable(path) else repr(path)
+            raise TypeError(
+                f"a route begins with its path, such as get('/films'), not with {shown}"
+            )
+        for method in methods:
+            if not isinstance(method, str):
+                raise TypeError(f"methods are texts, route(path, 'GET', 'POST'), not {method!r}")
+        if not isinstance(openapi, bool | Mapping):
+            raise TypeError(f"openapi of a route is false or a table, not {openapi!r}")
+        checked_limits(limits)
         wanted = tuple(dict.fromkeys(method.upper() for method in methods)) or ("GET",)
 
         def register(handler: H) -> H:
+            if not callable(handler):
+                raise TypeError(f"what answers {path!r} is a function, not {handler!r}")
             shown = name or getattr(handler, "__name__", type(handler).__name__)
             if shown == "<lambda>":  # which all of them are called
                 shown = path
@@ -147,7 +161,10 @@ class Group:
 
         Raises:
             ValueError: it is in this group already, or this one is in it; or as a route that is added.
+            TypeError: it is no group.
         """
+        if not isinstance(group, Group):
+            raise TypeError(f"what is included is a Group, not {group!r}")
         if any(each is group for each in self._above()) or any(
             each is self for each in group._parents
         ):
@@ -176,18 +193,21 @@ class Group:
 
     def before(self, hook: H) -> H:
         """Call a function with each request; what it returns, if it is not None, is the answer."""
+        _check_hook(hook, "a before hook", "the request")
         self.before_hooks.append(hook)
         self._hooks_changed()
         return hook
 
     def after(self, hook: H) -> H:
         """Call a function with each request and response; it may return another response."""
+        _check_hook(hook, "an after hook", "the request", "the response")
         self.after_hooks.append(hook)
         self._hooks_changed()
         return hook
 
     def teardown(self, hook: H) -> H:
         """Call a function with each request when its response is over, whatever became of it."""
+        _check_hook(hook, "a teardown hook", "the request")
         self.teardown_hooks.append(hook)
         self._hooks_changed()
         return hook
@@ -203,7 +223,7 @@ class Group:
 
         Raises:
             ValueError: the status is none from 400 to 599, or the group has a handler for it.
-            TypeError: it is neither a status nor a class of exceptions.
+            TypeError: it is neither a status nor a class of exceptions, or the function does not take both.
         """
         if isinstance(kind, type):
             if not issubclass(kind, Exception):
@@ -214,6 +234,7 @@ class Group:
             raise ValueError(f"an error has a status from 400 to 599, not {kind}")
 
         def register(handler: H) -> H:
+            _check_call(handler, "an error handler", "the request", "the exception")
             other = self.error_handlers.setdefault(kind, handler)
             if other is not handler:
                 shown = kind if isinstance(kind, int) else kind.__name__
@@ -221,6 +242,38 @@ class Group:
             return handler
 
         return register
+
+
+def checked_limits(limits: Limits | None) -> Limits | None:
+    """Return bounds; raise TypeError if they are none."""
+    if limits is not None and not isinstance(limits, Limits):
+        raise TypeError(f"limits are Limits(...), not {limits!r}")
+    return limits
+
+
+def _check_hook(hook: Any, what: str, *given: str) -> None:
+    """Raise TypeError if a hook would do nothing, or fail each time."""
+    _check_call(hook, what, *given)
+    if inspect.isgeneratorfunction(hook):
+        raise TypeError(f"{place(hook)} is a generator, which nobody would step through as {what}")
+
+
+def _check_call(function: Any, what: str, *given: str) -> None:
+    if not callable(function):
+        raise TypeError(f"{what} is a function, not {function!r}")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{place(function)} is async; WSGI has no event loop: use a plain function")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of some that are built in
+        return
+    try:
+        signature.bind(*given)
+    except TypeError:
+        told = " and ".join(given)
+        raise TypeError(
+            f"{what} is called with {told}, which {place(function)} does not take: {signature}"
+        ) from None
 
 
 def _checked_host(host: str) -> str:
@@ -233,6 +286,6 @@ def _checked_host(host: str) -> str:
 
 def place(handler: Any) -> str:
     """Say where a function stands."""
-    code = getattr(handler, "__code__", None)
+    code = getattr(inspect.unwrap(handler), "__code__", None)
     name = getattr(handler, "__qualname__", repr(handler))
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else str(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
@@ -38,10 +39,10 @@ def to_response(result: Any) -> Any:
         return _of_tuple(result)
     if result is None:
         return Response(status=204)
-    if kind is bytes:
-        return Response(result, content_type=BYTES)
-    if isinstance(result, str):  # of jinja2, for example
-        return Response(str(result))
+    if kind is bytes or isinstance(result, bytes | bytearray | memoryview):
+        return Response(bytes(result), content_type=BYTES)
+    if isinstance(result, str):  # of jinja2, for example, or a member of an enum
+        return Response(result)
     is_made = dataclasses.is_dataclass(result) and not isinstance(result, type)
     if is_made or isinstance(result, dict | list | int | float):
         return Response(dumps(result), content_type=JSON)
@@ -60,11 +61,17 @@ def _shown(result: Any) -> str:
 def _hint(result: Any) -> str:
     if isinstance(result, types.CoroutineType | types.AsyncGeneratorType):
         return ": WSGI has no event loop, so that a handler is a plain function"
-    if isinstance(result, io.IOBase):
+    if isinstance(result, type):
+        return ": return an object of it"
+    if isinstance(result, BaseException):
+        return ": raise it"
+    if isinstance(result, io.IOBase | os.PathLike):
         return ": send a file with FileResponse"
     if isinstance(result, tuple | set | frozenset | Mapping):
         return ": make a list or a dict of it"
-    return ""
+    if isinstance(result, Iterable):
+        return ": for a stream return iter() of it, otherwise a list"
+    return ": return a text, a dict, a list, a dataclass or a Response; json_response() of other values"
 
 
 def _of_tuple(result: tuple[Any, ...]) -> Any:
@@ -72,7 +79,9 @@ def _of_tuple(result: tuple[Any, ...]) -> Any:
         raise TypeError(f"a handler returned {_shown(result)}, not (result, status, headers)")
     response = to_response(result[0])
     if not isinstance(response, Response):
-        raise TypeError("a handler returned a tuple with a WSGI application in it")
+        raise TypeError(
+            f"a handler returned {_shown(result)}: a WSGI application says its status and headers itself"
+        )
     if response is result[0]:  # which others may have as well
         response = copy(response)
         response.headers = copy(response.headers)
@@ -80,6 +89,10 @@ def _of_tuple(result: tuple[Any, ...]) -> Any:
     for each in result[1:]:
         if isinstance(each, int | str):
             response.status = status_of(each)
+        elif not isinstance(each, Mapping | Iterable):
+            raise TypeError(
+                f"a handler returned {_shown(result)}, in which {each!r} is no status or headers"
+            )
         else:
             for name, value in each.items() if isinstance(each, Mapping) else each:
                 if name.lower() == "set-cookie":
