@@ -308,6 +308,19 @@ def test_places_that_exclude_each_other() -> None:
         App().get("/{id}")(of_path)
 
 
+@pytest.mark.parametrize("fields", [{}, JSON, {"Content-Type": "text/plain"}])
+@pytest.mark.parametrize("length", ["0", ""])
+def test_body_that_may_be_missing(fields: dict[str, str], length: str) -> None:
+    """A body has its default where there is none: what the type or the length says makes none."""
+
+    def handler(note: Note | None = None) -> Any:
+        return [note]
+
+    more = {"CONTENT_LENGTH": length, "wsgi.input_terminated": True}
+    assert said(answer(handler, "/", "PUT", fields, b"", **more)) == [None]
+    assert answer(handler, "/", "PUT", fields, b"x").code in (400, 415)
+
+
 def test_form_that_may_be_missing() -> None:
     """A whole form has a default like a whole body: for a request without content."""
 
@@ -318,6 +331,7 @@ def test_form_that_may_be_missing() -> None:
     sent = answer(handler, "/", "POST", FORM, b"title=a")
     assert said(sent) == [{"title": "a", "stars": 0}]
     assert said(answer(handler, "/", "POST", FORM)) == [("form", "title", "is missing")]
+    assert said(answer(handler, "/", "POST", {"Content-Type": "text/plain"})) == [None]
 
 
 def test_bounds_of_times_with_and_without_zone() -> None:

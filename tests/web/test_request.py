@@ -301,6 +301,30 @@ class TestBody:
         assert made.content_length is None
         assert len(made.body) == 100_000
 
+    @pytest.mark.parametrize("content", [b"", b"a", b"\n", b"a=1\nb" * 1000])
+    @pytest.mark.parametrize("length", [True, False])
+    def test_has_body(self, content, length):
+        """Whether there is one is told without taking anything of it away."""
+        more = {} if length else {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+        for read in (
+            lambda made: made.body,
+            lambda made: made.stream.read(),
+            lambda made: b"".join(iter(made.stream.readline, b"")),
+        ):
+            made = request_of(content, **more)
+            assert [made.has_body, made.has_body] == [bool(content)] * 2
+            assert read(made) == content
+            assert made.has_body == bool(content)
+
+    def test_a_form_of_nothing(self):
+        """Without a body there is a form without fields, whatever its type and its length say."""
+        for more in ({}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}):
+            for content_type in ("", "text/plain", "application/x-www-form-urlencoded"):
+                made = request_of(b"", content_type, **more)
+                assert len(made.form()) == 0
+        with pytest.raises(Unsupported):
+            request_of(b"a", "", **more).form()
+
     def test_chunks_without_an_end(self):
         """Where the server does not say that the input ends, nobody can know where."""
         made = request_of(b"abc", CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked")

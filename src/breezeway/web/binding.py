@@ -336,7 +336,7 @@ def _form_object(kind: Kind, default: Any) -> Reader:
     }
 
     def reader(request: Request, values: tuple[Any, ...], faults: Faults) -> Any:
-        if default is not MISSING and _has_no_body(request):
+        if default is not MISSING and _has_no_form(request):
             return default
         before = len(faults)
         found = {name: read(request, values, faults) for name, read in readers.items()}
@@ -352,6 +352,13 @@ def _form_object(kind: Kind, default: Any) -> Reader:
     return reader
 
 
+def _has_no_form(request: Request) -> bool:
+    """Tell whether nothing was sent: a form without a field is one all the same."""
+    from breezeway.web.forms import MULTIPART, URLENCODED
+
+    return request.content_type not in (URLENCODED, MULTIPART) and not request.has_body
+
+
 def _member(name: str, kind: Kind, default: Any) -> Reader:
     return _file(name, kind, default) if _is_file(kind) else _text("form", name, kind, default)
 
@@ -361,7 +368,7 @@ _ABSENT: Final = object()
 
 def _body(kind: Kind, default: Any) -> Reader:
     def reader(request: Request, _: tuple[Any, ...], faults: Faults) -> Any:
-        if default is not MISSING and _has_no_body(request):
+        if default is not MISSING and not request.has_body:
             return default
         value = request.json()
         try:
@@ -371,10 +378,6 @@ def _body(kind: Kind, default: Any) -> Reader:
             return None
 
     return reader
-
-
-def _has_no_body(request: Request) -> bool:
-    return not request.content_type and not request.content_length
 
 
 _SOURCES: Final[dict[str, Callable[[Request], Any]]] = {

@@ -47,6 +47,8 @@ class BodyStream(io.BufferedIOBase):
         """Read `length` bytes, or all that there is if it is None."""
         self._input = input_
         self._left = length
+        self._ahead = b""
+        """A byte that was looked at and not read."""
         self.taken = 0
         """Bytes that have been read."""
 
@@ -106,13 +108,31 @@ class BodyStream(io.BufferedIOBase):
         while block := self.read1(size):
             yield block
 
+    def is_at_end(self) -> bool:
+        """Tell whether there is nothing left; one byte is looked at if nobody knows otherwise.
+
+        Raises:
+            BadRequest: the body was cut short.
+        """
+        if self._left is not None:
+            return not self._left
+        if not self._ahead:
+            self._ahead = self.read1(1)
+            self.taken -= len(self._ahead)
+        return not self._ahead
+
     def _taken(self, read: Any, size: int) -> bytes:
+        data: bytes
         if self._left is not None:
             size = min(size, self._left)
         if not size:
             return b""
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            self.taken += len(data)
+            return data
         try:
-            data: bytes = read(size)
+            data = read(size)
         except OSError as error:  # the client has gone, or a piece around has refused the body
             raise BadRequest("the body could not be read") from error
         self.taken += len(data)
@@ -153,6 +173,16 @@ class Content:
         if self.stream.taken:
             raise RuntimeError("the body has been read already, as a stream or a form")
         return self.stream
+
+    def is_empty(self) -> bool:
+        """Tell whether there is no body at all.
+
+        Raises:
+            BadRequest: it was cut short.
+        """
+        if self.body is not None:
+            return not self.body
+        return self.form is None and not self.stream.taken and self.stream.is_at_end()
 
     def failed(self, error: HTTPError) -> HTTPError:
         """Remember an error if nobody can try again; return it."""

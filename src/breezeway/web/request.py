@@ -74,6 +74,15 @@ class Request(RequestHead):
         return content_length(self.environ)
 
     @property
+    def has_body(self) -> bool:
+        """Whether there is a body of a byte at least, of whatever type; it is not read.
+
+        Raises:
+            BadRequest, HTTPError: as those of `content_length`.
+        """
+        return not content_of(self.environ).is_empty()
+
+    @property
     def stream(self) -> BodyStream:
         """The body, to be read in pieces, however large it is; it is not kept."""
         return content_of(self.environ).stream
@@ -187,13 +196,13 @@ class Request(RequestHead):
         from breezeway.web import forms
 
         media_type = self.media_type
-        if media_type is None and self.content_length == 0:
-            return forms.FormData([], [])
         if media_type is not None and media_type.name == forms.URLENCODED:
             if not media_type.is_utf_8:
                 raise UnsupportedMediaType("a form must be UTF-8")
             return forms.read_urlencoded(self.read(limits.body_bytes), limits)
         if media_type is None or media_type.name != forms.MULTIPART:
+            if not self.has_body:  # what the type says of it counts for nothing
+                return forms.FormData([], [])
             types = f"{forms.URLENCODED}, {forms.MULTIPART}"
             raise UnsupportedMediaType("the body must be a form", [("Accept-Post", types)])
         boundary = forms.boundary_of(media_type)
