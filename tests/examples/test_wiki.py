@@ -15,6 +15,7 @@ from .wiki_in import wiki_in
 
 PASSWORD = "correct horse battery"
 PNG = b"\x89PNG\r\n\x1a\n and so on"
+OWN = {"headers": {"Sec-Fetch-Site": "same-origin"}}
 EVIL = "<script>alert(1)</script>"
 
 
@@ -41,16 +42,17 @@ class Visitor:
 
     def send(self, path: str, status: int = 200, **fields: str) -> str:
         """Fill in the form of a page, with the hidden fields that it has."""
-        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.get(path)))
-        response = self.client.post(path, data={**hidden, **fields})
+        response = self.client.post(path, data={**self._hidden(path), **fields})
         assert response.status == status, response.text
         return str(response.text)
 
+    def _hidden(self, path: str) -> dict[str, str]:
+        return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.get(path)))
+
     def upload(self, path: str, name: str, content: bytes, status: int = 200) -> str:
-        """Upload a file as browsers do, which say where a form comes from."""
-        headers = {"Sec-Fetch-Site": "same-origin"}
+        """Upload a file by the form of a page."""
         files = {"file": (name, content)}
-        response = self.client.post(path, files=files, headers=headers)
+        response = self.client.post(path, data=self._hidden(path), files=files)
         assert response.status == status, response.text
         return str(response.text)
 
@@ -117,6 +119,7 @@ def test_strangers_write_nothing(application: Any) -> None:
         "/new", data={"title": "x", "text": "y"}, headers={"Sec-Fetch-Site": "cross-site"}
     )
     assert forged.status == 403
+    assert "<h1>Forbidden</h1>" in forged.text
 
 
 def test_settings(tmp_path: Path) -> None:
@@ -182,9 +185,8 @@ def test_delete(application: Any, tmp_path: Path) -> None:
     ann, bob = Visitor(application, "ann"), Visitor(application, "bob")
     ann.send("/new", title="Cats", text="They purr")
     ann.upload("/pages/cats/files", "a.txt", b"text")
-    own = {"headers": {"Sec-Fetch-Site": "same-origin"}}
-    assert bob.client.post("/pages/cats/files/a.txt/delete", **own).status == 403
-    assert "Deleted a.txt" in ann.client.post("/pages/cats/files/a.txt/delete", **own).text
+    assert bob.client.post("/pages/cats/files/a.txt/delete", **OWN).status == 403
+    assert "Deleted a.txt" in ann.client.post("/pages/cats/files/a.txt/delete", **OWN).text
     assert "no file of this name" in ann.get("/pages/cats/files/a.txt", 404)
     assert [*(tmp_path / "data" / "uploads").iterdir()] == []
 
@@ -192,5 +194,7 @@ def test_delete(application: Any, tmp_path: Path) -> None:
 def test_strangers_upload_nothing(application: Any) -> None:
     """Who is not logged in is asked to, before the file is read."""
     Visitor(application, "ann").send("/new", title="Cats", text="They purr")
-    assert "Log in" in Visitor(application).upload("/pages/cats/files", "a.txt", b"text")
-    assert "no files yet" in Visitor(application).get("/pages/cats/files")
+    stranger = Visitor(application)
+    answer = stranger.client.post("/pages/cats/files", files={"file": ("a.txt", b"text")}, **OWN)
+    assert "<h1>Log in</h1>" in answer.text
+    assert "no files yet" in stranger.get("/pages/cats/files")

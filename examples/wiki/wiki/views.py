@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from breezeway.web import Request, Templates
+from breezeway.web import Request, Response, Templates
 from wiki.visitor import user_of
+
+Answer = Response | tuple[Response, int]
+"""What a handler returns: a page, with its status if that is not 200."""
 
 
 def of_all_pages(request: Request) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from breezeway.web import Form, Group, Request, Response, flash, local_path, red
 from wiki.model import accounts
 from wiki.model.faults import Refused
 from wiki.model.tables import User
-from wiki.views import templates
+from wiki.views import Answer, templates
 from wiki.visitor import USER, database
 
 group = Group()
@@ -31,9 +31,7 @@ def log_in_form(request: Request, next: str = "/") -> Response:
 
 
 @group.post("/log-in", name="log_in")
-def log_in(
-    request: Request, form: Annotated[Credentials, Form()]
-) -> Response | tuple[Response, int]:
+def log_in(request: Request, form: Annotated[Credentials, Form()]) -> Answer:
     """Log in."""
     user = accounts.log_in(database(request), form.name, form.password)
     if user is None:
@@ -51,9 +49,7 @@ def sign_up_form(request: Request, next: str = "/") -> Response:
 
 
 @group.post("/sign-up", name="sign_up")
-def sign_up(
-    request: Request, form: Annotated[Credentials, Form()]
-) -> Response | tuple[Response, int]:
+def sign_up(request: Request, form: Annotated[Credentials, Form()]) -> Answer:
     """Make an account, and log in."""
     try:
         user = accounts.sign_up(database(request), form.name, form.password)

@@ -18,11 +18,11 @@ from breezeway.web import (
     flash,
     redirect,
 )
-from wiki.controllers.pages import Answer, found_page
+from wiki.controllers.pages import found_page
 from wiki.model import files
 from wiki.model.faults import Refused
 from wiki.model.tables import File, Page
-from wiki.views import templates
+from wiki.views import Answer, templates
 from wiki.visitor import close_database, database, required_user
 
 group = Group("/pages/{slug}/files")

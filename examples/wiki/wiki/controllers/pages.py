@@ -13,13 +13,10 @@ from wiki.markup import rendered
 from wiki.model import pages
 from wiki.model.faults import EditConflict, Refused
 from wiki.model.tables import Page, Revision
-from wiki.views import templates
+from wiki.views import Answer, templates
 from wiki.visitor import database, required_user, user_of
 
 group = Group()
-
-Answer = Response | tuple[Response, int]
-"""A page, with its status if that is not 200."""
 
 FRONT = "front-page"
 

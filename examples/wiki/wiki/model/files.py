@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -37,7 +37,7 @@ def find(session: Session, page: Page, name: str) -> File | None:
 
 
 def keep(
-    session: Session, directory: Path, page: Page, author: User, name: str, content: BinaryIO
+    session: Session, directory: Path, page: Page, author: User, name: str, content: BufferedIOBase
 ) -> File:
     """Keep a file, under a name on the disk that nobody has chosen.
 
