@@ -75,6 +75,7 @@ def test_back_again(cookies: dict[str, str]) -> None:
         ({"max_age": 60}, "a=b; Max-Age=60; Path=/"),
         ({"max_age": -1}, "a=b; Max-Age=0; Path=/"),
         ({"expires": 0}, "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"),
+        ({"expires": -(10**11)}, "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"),
         ({"domain": ".Example.org", "path": "/x y"}, "a=b; Domain=example.org; Path=/x y"),
         (
             {"secure": True, "http_only": True, "same_site": "None", "partitioned": True},

@@ -94,7 +94,8 @@ def set_cookie(
             )
         parts.append(f"Max-Age={max(max_age, 0)}")
     if expires is not None:
-        parts.append(f"Expires={http_date(int(expires)).decode()}")
+        # A browser ignores a year before 1601 (6265 section 5.1.1), and would keep the cookie.
+        parts.append(f"Expires={http_date(max(int(expires), 0)).decode()}")
     if domain is not None:
         parts.append(f"Domain={_checked_domain(domain)}")
     if path is not None:
