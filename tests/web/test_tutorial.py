@@ -109,7 +109,10 @@ class Reader:
         self.directory = directory
         self._terminals: list[Terminal] = []
         self._server: Terminal | None = None
-        self._is_watching = False
+        self._processes = 0
+        """How many the server has between reloads; 0 if it does not watch its files."""
+        self._is_stale = False
+        """Whether a file has changed and nobody has waited for the reload."""
         self._environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(directory),
@@ -131,6 +134,8 @@ class Reader:
         if block.language != "console":
             self._save(block)
             return
+        if self._is_stale:
+            self._wait_for_reload()
         # Each part begins with a command, but for the first, which may be of the server.
         parts = re.split(r"^(?=\$ )", block.text, flags=re.MULTILINE)
         if parts[0]:
@@ -153,16 +158,22 @@ class Reader:
             text = f"{path.read_text()}\n\n{block.text}"
         else:
             text = changed(path.read_text(), block.text)
-        server = self._server if self._is_watching and path.suffix in WATCHED else None
-        before = len(server.processes()) if server else 0
         new = path.with_name(".new")
         new.write_text(text)
         new.replace(path)
-        if server:
-            server.wait_for(rf"INFO .* {re.escape(block.path)} changed\n")
-            server.wait_for(r"(reloaded .* in|cannot be loaded).*\n")
-            # What was served before may take a connection until it has heard of that.
-            eventually(lambda: len(server.processes()) == before, "the end of the old worker")
+        if self._server and self._processes and path.suffix in WATCHED:
+            self._server.wait_for(rf"INFO .* {re.escape(block.path)} changed\n")
+            self._is_stale = True
+
+    def _wait_for_reload(self) -> None:
+        """Wait for the reload that comes after the last change."""
+        server = self._server
+        assert server is not None
+        server.wait_for(r"INFO .* reloading app:app\n")
+        server.wait_for(r"(reloaded .* in|cannot be loaded).*\n")
+        # What was served before may take a connection until it has heard of that.
+        eventually(lambda: len(server.processes()) == self._processes, "the end of the old worker")
+        self._is_stale = False
 
     # --- terminals ------------------------------------------------------------------------------
 
@@ -175,7 +186,7 @@ class Reader:
         self._server.type(INTERRUPT)
         printed = REQUEST_LINE.sub("", self._server.finish())
         self._compare(shown.removeprefix("^C\n"), printed)
-        self._server, self._is_watching = None, False
+        self._server, self._processes = None, 0
 
     def _type(self, command: str, shown: str) -> None:
         command = command.replace(PORT, self._port)
@@ -189,8 +200,9 @@ class Reader:
             command = f"{sys.executable} -m venv --without-pip .venv"
         terminal.type(command)
         if re.search("^Serving", shown, re.MULTILINE):
-            self._server, self._is_watching = terminal, "Watching" in shown
             self._wait(terminal, shown)
+            self._server = terminal
+            self._processes = len(terminal.processes()) if "Watching" in shown else 0
             return
         self._compare(shown, terminal.finish())
         entered = re.fullmatch(r"cd (\S+)", command)
