@@ -65,7 +65,8 @@ def ask_to_log_in(request: Request, _: LogInFirst) -> Response:
 
 def show_error(request: Request, error: HTTPError) -> Response:
     """Answer for what cannot be, with its status."""
-    return templates.page(request, "error.html", title=error.title, detail=error.detail)
+    detail = error.detail or ("There is nothing at this address." if error.code == 404 else "")
+    return templates.page(request, "error.html", title=error.title, detail=detail)
 
 
 def show_failure(request: Request, _: Exception) -> Response:
