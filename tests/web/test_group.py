@@ -522,6 +522,48 @@ def test_members_of_a_problem() -> None:
     assert b'"price":3' in result.body
 
 
+def test_handlers_that_share_a_response() -> None:
+    """One response for several errors has nothing of the last one in it."""
+    page = Response("page")
+    app = App(security=False)
+    for status in (404, 405):
+        app.error(status)(lambda request, error: page)
+    app.get("/a", name="a")(lambda: "")
+    app.post("/b", name="b")(lambda: "")
+    allowed = [call(app, path, "DELETE")["allow"] for path in ("/a", "/b", "/c")]
+    assert allowed == ["GET, HEAD, OPTIONS", "OPTIONS, POST", None]
+    assert (call(app, "/c").code, page.status, len(page.headers.fields)) == (404, 200, 1)
+
+
+@pytest.mark.parametrize("hooks", [False, True])
+def test_files_of_a_request_that_nobody_answers(hooks: bool) -> None:
+    """They are deleted when the error goes to the server."""
+    pytest.importorskip("multipart")
+    app, held = App(), []
+    if hooks:
+        app.teardown(lambda request: None)
+
+    @app.post("/")
+    def upload(request: Request) -> Any:
+        held.append(request.files["f"])
+        raise ZeroDivisionError
+
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nfile\r\n--x--\r\n'
+    with pytest.raises(ZeroDivisionError):
+        call(app, "/", "POST", {"Content-Type": "multipart/form-data; boundary=x"}, body)
+    with pytest.raises(ValueError, match="the request is over"):
+        held[0].read()
+
+
+def test_a_text_in_place_of_the_content() -> None:
+    """A hook may put a text there; it is sent whole, with its length."""
+    app = App()
+    app.get("/")(lambda: "x")
+    app.after(lambda request, response: setattr(response, "content", "ß"))
+    result = call(app, "/")
+    assert (result.blocks, result["content-length"]) == (["ß".encode()], "2")
+
+
 # --- what cannot be -----------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
@@ -350,6 +351,19 @@ def test_routes_say_more(document: Any) -> None:
     assert paths["/of-host"]["get"]["servers"] == [
         {"url": "//{tenant}.example", "variables": {"tenant": {"default": "tenant"}}}
     ]
+
+
+def test_partial_functions() -> None:
+    """They are called what their functions are."""
+
+    def list_all(kind: str, most: int = 5) -> None:
+        """List them."""
+
+    app = App()
+    app.get("/")(partial(list_all, kind="a"))
+    told = app.openapi("x", "1")["paths"]["/"]["get"]
+    assert (told["summary"], told["operationId"]) == ("List them", "list_all")
+    assert app.url_for("list_all", most=1) == "/?most=1"
 
 
 def test_mounted_applications() -> None:

@@ -186,7 +186,11 @@ class App(Routes):
             else:
                 response = to_response(result)
         except Exception as error:
-            response = answer_error(request, error, endpoint.groups)
+            try:
+                response = answer_error(request, error, endpoint.groups)
+            except BaseException:
+                request.close()
+                raise
         if request.holds_files or (content is None and type(response) is not Response):
             if content is not None:
                 response = Response(content, content_type=JSON)
@@ -223,6 +227,7 @@ class App(Routes):
             else:
                 blocks = self._sent(response, request, endpoint, start_response, fields)
         except BaseException:
+            request.close()
             hooks.tear_down(request)
             raise
         if not hooks.teardown:

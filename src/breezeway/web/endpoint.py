@@ -15,7 +15,7 @@ from breezeway.web.limits import Limits
 from breezeway.web.pattern import Pattern
 from breezeway.web.request import Request
 from breezeway.web.response import Response
-from breezeway.web.results import to_response
+from breezeway.web.results import copied, to_response
 
 THROW_ERRORS: Final = "x-wsgiorg.throw_errors"
 """True in the environ where unexpected exceptions shall be raised, and not answered."""
@@ -171,6 +171,8 @@ def _answered(error: Exception, result: Any) -> Any:
     """Give an answer that says nothing of its status that of the error, and the fields of the error."""
     response = to_response(result)
     if isinstance(response, Response):
+        if response is result:  # which others may have as well
+            response = copied(response)
         says_status = type(result) is tuple and any(type(each) is int for each in result[1:])
         if response.status == 200 and not says_status:
             response.status = error.code if isinstance(error, HTTPError) else 500

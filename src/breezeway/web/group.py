@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from breezeway.semantics.hosts import parse_host
@@ -127,7 +128,7 @@ class Group:
         def register(handler: H) -> H:
             if not callable(handler):
                 raise TypeError(f"what answers {path!r} is a function, not {handler!r}")
-            shown = name or getattr(handler, "__name__", type(handler).__name__)
+            shown = name or _name_of(handler)
             if shown == "<lambda>":  # which all of them are called
                 shown = path
             for method in wanted:
@@ -282,6 +283,12 @@ def _checked_host(host: str) -> str:
     if found.port:
         raise ValueError(f"the host of a group has no port: {host!r} is meant at any")
     return found.name if "{" not in host else host.removesuffix(".")
+
+
+def _name_of(handler: Any) -> str:
+    while isinstance(handler, partial):
+        handler = handler.func
+    return str(getattr(handler, "__name__", type(handler).__name__))
 
 
 def place(handler: Any) -> str:

@@ -12,6 +12,7 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Union
 
 from breezeway.web.binding import Argument, function_of
@@ -231,6 +232,8 @@ def _operation(
 
 def _said(handler: Any) -> tuple[str, str]:
     """Return the first line of a docstring, without the dot, and the rest."""
+    while isinstance(handler, partial):  # whose docstring is of partial itself
+        handler = handler.func
     doc = inspect.cleandoc(getattr(handler, "__doc__", None) or "")
     first, _, rest = doc.partition("\n\n")
     return " ".join(first.split()).removesuffix("."), rest.strip()

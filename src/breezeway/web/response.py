@@ -233,6 +233,8 @@ class Response:
         is_silent = environ["REQUEST_METHOD"] == "HEAD"
         try:
             status, fields, content = self._planned(environ)
+            if isinstance(content, str):  # that a hook has put in place of another
+                content = content.encode()
             if isinstance(content, list | tuple):
                 content = [as_bytes(block) for block in content]
             if status in WITHOUT_CONTENT:

@@ -83,9 +83,7 @@ def _of_tuple(result: tuple[Any, ...]) -> Any:
             f"a handler returned {_shown(result)}: a WSGI application says its status and headers itself"
         )
     if response is result[0]:  # which others may have as well
-        response = copy(response)
-        response.headers = copy(response.headers)
-        response.headers.fields = response.headers.fields[:]
+        response = copied(response)
     for each in result[1:]:
         if isinstance(each, int | str):
             response.status = status_of(each)
@@ -104,6 +102,14 @@ def _of_tuple(result: tuple[Any, ...]) -> Any:
 
 Write = Callable[[bytes], object]
 """Sends a block at once, as what `start_response` returns does (PEP 3333, "The write() Callable")."""
+
+
+def copied(response: Response) -> Response:
+    """Return a response with the same content, whose status and fields are its own."""
+    made = copy(response)
+    made.headers = copy(response.headers)
+    made.headers.fields = response.headers.fields[:]
+    return made
 
 
 def from_application(

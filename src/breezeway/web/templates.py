@@ -205,7 +205,8 @@ def _loader(directory: Directory | Sequence[Directory], package: str) -> Any:
         raise ValueError("templates come from a directory, or else from a package")
     for each in several:
         if not os.path.isdir(each):
-            raise ValueError(f"directory {os.fspath(each)!r} is not there")
+            path = os.path.abspath(each)
+            raise ValueError(f"directory {os.fspath(each)!r} is not there: {path}")
     return jinja2.FileSystemLoader(several)
 
 
