@@ -141,9 +141,7 @@ class Reader:
         if parts[0]:
             self._look(parts[0])
         for part in parts[1:]:
-            command, output = re.fullmatch(
-                r"\$ (.*(?:(?<=[\\|])\n.*)*\n)((?:.*\n?)*)", part
-            ).groups()
+            command, output = re.fullmatch(r"\$ (.*(?:(?<=[\\|])\n.*)*\n)([\s\S]*)", part).groups()
             self._type(command.rstrip("\n"), output)
 
     # --- files ----------------------------------------------------------------------------------
@@ -273,3 +271,63 @@ def test_tutorial(reader: Reader) -> None:
             reader.do(block)
         except AssertionError as error:
             raise AssertionError(f"{TUTORIAL.name}, block at line {block.line}: {error}") from None
+
+
+PAGE = """\
+Write `a.txt`:
+
+```text
+one
+two
+```
+
+Change `a.txt`:
+
+```diff
+ one
+-two
++three
+```
+
+```console
+$ cat a.txt && echo four \\
+    five; seq 9
+one
+th...
+four five
+...
+9
+$ export NAME=Ada
+$ echo $NAME
+Ada
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("", ""),
+        ("-two", "-too"),
+        (" one\n", " none\n"),
+        ("+three", "+tree"),
+        ("\nth...", "\nthe..."),
+        ("four five", "four"),
+        ("\n9\n", "\n8\n"),
+        ("NAME\nAda", "NAME\nBob"),
+        ("$ export", "$ exprot"),
+        ("Change `a.txt`", "Change it"),
+        ("Write `a.txt`", "Write `b.txt`"),
+        ("```text", "```console"),
+    ],
+)
+def test_what_is_wrong_is_found(reader: Reader, right: str, wrong: str) -> None:
+    """A page passes as it is; with a fault in a file, a change, a command or an output it does not."""
+    page = PAGE.replace(right, wrong, 1)
+    try:
+        for block in blocks(page):
+            reader.do(block)
+    except (AssertionError, OSError):
+        assert page != PAGE
+    else:
+        assert page == PAGE
