@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar, overload
 from wsgiref.types import WSGIEnvironment
+
+D = TypeVar("D")
 
 TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """RFC 9110 section 5.6.2: names of fields, methods."""
@@ -32,7 +34,11 @@ class RequestHeaders(Mapping[str, str]):
             raise KeyError(name)
         return value
 
-    def get(self, name: str, default: Any = None) -> Any:
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: D) -> str | D: ...
+    def get(self, name: str, /, default: Any = None) -> Any:
         """Return the value of a field."""
         key = _key(name)
         value = self._environ.get(key)
@@ -111,6 +117,10 @@ class ResponseHeaders:
     def __len__(self) -> int:
         return len(self.fields)
 
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: D) -> str | D: ...
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a field, its lines joined with commas."""
         found = self.all(name)

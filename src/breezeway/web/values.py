@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 class Values(Mapping[str, T]):
@@ -36,7 +37,11 @@ class Values(Mapping[str, T]):
     def __contains__(self, name: object) -> bool:
         return name in self._first
 
-    def get(self, name: str, default: Any = None) -> Any:
+    @overload
+    def get(self, name: str, /) -> T | None: ...
+    @overload
+    def get(self, name: str, /, default: D) -> T | D: ...
+    def get(self, name: str, /, default: Any = None) -> Any:
         """Return the first value of a name, or a default."""
         return self._first.get(name, default)
 
