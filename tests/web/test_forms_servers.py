@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import io
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
-import threading
-import time
-import wsgiref.simple_server
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 import urllib3
-import waitress.server
 import werkzeug.test
-
-from breezeway.testing import LiveServer
 
 from .forms import BOUNDARY, body_of, part, request_of
 from .forms_app import application
-
-ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 20.0
+from .servers import (
+    DEADLINE_SECONDS,
+    Address,
+    breezeway,
+    gunicorn,
+    wait_for,
+    waitress_server,
+    wsgiref_server,
+)
 
 FILE = bytes(range(256)) * 4000
 FORM = body_of(part("title", "Größe"), part("film", FILE, "film.mp4", "Content-Type: video/mp4"))
@@ -41,102 +37,13 @@ SEEN = {
     "files": [["film", "film.mp4", "video/mp4", hashlib.sha256(FILE).hexdigest()]],
 }
 
-Address = tuple[str, int]
-
-
-class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextlib.contextmanager
-def _breezeway() -> Iterator[Address]:
-    with LiveServer(application) as server:
-        yield server.address
-
-
-@contextlib.contextmanager
-def _streamed() -> Iterator[Address]:
-    with LiveServer(application, stream_body=("/",)) as server:
-        yield server.address
-
-
-@contextlib.contextmanager
-def _wsgiref() -> Iterator[Address]:
-    server = wsgiref.simple_server.make_server("127.0.0.1", 0, application, handler_class=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server.server_address[:2]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextlib.contextmanager
-def _waitress() -> Iterator[Address]:
-    sockets = [socket.create_server(("127.0.0.1", 0))]
-    # In memory: waitress leaves a temporary file to the garbage when a client has gone.
-    options = {"threads": 2, "inbuf_overflow": 1 << 30}
-    server = waitress.server.create_server(application, sockets=sockets, **options)
-    ended = threading.Event()
-
-    def serve() -> None:
-        while not ended.is_set():
-            server.asyncore.loop(timeout=0.05, map=server._map, count=1)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield sockets[0].getsockname()
-    finally:
-        ended.set()
-        thread.join()
-        server.task_dispatcher.shutdown()
-        for dispatcher in [*server._map.values()]:
-            dispatcher.close()
-
-
-@contextlib.contextmanager
-def _gunicorn() -> Iterator[Address]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address: Address = probe.getsockname()
-    command = [
-        "-m",
-        "gunicorn",
-        "tests.web.forms_app",
-        f"--bind=127.0.0.1:{address[1]}",
-        "--threads=2",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, *command, "--no-control-socket"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        ends = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(address, 1.0).close()
-                break
-            assert process.poll() is None, "it does not start"
-            assert time.monotonic() < ends, "it does not answer"
-            time.sleep(0.02)
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(DEADLINE_SECONDS)
-
 
 SERVERS = {
-    "breezeway": _breezeway,
-    "breezeway streamed": _streamed,
-    "wsgiref": _wsgiref,
-    "waitress": _waitress,
-    "gunicorn": _gunicorn,
+    "breezeway": lambda: breezeway(application),
+    "breezeway streamed": lambda: breezeway(application, stream_body=("/",)),
+    "wsgiref": lambda: wsgiref_server(application),
+    "waitress": lambda: waitress_server(application),
+    "gunicorn": lambda: gunicorn("tests.web.forms_app", "--threads=2"),
 }
 
 
@@ -144,6 +51,7 @@ SERVERS = {
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Address]]:
     """Run each server in turn; give its name and address."""
     with SERVERS[request.param]() as address:
+        wait_for(address)
         yield request.param, address
 
 

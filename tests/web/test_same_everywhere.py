@@ -52,7 +52,7 @@ class Ask(NamedTuple):
 
     status: int
     head: str
-    """The request line, and the fields beside Host, Connection and Content-Length; `|` between them."""
+    """The request line and fields, with `|` between them; `Visitor` adds what each request needs."""
     body: bytes = b""
     but: Mapping[str, But] = {}
 
@@ -197,6 +197,7 @@ ASKS = [
     Ask(200, 'GET /file/large.bin|Range: bytes=5-9|If-Range: "x"'),
     Ask(416, "GET /file/large.bin|Range: bytes=900000-"),
     Ask(304, f"GET /file/large.bin|If-Modified-Since: {WRITTEN}"),
+    Ask(304, "HEAD /file/large.bin|If-None-Match: *"),
     Ask(412, 'GET /file/large.bin|If-Match: "x"'),
     Ask(404, "GET /file/..%2fsecret"),
     Ask(404, "GET /file/none.txt"),
@@ -262,8 +263,9 @@ class Visitor:
 
     def _head(self, ask: Ask) -> bytes:
         line, *fields = ask.head.split("|")
-        version = "" if "HTTP/1" in line else " HTTP/1.1"
-        lines = [f"{line}{version}", "Host: app.example", "Connection: close", *fields]
+        # What has a version of its own is as old programs send it.
+        more = [] if "HTTP/1.0" in line else ["Host: app.example", "Connection: close"]
+        lines = [f"{line} HTTP/1.1" if more else line, *more, *fields]
         if self._jar and "Cookie" not in ask.head:
             lines.append("Cookie: " + "; ".join("=".join(pair) for pair in self._jar.items()))
         if ask.body and "Transfer-Encoding" not in ask.head:
