@@ -68,12 +68,14 @@ def directory(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def developing(directory: Path, *options: str) -> Iterator[Server]:
-    """Run the command."""
+def developing(
+    directory: Path, *options: str, until: str = r"Serving shop:app on (\S+)"
+) -> Iterator[Server]:
+    """Run the command; wait `until` a line of its log, which has the URL if it is known then."""
     command = [sys.executable, "-m", "breezeway", "dev", "shop:app", "--bind", "127.0.0.1:0"]
     server = Server(directory, [*command, "--control-socket", "off", *options], {})
     try:
-        server.url = server.log.wait_for(r"Serving shop:app on (\S+)")[1]
+        server.url = server.log.wait_for(until)[1]
         yield server
     finally:
         server.kill()
@@ -111,6 +113,31 @@ def test_develops(directory: Path) -> None:
         eventually(lambda: ask(server, "/") == (200, "version 2"), "the new version")
         server.out.wait_for(r"^200 GET / \d+\.\dms$")
         assert not server.out.find("HTTP/1.1")
+
+
+HANGS = "import time\nprint('it hangs', flush=True)\ntime.sleep(600)\n"
+"""Far beyond the timeout for a worker that starts, and that beyond the deadlines of the tests."""
+
+
+def test_save_after_one_that_hangs(directory: Path) -> None:
+    """What hangs when it is loaded gives way to the next save; nobody waits for a timeout."""
+    with developing(directory) as server:
+        server.deploy(HANGS, "shop.py")
+        server.out.wait_for("it hangs")
+        assert ask(server, "/") == (200, "version 1")
+        server.deploy(SHOP.replace("version 1", "version 2"), "shop.py")
+        eventually(lambda: ask(server, "/") == (200, "version 2"), "the new version")
+        assert not server.log.find("ERROR|WARN")
+
+
+def test_save_after_a_start_that_hangs(directory: Path) -> None:
+    """So does what hangs from the start."""
+    (directory / "shop.py").write_text(HANGS)
+    with developing(directory, until="(Watching)") as server:
+        server.out.wait_for("it hangs")
+        server.deploy(SHOP, "shop.py")
+        server.url = server.log.wait_for(r"Serving shop:app on (\S+)")[1]
+        eventually(lambda: ask(server, "/") == (200, "version 1"), "the version that is loaded")
 
 
 def test_templates_are_watched(directory: Path) -> None:

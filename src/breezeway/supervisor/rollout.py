@@ -20,7 +20,7 @@ from breezeway.errors import UserError
 from breezeway.supervisor import policy
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.deployment import Deployment, Generation
-from breezeway.supervisor.handle import READY
+from breezeway.supervisor.handle import READY, STARTING
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.report import last_lines, log_failure
 from breezeway.supervisor.supervisor import Supervisor
@@ -94,6 +94,33 @@ class Rollouts:
             )
             self._operations = [operation]
             supervisor.operations += self._operations
+
+    def supersede(self) -> None:
+        """Begin a reload, for files have changed; what is being loaded is out of date, and gives way.
+
+        It may hang: whoever has just saved what mends it does not want to wait for a timeout.
+        """
+        supervisor = self._supervisor
+        if not supervisor.stopping and not supervisor.upgrading:
+            candidate = supervisor.candidate
+            if candidate is not None and not self._has_come_far(candidate):
+                self._drop(candidate)
+            if supervisor.candidate is None:
+                for each in [*supervisor.workers]:
+                    if each.state == STARTING:
+                        supervisor.retire(each)
+        self.reload()
+
+    def _has_come_far(self, candidate: Generation) -> bool:
+        """Whether a reload is too far, or too much asked for, to be given up without a failure."""
+        return (
+            candidate.zygote is not None
+            or any(each in self._supervisor.operations for each in self._operations)
+            or any(
+                each.state == READY and each.generation is candidate
+                for each in self._supervisor.workers
+            )
+        )
 
     def _scale_to(self, workers: int | None) -> None:
         """Start more workers at once; fewer are enough as soon as one of the new ones is ready."""
@@ -187,6 +214,17 @@ class Rollouts:
         supervisor = self._supervisor
         if generation is not supervisor.candidate:
             return False
+        self._drop(generation)
+        self._report_failure(failure)
+        for operation in self._operations:
+            operation.fail(last_lines(failure))
+        self._operations = []
+        self.tell("ready")
+        return True
+
+    def _drop(self, generation: Generation) -> None:
+        """Go on with the current generation, and not with the candidate."""
+        supervisor = self._supervisor
         supervisor.candidate = None
         if supervisor.wanted == self._wanted_meanwhile:  # and no operator has changed it
             supervisor.wanted = self._wanted_before
@@ -197,12 +235,6 @@ class Rollouts:
                     # It works. It may stay in the place of the one it has replaced.
                     each.generation = supervisor.current
         self._close(generation, but=supervisor.current)
-        self._report_failure(failure)
-        for operation in self._operations:
-            operation.fail(last_lines(failure))
-        self._operations = []
-        self.tell("ready")
-        return True
 
     def _report_failure(self, failure: dict[str, Any]) -> None:
         self.failed += 1

@@ -301,7 +301,7 @@ class _Service:
             shown = os.path.relpath(paths[0])
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             logger.info("%s%s changed", shown, more)
-            self.rollouts.reload()
+            self.rollouts.supersede()
 
     def _tell_systemd(self, state: str) -> None:
         name = self._supervisor.current.deployment.name
