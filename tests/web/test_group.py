@@ -522,6 +522,28 @@ def test_members_of_a_problem() -> None:
     assert b'"price":3' in result.body
 
 
+def test_handlers_that_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """One that only takes note of an error leaves it to the groups around, and makes no 204 of it."""
+    app, group, seen = App(), Group("/shop"), list[str]()
+    note = lambda request, error: seen.append(type(error).__name__)  # noqa: E731
+    group.error(Exception)(note)
+    group.error(404)(note)
+    app.error(LookupError)(lambda request, error: ("outer", 410))
+    group.get("/key")(lambda: {}["x"])
+    group.get("/none")(lambda: _not_found())
+    group.get("/fails")(lambda: 1 / 0)
+    app.include(group)
+    assert (call(app, "/shop/key").code, call(app, "/shop/none").code) == (410, 404)
+    app.error(500)(note)
+    with pytest.raises(ZeroDivisionError):
+        call(app, "/shop/fails")
+    assert seen == ["KeyError", "NotFound", "ZeroDivisionError", "ZeroDivisionError"]
+
+
+def _not_found() -> None:
+    raise NotFound
+
+
 def test_handlers_that_share_a_response() -> None:
     """One response for several errors has nothing of the last one in it."""
     page = Response("page")

@@ -130,6 +130,14 @@ class TestRequest:
         page = lambda request: templates.page(request, "a.html", name="n", block="b")  # noqa: E731
         assert answered(page).body == b"aaSnb"
 
+    def test_mistakes(self, write):
+        """A request and values in wrong places are told, and not taken for something else."""
+        templates = write({"a.html": "{{ x }}"})
+        with pytest.raises(TypeError, match="called by its name"):
+            answered(lambda request: templates.page("a.html", request))
+        with pytest.raises(TypeError, match="has names"):
+            templates.render("a.html", {"x": 1})
+
     def test_context(self, write):
         """What all pages have is there in each of a request, and what one is given goes first."""
         templates = write(

@@ -116,30 +116,38 @@ def answer_error(request: Request, error: Exception, groups: Sequence[Group]) ->
     """Return what answers for an exception; raise it if nobody does.
 
     The innermost group is asked first: for the status of an HTTPError, for the class of the exception
-    and for those that it comes of. What its handler raises is for the groups around. An HTTPError that
-    nobody takes has an answer of its own. What else nobody takes is for the 500, unless the environ asks
-    for such errors themselves, as debuggers do.
+    and for those that it comes of. What its handler raises is for the groups around, and so is an error
+    for which it returns None: one that only takes note of it must not make a success of it. An HTTPError
+    that nobody takes has an answer of its own. What else nobody takes is for the 500, unless the environ
+    asks for such errors themselves, as debuggers do.
     """
     for group in reversed(groups):
         handler = _handler(group.error_handlers, error)
         if handler is not None:
-            try:
-                return _answered(error, handler(request, error))
-            except Exception as another:
-                error = another
+            answer, error = _asked(handler, request, error)
+            if answer is not None:
+                return answer
     _tell_route(request, error)
     if not isinstance(error, HTTPError) and not request.environ.get(THROW_ERRORS):
         for group in reversed(groups):
             handler = group.error_handlers.get(500)
             if handler is not None:
                 log.error("%s %.200r failed", request.method, request.path, exc_info=error)
-                try:
-                    return _answered(error, handler(request, error))
-                except Exception as another:
-                    error = another
+                answer, error = _asked(handler, request, error)
+                if answer is not None:
+                    return answer
     if isinstance(error, HTTPError):
         return default_answer(request, error)
     raise error
+
+
+def _asked(handler: Hook, request: Request, error: Exception) -> tuple[Any, Exception]:
+    """Return what a handler answers, or None; and the error that is left then."""
+    try:
+        result = handler(request, error)
+        return (None if result is None else _answered(error, result)), error
+    except Exception as another:
+        return None, another
 
 
 def _tell_route(request: Request, error: Exception) -> None:

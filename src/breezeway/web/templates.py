@@ -163,12 +163,16 @@ class Templates:
     def _given(self, request: Request | None, values: dict[str, Any]) -> dict[str, Any]:
         if request is None:
             return values
+        if isinstance(request, Mapping):
+            raise TypeError("what a template is given has names: render(name, request, title=...)")
         common = {} if self._context is None else self._context(request)
         return {"request": request, **common, **values}
 
     def _template(self, name: str) -> Template:
         from jinja2 import TemplateError
 
+        if not isinstance(name, str):
+            raise TypeError(f"a template is called by its name, such as 'home.html', not {name!r}")
         try:
             return self.environment.get_template(name)
         except TemplateError as error:
