@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Iterable
@@ -602,6 +603,37 @@ def test_files_are_closed(kind: str) -> None:
     assert call(app, "/", "POST", fields, body).code in (200, 500)
     with pytest.raises(ValueError, match="the request is over"):
         held[0].read()
+
+
+@pytest.mark.parametrize("hooks", [False, True])
+def test_requests_leave_no_circles(hooks: bool) -> None:
+    """What a request has held goes with it, and does not wait for the collector, also of an error."""
+    app = make()
+    app.get("/raises", name="raises")(lambda: {}["x"])
+    app.get("/app", name="app")(lambda: echo)
+    app.error(KeyError)(lambda request, error: "no")
+    if hooks:
+        app.after(lambda request, response: None)
+        app.teardown(lambda request: None)
+    asked = [("/users/1", "GET"), ("/nothing", "GET"), ("/users/1", "DELETE"), ("/users/1", "HEAD")]
+    asked += [("/raises", "GET"), ("/app", "GET"), ("/users/1?name=%ff", "GET")]
+    environs = [make_environ(*each) for each in asked]
+    environs.append(make_environ("/users/1", "POST", {"Sec-Fetch-Site": "cross-site"}))
+    for environ in environs:
+        app(dict(environ), lambda *head: print)  # what is made once
+    gc.collect()
+    gc.disable()
+    try:
+        for environ in environs:
+            blocks: Any = app(environ, lambda *head: print)
+            b"".join(blocks)
+            getattr(blocks, "close", bool)()
+            del blocks
+        environs.clear()
+        environ = {}
+        assert [each for each in gc.get_objects() if type(each) is Request] == []
+    finally:
+        gc.enable()
 
 
 def test_wsgi() -> None:

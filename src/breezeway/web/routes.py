@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -203,7 +203,7 @@ class Routes(Group):
         if method == "OPTIONS":
             return self._fallback(lambda *_: Response(status=204, headers=allow)), ()
         groups = next(iter(found[0][0].endpoints.values())).groups
-        return self._fallback(_raising(MethodNotAllowed(headers=allow)), groups), ()
+        return self._fallback(_raising(partial(MethodNotAllowed, headers=allow)), groups), ()
 
     def _missing(
         self, routers: tuple[Router[Endpoint], ...], path: str, environ: WSGIEnvironment
@@ -213,7 +213,7 @@ class Routes(Group):
         location = self._other_slash(routers, path, environ)
         if location:
             return self._fallback(lambda *_: Response(status=308, headers=[("Location", location)]))
-        return self._fallback(_raising(NotFound()))
+        return self._fallback(_raising(NotFound))
 
     def _fallback(self, run: Any, groups: tuple[Group, ...] = (), text: str = "") -> Fallback:
         return Fallback(run, groups or (self,), self._hooks, text)
@@ -254,9 +254,9 @@ class _HostPattern:
         """Of several that match, the lowest counts: fewer variables, then more text."""
 
 
-def _raising(error: HTTPError) -> Any:
+def _raising(make: Callable[[], HTTPError]) -> Any:
     def run(request: Request, values: tuple[Any, ...]) -> Any:
-        raise error
+        raise make()  # one that is held here would have this frame in its traceback: a circle
 
     return run
 
