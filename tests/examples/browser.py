@@ -46,31 +46,34 @@ def browser() -> Iterator[Any]:
 class Person:
     """Somebody before a browser of their own, without cookies of another one's.
 
-    `page` is Playwright's; `noticed` is whatever should never be: dialogs, scripts that fail, and what
-    the console complains of.
+    `page` is Playwright's; `noticed` is whatever should never be: dialogs, scripts that fail, and, when
+    the window is closed, what the console complains of.
     """
 
     def __init__(self, browser: Any, base_url: str, **options: Any) -> None:
         """Open a window; `options` are those of Playwright's `new_context`."""
         self._context = browser.new_context(base_url=base_url, locale="en-GB", **options)
         self._context.set_default_timeout(WAIT_MILLISECONDS)
+        self._pages: set[str] = set()
+        self._complaints: list[tuple[str, str]] = []
         self.noticed: list[str] = []
         self.page = self._context.new_page()
         self.page.on("dialog", self._dialog)
         self.page.on("pageerror", lambda error: self.noticed.append(f"error: {error}"))
         self.page.on("console", self._console)
+        self.page.on("response", self._response)
 
     def _dialog(self, dialog: Any) -> None:
         self.noticed.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
     def _console(self, message: Any) -> None:
-        # The status of a page that was asked for is no complaint: a conflict is 409.
-        is_page = (
-            message.location["url"] == self.page.url and "the server responded" in message.text
-        )
-        if message.type in ("error", "warning") and not is_page:
-            self.noticed.append(f"console: {message.text}")
+        if message.type in ("error", "warning"):
+            self._complaints.append((message.location["url"], message.text))
+
+    def _response(self, response: Any) -> None:
+        if response.request.is_navigation_request():
+            self._pages.add(response.url)
 
     def go(self, path: str) -> Any:
         """Go to a page."""
@@ -96,3 +99,7 @@ class Person:
     def close(self) -> None:
         """Close the window."""
         self._context.close()
+        for url, text in self._complaints:
+            # The status of a page that was asked for is no complaint: a conflict is 409.
+            if url not in self._pages or "the server responded" not in text:
+                self.noticed.append(f"console: {text} ({url})")
