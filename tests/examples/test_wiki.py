@@ -198,3 +198,21 @@ def test_strangers_upload_nothing(application: Any) -> None:
     answer = stranger.client.post("/pages/cats/files", files={"file": ("a.txt", b"text")}, **OWN)
     assert "<h1>Log in</h1>" in answer.text
     assert "no files yet" in stranger.get("/pages/cats/files")
+
+
+@pytest.mark.parametrize("way", ["new", "restore"])
+def test_conflict_where_nobody_edited(application: Any, way: str) -> None:
+    """Two begin the same page, or one brings back what another changes: the form settles that, too."""
+    ann, bob = Visitor(application, "ann"), Visitor(application, "bob")
+    ann.send("/new", title="Shared", text="of ann")
+    if way == "new":
+        page = bob.client.post("/new", data={"title": "shared", "text": "of bob"}, **OWN)
+    else:
+        ann.send("/pages/shared/edit", text="again of ann")
+        path = "/pages/shared/history/1/restore"
+        page = bob.client.post(path, data={"base": "1"}, **OWN)
+    assert page.status == 409
+    form = re.findall(r'<form class="editor" method="post" action="([^"]+)"', page.text)
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+    assert "Saved as version" in bob.client.post(form[0], data={**hidden, "text": "of both"}).text
+    assert "of both" in ann.get("/pages/shared")
