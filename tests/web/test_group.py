@@ -334,7 +334,7 @@ def test_teardown_after_start_response_failed(app: App, trace: list[str]) -> Non
 
     with pytest.raises(OSError):  # noqa: PT011
         app(make_environ("/outer/inner/stream"), start_response)
-    assert trace == [*IN, *after(200), *OUT]
+    assert trace == [*IN, *after(200), "stream over", *OUT]
 
 
 def test_teardown_hooks_that_fail(

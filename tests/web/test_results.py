@@ -129,14 +129,36 @@ class Closing:
         self.closed += 1
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_errors_before_the_first_block(method: str) -> None:
+    """Until a stream has given something, an error in it is answered as any other; none makes it empty."""
+    app = App()
+    seen: list[int] = []
+    app.after(lambda request, response: seen.append(response.status))
+    app.error(ZeroDivisionError)(lambda request, error: ("never mind", 503))
+
+    @app.get("/{number:int}")
+    def stream(number: int) -> Iterator[str]:
+        if number == 1:
+            raise NotFound
+        if number == 2:
+            raise ZeroDivisionError
+        yield from "ab" if number == 3 else ""
+
+    assert [call(app, f"/{number}", method).code for number in (1, 2, 3, 4)] == [404, 503, 200, 200]
+    assert seen == [404, 503, 200, 200]
+    assert call(app, "/3").blocks == [b"a", b"b"]
+    assert call(app, "/4", method)["content-length"] == "0"
+
+
 def test_streams_are_closed() -> None:
-    """At the end, for HEAD without a block of it, and for a client that leaves."""
+    """At the end, for HEAD with the block that the status waits for, and for a client that leaves."""
     stream = Closing()
     assert answer(stream).body == b"xxx"
     assert stream.closed == 1
     stream = Closing()
     assert answer(stream, "HEAD").body == b""
-    assert (stream.asked, stream.closed) == (0, 1)
+    assert (stream.asked, stream.closed) == (1, 1)
     stream, app = Closing(), App()
     app.get("/", name="x")(lambda: stream)
     blocks: Any = app(make_environ("/"), lambda *args: print)  # type: ignore[arg-type]

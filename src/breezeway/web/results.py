@@ -22,8 +22,8 @@ def to_response(result: Any) -> Any:
     """Return the response that a result stands for; what is a WSGI application already stays one.
 
     A text is HTML; bytes are just that; a dict, list, dataclass, number or boolean is JSON; None is a
-    204; an iterator of texts or bytes is a stream; a tuple is a result and its status, its headers, or
-    both.
+    204; an iterator of texts or bytes is a stream, whose first block is asked for here; a tuple is a
+    result and its status, its headers, or both.
 
     Raises:
         TypeError: it stands for none.
@@ -47,10 +47,26 @@ def to_response(result: Any) -> Any:
     if is_made or isinstance(result, dict | list | int | float):
         return Response(dumps(result), content_type=JSON)
     if isinstance(result, Iterator) and not isinstance(result, io.IOBase):
-        return Response(result, content_type=TEXT)
+        return Response(_begun(result), content_type=TEXT)
     if callable(result) and not isinstance(result, type):
         return result
     raise TypeError(f"a handler returned {_shown(result)}, which is no response{_hint(result)}")
+
+
+def _begun(blocks: Iterator[Any]) -> Any:
+    """Ask for the first block, for no server sends the head before: an error until then has an answer."""
+    try:
+        first = next(blocks)
+    except StopIteration:
+        close(blocks)
+        return ()
+    except BaseException:
+        close(blocks)
+        raise
+    content = _Content()
+    content.first.append(first)
+    content.complete(blocks, blocks)
+    return content
 
 
 def _shown(result: Any) -> str:
@@ -174,10 +190,10 @@ def _response(content: Any, started: list[Any]) -> Response:
 
 
 class _Content:
-    """What an application sends: what it has written, if that is held, and the blocks that it returns."""
+    """First blocks, such as those that an application has written, and others that come later."""
 
     def __init__(self) -> None:
-        self.first: list[bytes] = []
+        self.first: list[Any] = []
         self.is_closed = False
         self._others: Iterable[bytes] | None = None
         self._owner: Any = None
