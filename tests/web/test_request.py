@@ -115,6 +115,9 @@ class TestURL:
         )
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
 class TestQuery:
     def test_several(self):
         """A name may have several values; the first is that of the mapping."""
@@ -132,6 +135,16 @@ class TestQuery:
         assert query != request("/?a=1&b=2").query
         with pytest.raises(KeyError):
             query["x"]
+
+    def test_missing(self):
+        """What a client has not sent is the client's fault: a 400, and a KeyError for who looks for one."""
+        made = request("/?a=1", fields={"Cookie": "a=1"})
+        for values in (made.query, made.cookies, made.headers, request_of(b"a=1", FORM).form()):
+            with pytest.raises(BadRequest, match="'page' is missing") as caught:
+                values["page"]
+            assert isinstance(caught.value, KeyError)
+            assert values.get("page") is None
+            assert "page" not in values
 
     def test_bound(self):
         """More than the bound is 400; a single one is under any."""

@@ -70,6 +70,13 @@ class BadRequest(_Fixed):
     status = 400
 
 
+class Missing(BadRequest, KeyError):
+    """A field of the query, the form or the head, or a cookie, is not there."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name[:100]!r} is missing")
+
+
 class Unauthorized(_Fixed):
     """Nobody knows who the client is."""
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar, overload
 from wsgiref.types import WSGIEnvironment
 
+from breezeway.web.errors import Missing
+
 D = TypeVar("D")
 
 TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -28,10 +30,9 @@ class RequestHeaders(Mapping[str, str]):
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
-        key = _key(name)
-        value: str = self._environ[key]
-        if not value and key in _NOT_PREFIXED:  # servers in the manner of CGI have both in any case
-            raise KeyError(name)
+        value: str | None = self.get(name)
+        if value is None:
+            raise Missing(name)
         return value
 
     @overload
@@ -42,6 +43,7 @@ class RequestHeaders(Mapping[str, str]):
         """Return the value of a field."""
         key = _key(name)
         value = self._environ.get(key)
+        # Servers in the manner of CGI have those two in any case.
         return default if value is None or (not value and key in _NOT_PREFIXED) else value
 
     def all(self, name: str) -> list[str]:

@@ -157,11 +157,12 @@ class RequestHead:
         return RequestHeaders(self.environ)
 
     @property
-    def cookies(self) -> Mapping[str, str]:
+    def cookies(self) -> Values[str]:
         """The cookies by name, as they are: nothing is unquoted."""
         if self._cookies is _UNSET:
-            self._cookies = parse_cookies(self.environ.get("HTTP_COOKIE", ""))
-        found: Mapping[str, str] = self._cookies
+            cookies = parse_cookies(self.environ.get("HTTP_COOKIE", ""))
+            self._cookies = Values([*cookies.items()])
+        found: Values[str] = self._cookies
         return found
 
     # --- who asks -----------------------------------------------------------------------------------

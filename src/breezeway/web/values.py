@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, overload
 
+from breezeway.web.errors import Missing
+
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -13,7 +15,7 @@ class Values(Mapping[str, T]):
     """An immutable mapping from names to values, of which a name may have several.
 
     As a mapping it has the first value of each name; `all` has every one. `pairs` are in the order in
-    which they came.
+    which they came. A name that is not there is a `BadRequest`, and a KeyError.
     """
 
     __slots__ = ("_first", "pairs")
@@ -26,7 +28,10 @@ class Values(Mapping[str, T]):
                 self._first[name] = value
 
     def __getitem__(self, name: str) -> T:
-        return self._first[name]
+        try:
+            return self._first[name]
+        except KeyError:
+            raise Missing(name) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._first)
