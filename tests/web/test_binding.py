@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, TypedDict
@@ -275,7 +275,7 @@ def test_handlers_of_other_kinds() -> None:
 @pytest.mark.parametrize(
     ("annotation", "default", "says"),
     [
-        (re.Pattern, ..., "no request can give a value of type re.Pattern"),
+        (re.Pattern, ..., "neither text nor JSON becomes a value of type re.Pattern"),
         (Annotated[str, Header], ..., r"Header is a class: write Header\(\)"),
         (Annotated[str, Length], ..., r"Length is a class: write Length\(\)"),
         (Annotated[str, Header(), Cookie()], ..., r"of Header\(''\) and Cookie\(''\) at once"),
@@ -292,6 +292,20 @@ def test_arguments_that_cannot_be(annotation: Any, default: Any, says: str) -> N
     odd.__annotations__ = {"value": annotation}
     odd.__defaults__ = None if default is ... else (default,)
     with pytest.raises(TypeError, match=rf"^the argument 'value' of \S+odd: .*{says}"):
+        App().get("/")(odd)
+
+
+def test_classes_within_classes() -> None:
+    """A type that is nested beyond what Python can follow is told as well."""
+    kind = Note
+    for _ in range(1000):
+        kind = make_dataclass("Nested", [("within", kind)])
+
+    def odd(value):  # type: ignore[no-untyped-def]
+        raise AssertionError
+
+    odd.__annotations__ = {"value": kind}
+    with pytest.raises(TypeError, match=r"the argument 'value' of .*odd: .*nested too deeply"):
         App().get("/")(odd)
 
 

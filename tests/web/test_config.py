@@ -383,7 +383,10 @@ class TestClass:
     def test_no_such_type(self):
         """A type that there is nothing for is told with its member."""
         made = dataclasses.make_dataclass("Made", [("a", complex)])
-        with pytest.raises(TypeError, match="a cannot be of type <class 'complex'>"):
+        with pytest.raises(TypeError, match="a cannot be of type <class 'complex'>: neither text"):
+            load_config(made)
+        made = dataclasses.make_dataclass("Made", [("a", list[Failing])])
+        with pytest.raises(TypeError, match=r"^a cannot be .*'password' of Failing: .*Secret$"):
             load_config(made)
 
     def test_one_variable_for_two(self):

@@ -315,9 +315,12 @@ class Unclosed:
 @pytest.mark.parametrize(
     ("annotation", "says"),
     [
-        (bytes, "no request can give a value of type bytes"),
+        (bytes, "neither text nor JSON becomes a value of type bytes"),
         (Needy, "Needy is made with 'scale', which is none of its members"),
-        (Content, "'inner' of Content: 'raw' of Inner: no request can give a value of type bytes"),
+        (
+            Content,
+            "'inner' of Content: 'raw' of Inner: neither text nor JSON",
+        ),
         (Unclosed, "an annotation of Unclosed cannot be evaluated: SyntaxError: "),
     ],
 )

@@ -70,9 +70,10 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
         try:
             hint = hints.get(parameter.name, MISSING)
             arguments.append(_argument(parameter, hint, pattern))
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
+            says = error if isinstance(error, TypeError) else "its type is nested too deeply"
             shown = f"the argument {parameter.name!r} of {_named(handler)}"
-            raise TypeError(f"{shown}: {error}") from None
+            raise TypeError(f"{shown}: {says}") from None
     lacking = [name for name in pattern.names if name not in signature.parameters]
     if any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
         arguments += [_of_path(name, MISSING, pattern) for name in lacking]

@@ -184,8 +184,9 @@ def _without_none(annotation: Any) -> Any:
 def _leaf(annotation: Any, path: Path, prefix: str, is_required: bool) -> _Leaf:
     try:
         kind = _kind(annotation)
-    except TypeError:
-        raise TypeError(f"{'.'.join(path)} cannot be of type {annotation!r}") from None
+    except TypeError as error:
+        name = ".".join(path)
+        raise TypeError(f"{name} cannot be of type {annotation!r}: {error}") from None
     variable = prefix + "_".join(path).upper()
 
     def from_toml(value: Any, faults: Faults) -> Any:

@@ -71,7 +71,7 @@ def _file(annotation: Any) -> Kind:
     from breezeway.web.uploads import Upload
 
     if annotation is not Upload:
-        raise TypeError(f"no request can give a value of type {_shown(annotation)}")
+        raise TypeError(f"neither text nor JSON becomes a value of type {_shown(annotation)}")
 
     def from_json(value: Any, at: At, faults: Faults) -> Any:
         faults.add("body", at, "must be a file of a form")
@@ -97,6 +97,8 @@ def hints_of(of: Any, name: str) -> dict[str, Any]:
         return typing.get_type_hints(of, include_extras=True)
     except NameError as error:
         raise TypeError(f"an annotation of {name} names what is not there: {error}") from None
+    except RecursionError:  # of many classes in each other
+        raise
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         raise TypeError(f"an annotation of {name} cannot be evaluated: {why}") from None
