@@ -618,6 +618,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a list of methods": (lambda app: app.route("/", ["GET"]), "methods are texts"),
     "no handler": (lambda app: app.get("/")("text"), "answers '/' is a function, not 'text'"),
     "no group": (lambda app: app.include(Group), "is a Group, not <class"),
+    "no prefix": (lambda app: app.mount(App(), "/x"), "comes after its prefix"),
+    "mounted class": (lambda app: app.mount("/x", App), "is a WSGI application, not <class"),
+    "mounted group": (
+        lambda app: app.mount("/x", Group()),
+        "is a WSGI application, not <breezeway",
+    ),
     "limits of a route": (lambda app: app.get("/", limits={}), r"are Limits\(...\), not {}"),
     "limits": (lambda app: App(limits={"fields": 5}), r"are Limits\(...\), not"),  # type: ignore[arg-type]
     "openapi": (lambda app: app.get("/", openapi=None), "is false or a table, not None"),

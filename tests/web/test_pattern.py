@@ -100,6 +100,8 @@ def test_matches(pattern: str, path: str, values: dict[str, Any] | None) -> None
         ("/a#b", "no path has"),
         ("/caf%C3%A9", "no path has"),
         ("/a\\b", "no path has"),
+        ("/<int:x>", "in braces"),
+        ("/a-<x>", "in braces"),
     ],
 )
 def test_is_refused(pattern: str, says: str) -> None:

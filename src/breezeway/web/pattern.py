@@ -19,6 +19,7 @@ INT_DIGITS: Final = 18
 _VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z_0-9]*)(?::([A-Za-z_][A-Za-z_0-9]*))?\}")
 HOST_VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z_0-9]*)\}")
 _NOT_LITERAL: Final = re.compile(r"[?#\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+_ANGLED: Final = re.compile(r"<[\w:]+>")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _FLOAT: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 
@@ -269,6 +270,10 @@ def _check_literals(text: str, parts: list[str]) -> None:
     if any(brace in piece for piece in parts for brace in "{}"):
         raise ValueError(f"{text!r} has a brace that encloses no variable, such as {{name:int}}")
     for piece in parts:
+        if _ANGLED.search(
+            piece
+        ):  # a route of Flask, Bottle or Django, which would be just this text here
+            raise ValueError(f"{text!r}: a variable is written in braces, such as {{name:int}}")
         wrong = _NOT_LITERAL.search(piece)
         if wrong is not None:
             raise ValueError(f"{text!r} has {wrong[0]!r}, which no path has once it is decoded")

@@ -98,13 +98,17 @@ class Routes(Group):
 
         Raises:
             ValueError: the prefix is none, or is taken.
+            TypeError: it is no text, or what is mounted is no WSGI application.
         """
+        if not isinstance(prefix, str):
+            raise TypeError(f"what is mounted comes after its prefix, which is no {prefix!r}")
         if (prefix and not prefix.startswith("/")) or prefix.endswith("/"):
             raise ValueError(f"a prefix begins with a slash and ends without one, not {prefix!r}")
         pattern = parse_pattern(prefix or "/")
         if pattern.names:
             raise ValueError(f"a prefix has no variables: {prefix!r}")
-        if not callable(application):
+        is_class = isinstance(application, type) and issubclass(application, Group)
+        if is_class or not callable(application):
             raise TypeError(f"what is mounted is a WSGI application, not {application!r}")
         if not prefix:
             pattern = Pattern("", ("",), {})
