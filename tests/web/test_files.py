@@ -174,6 +174,7 @@ class TestPath:
     )
     def test_wrong_options(self, path, options):
         """The file does not stay open when the rest is wrong."""
+        gc.collect()  # what other tests have left
         before = descriptors()
         with pytest.raises(ValueError, match=r"status|header|Content-Type"):
             FileResponse(path, **options)
