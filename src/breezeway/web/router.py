@@ -10,6 +10,7 @@ Routes may be added while other threads look for one: whatever they walk through
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 from wsgiref.types import WSGIApplication
@@ -145,14 +146,17 @@ class Router(Generic[E]):
 def _below(node: _Node[E], segment: str | Segment) -> _Node[E]:
     if isinstance(segment, str):
         return node.plain.setdefault(segment, _Node())
-    for other, child in node.variables:
-        if other.key == segment.key:
-            return child
-    child = _Node()
-    variables = [*node.variables, (segment, child)]
-    # The key makes an order of equals that is not the one in which modules happen to be imported.
-    node.variables = tuple(sorted(variables, key=lambda each: (each[0].rank, each[0].key)))
+    at = bisect_left(node.variables, _order(segment), key=lambda each: _order(each[0]))
+    if at < len(node.variables) and node.variables[at][0].key == segment.key:
+        return node.variables[at][1]
+    child: _Node[E] = _Node()
+    node.variables = (*node.variables[:at], (segment, child), *node.variables[at:])
     return child
+
+
+def _order(segment: Segment) -> Any:
+    """Return what a segment is sorted by: of equals, not by the order in which modules are imported."""
+    return segment.rank, segment.key
 
 
 def _find(node: _Node[E], segments: list[str], at: int, values: tuple[Any, ...]) -> Found[E] | None:
