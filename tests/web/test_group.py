@@ -522,6 +522,22 @@ def test_members_of_a_problem() -> None:
     assert b'"price":3' in result.body
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
+def test_errors_of_exceptions(accept: str) -> None:
+    """What another exception says can be the detail, and the fields of an error a table."""
+    app = App()
+
+    @app.get("/")
+    def fail() -> None:
+        raise BadRequest(ValueError("no such <day>"), {"X-Why": "day"})
+
+    result = call(app, "/", fields={"Accept": accept})
+    assert (result.code, result["x-why"]) == (400, "day")
+    assert b"no such" in result.body
+    with pytest.raises(ValueError, match="400 to 599, not 'text'"):
+        HTTPError("text")  # type: ignore[arg-type]
+
+
 def test_handlers_that_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """One that only takes note of an error leaves it to the groups around, and makes no 204 of it."""
     app, group, seen = App(), Group("/shop"), list[str]()

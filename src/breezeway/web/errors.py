@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
-HeadersLike = Iterable[tuple[str, str]]
+HeadersLike = Iterable[tuple[str, str]] | Mapping[str, str]
 
 
 class HTTPError(Exception):
     """Ends a request with a status of 400 or above.
 
-    `detail` is a sentence for the client; `headers` go into the response; `more` are further members of
-    its problem details (RFC 9457).
+    `detail` is a sentence for the client, or an exception that has one; `headers` go into the response,
+    pairs or a table; `more` are further members of its problem details (RFC 9457).
     """
 
     status: ClassVar[int] = 0
 
     def __init__(
-        self, status: int = 0, detail: str = "", headers: HeadersLike = (), **more: Any
+        self, status: int = 0, detail: str | Exception = "", headers: HeadersLike = (), **more: Any
     ) -> None:
         code = status or self.status
-        if not 400 <= code <= 599:
-            raise ValueError(f"an HTTPError has a status from 400 to 599, not {code}")
-        super().__init__(code, detail)
+        if not isinstance(code, int) or not 400 <= code <= 599:
+            raise ValueError(f"an HTTPError has a status from 400 to 599, not {code!r}")
+        self.detail = str(detail)  # of another exception, often
+        super().__init__(code, self.detail)
         self.code = code
-        self.detail = detail
-        self.headers = [*headers]
+        self.headers = [*(headers.items() if isinstance(headers, Mapping) else headers)]
         self.more = more
 
     @property
@@ -60,7 +60,9 @@ _RENAMED: Final = {
 class _Fixed(HTTPError):
     """An error whose status is that of its class."""
 
-    def __init__(self, detail: str = "", headers: HeadersLike = (), **more: Any) -> None:
+    def __init__(
+        self, detail: str | Exception = "", headers: HeadersLike = (), **more: Any
+    ) -> None:
         super().__init__(self.status, detail, headers, **more)
 
 
