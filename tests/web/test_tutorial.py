@@ -9,8 +9,10 @@ anything within a line, and alone for any lines.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
+import random
 import re
 import shutil
 import socket
@@ -31,6 +33,9 @@ from .terminal import INTERRUPT, Terminal
 ROOT = Path(__file__).parent.parent.parent
 TUTORIAL = ROOT / "docs" / "web" / "tutorial.md"
 PORT = "8000"
+"""Of the page; a free one takes its place."""
+
+PORTS = range(20_000, 32_000)
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOLD = re.compile(r"(Write|Add\s+to|Change)\s+`([^`]+)`:\s*\Z")
@@ -99,13 +104,19 @@ def pattern_of(shown: str) -> str:
     )
 
 
+def free_port() -> str:
+    """Choose a port that stays free while servers come and go: not one of those for clients."""
+    while True:
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", random.choice(PORTS)))
+            return str(taken.getsockname()[1])
+
+
 class Reader:
     """Somebody who does what the tutorial says."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            self._port = str(taken.getsockname()[1])
+        self._port = free_port()
         self.directory = directory
         self._terminals: list[Terminal] = []
         self._server: Terminal | None = None
