@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 
 from breezeway.testing import Client
 
-from .wiki_in import wiki_in
+from .wiki_in import EXAMPLE, wiki_in
 
 PASSWORD = "correct horse battery"
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -122,12 +125,18 @@ def test_strangers_write_nothing(application: Any) -> None:
     assert "<h1>Forbidden</h1>" in forged.text
 
 
-def test_settings(tmp_path: Path) -> None:
-    """The example starts with the settings that it comes with; the environment goes before them."""
-    with wiki_in(tmp_path / "data"):
-        from wiki.settings import load_settings
-
-        assert load_settings().upload_megabytes == 10
+def test_check(tmp_path: Path) -> None:
+    """The command finds the example by its settings; the environment goes before them."""
+    told = subprocess.run(
+        [sys.executable, "-m", "breezeway", "check"],
+        cwd=EXAMPLE,
+        env={**os.environ, "WIKI_DATA": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    assert "can be served within 3 pieces of middleware" in told.stdout
+    assert (tmp_path / "data" / "wiki.db").exists()
 
 
 @pytest.mark.parametrize(
