@@ -82,7 +82,7 @@ def test_what_another_version_has_left(kept):
 
 def test_without_sessions():
     """It is told what is missing."""
-    with pytest.raises(RuntimeError, match="sessions"):
+    with pytest.raises(RuntimeError, match=r"App\(sessions="):
         flash(asked(), "a")
-    with pytest.raises(RuntimeError, match="sessions"):
+    with pytest.raises(RuntimeError, match=r"App\(sessions="):
         flashes(asked())

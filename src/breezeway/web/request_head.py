@@ -198,7 +198,10 @@ class RequestHead:
         """
         session = self.environ.get("breezeway.session")
         if session is None:
-            raise RuntimeError("there are no sessions: put breezeway.middleware.Sessions around")
+            raise RuntimeError(
+                "there are no sessions: make them with App(sessions=...), or put"
+                " breezeway.middleware.Sessions around"
+            )
         return session
 
     # --- what would suit ----------------------------------------------------------------------------
