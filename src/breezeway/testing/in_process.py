@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 from wsgiref.util import FileWrapper
 
+from breezeway.semantics.fields import HOP_BY_HOP
 from breezeway.testing.request_body import RequestBody
 from breezeway.testing.response import Headers, IncompleteResponseError, Sent
 
@@ -20,6 +22,11 @@ CLIENT_PORT: Final = "50000"
 PORTS: Final = {"http": "80", "https": "443"}
 
 WITHOUT_CONTENT: Final = ("204", "304")
+
+# What a server sends (RFC 9110 sections 5.1 and 5.5, RFC 9112 section 4).
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_STATUS: Final = re.compile(r"[2-5][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
 
 FAILED: Final = "500 Internal Server Error"
 
@@ -197,10 +204,7 @@ class Exchange:
                 raise exc_info[1].with_traceback(exc_info[2])
         elif self._head is not None:
             raise AssertionError("start_response was called a second time without exc_info")
-        if not (isinstance(status, str) and status[:3].isdigit() and status[3:4] in ("", " ")):
-            raise AssertionError(f"a status is like '200 OK', not {status!r}")
-        if not all(isinstance(part, str) for field in headers for part in field):
-            raise AssertionError(f"headers are pairs of str, not {headers!r}")
+        check_head(status, headers)
         self._head = status, list(headers)
         return self._write
 
@@ -247,6 +251,23 @@ class Exchange:
             self.close()
         except Exception as error:
             log_error(error, self._environ)
+
+
+def check_head(status: str, headers: Fields) -> None:
+    """Refuse what a server does not send.
+
+    Raises:
+        AssertionError: it is no head of a response.
+    """
+    if not isinstance(status, str) or not _STATUS.fullmatch(status):
+        raise AssertionError(f"a status is like '200 OK', not {status!r}")
+    if not all(isinstance(part, str) for field in headers for part in field):
+        raise AssertionError(f"headers are pairs of str, not {headers!r}")
+    for name, value in headers:
+        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+            raise AssertionError(f"no server sends the header {name!r} with the value {value!r}")
+        if name.lower() in HOP_BY_HOP:
+            raise AssertionError(f"the header {name} is the server's to set (PEP 3333)")
 
 
 def log_error(error: BaseException, environ: WSGIEnvironment) -> None:
