@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass, make_dataclass
 from datetime import datetime
-from functools import partial
+from functools import partial, wraps
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -430,3 +430,34 @@ def test_no_request_makes_it_fail(query: str, cookies: str, body: bytes, content
         )
         environ["QUERY_STRING"] = query
         assert run(app, environ).code in (200, 400, 413, 415, 422)
+
+
+class Shop:
+    """Handlers that are methods."""
+
+    def show(self, request: Request, number: int = 1) -> "Nowhere":  # type: ignore[name-defined]  # noqa: F821
+        """Answer."""
+        return {"number": number}
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_results_that_only_type_checkers_know(is_wrapped: bool) -> None:
+    """What a handler returns may be imported for type checkers alone; what it takes may not."""
+
+    def show(request: Request, number: int = 1) -> "Nowhere":  # type: ignore[name-defined]  # noqa: F821
+        return {"number": number}
+
+    @wraps(show)
+    def around(*args: Any, **values: Any) -> Any:
+        return show(*args, **values)
+
+    def lacks(number: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    app = App()
+    app.get("/f", name="f")(around if is_wrapped else show)
+    app.get("/m", name="m")(Shop().show)
+    for path in ("/f", "/m"):
+        assert json.loads(call(app, f"{path}?number=5").body) == {"number": 5}
+    assert app.openapi("x", "1")["paths"]["/f"]["get"]["responses"]["200"] == {"description": "OK"}
+    with pytest.raises(TypeError, match="'Nowhere' is not defined; an import within `if TYPE"):
+        app.get("/l")(lacks)

@@ -16,6 +16,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable
 from functools import partial
+from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from breezeway.web.conversion import built, hints_of, kind_of
@@ -62,7 +63,7 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
         signature = inspect.signature(handler)
     except ValueError:  # of C code
         raise TypeError(f"{_named(handler)} does not say which arguments it takes") from None
-    hints = hints_of(function, _named(handler))
+    hints = _hints_of_arguments(function, _named(handler))
     arguments = []
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -86,6 +87,33 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
     if "body" in places and "form" in places:
         raise TypeError(f"{_named(handler)} asks for a body that is JSON and a form at once")
     return arguments
+
+
+def _hints_of_arguments(function: Any, name: str) -> dict[str, Any]:
+    """Return the annotations; that of the result may name what is imported for type checkers alone."""
+    try:
+        return hints_of(function, name)
+    except TypeError:
+        alone = _without_result(function)
+        if alone is None:
+            raise
+        return hints_of(alone, name)
+
+
+def _without_result(function: Any) -> Any:
+    """Return a function with the same annotations but that of the result; None if there is none."""
+    inner = inspect.unwrap(function)
+    inner = getattr(inner, "__func__", inner)
+    if not isinstance(inner, FunctionType):
+        return None
+    alone: Any = FunctionType(inner.__code__, inner.__globals__)
+    try:
+        alone.__annotations__ = {**function.__annotations__, "return": None}
+    except NameError:  # of Python 3.14, which evaluates them all when it is asked for them
+        return None
+    if hasattr(inner, "__type_params__"):  # from 3.12
+        alone.__type_params__ = inner.__type_params__
+    return alone
 
 
 def read(

@@ -96,7 +96,10 @@ def hints_of(of: Any, name: str) -> dict[str, Any]:
     try:
         return typing.get_type_hints(of, include_extras=True)
     except NameError as error:
-        raise TypeError(f"an annotation of {name} names what is not there: {error}") from None
+        raise TypeError(
+            f"an annotation of {name} names what is not there: {error}; an import within"
+            " `if TYPE_CHECKING` is for type checkers alone"
+        ) from None
     except RecursionError:  # of many classes in each other
         raise
     except Exception as error:
