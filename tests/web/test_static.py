@@ -41,6 +41,8 @@ def test_files(public):
 def test_below_a_path(public):
     """URLs have where the application is mounted."""
     assert call(make(public), "/", SCRIPT_NAME="/shop").body == b"/shop/static/site.css"
+    # A script never comes from another host, wherever a server says that the application is.
+    assert call(make(public), "/", SCRIPT_NAME="//shop").body == b"/shop/static/site.css"
 
 
 def test_fingerprints(public):

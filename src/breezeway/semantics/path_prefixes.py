@@ -33,6 +33,16 @@ def tidied(path: str) -> str:
     return _undotted(_SLASHES.sub("/", f"/{path}"))
 
 
+def mount_point(script_name: str) -> str:
+    """Return where an application is mounted: empty, or a path with one slash in front and none last.
+
+    PEP 3333 has SCRIPT_NAME so, and not all servers do: with two slashes in front, the path of a URL would
+    be the name of a host (RFC 3986 section 4.2).
+    """
+    name = script_name.strip("/")
+    return f"/{name}" if name else ""
+
+
 def _undotted(path: str) -> str:
     """Take out dot segments (RFC 3986 section 5.2.4); empty ones stay."""
     kept: list[str] = []

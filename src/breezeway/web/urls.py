@@ -8,6 +8,7 @@ from urllib.parse import quote
 from wsgiref.types import WSGIEnvironment
 
 from breezeway.semantics.hosts import parse_host
+from breezeway.semantics.path_prefixes import mount_point
 from breezeway.web.errors import BadRequest
 
 PORTS: Final = {"http": "80", "https": "443"}
@@ -27,13 +28,8 @@ def encoded(text: str) -> str:
 
 
 def root(environ: WSGIEnvironment) -> str:
-    """Return where the application is mounted: empty, or a path with one slash in front and none last.
-
-    PEP 3333 has SCRIPT_NAME so, and not all servers do: with two slashes in front, the path of a URL would
-    be the name of a host (RFC 3986 section 4.2).
-    """
-    name = environ.get("SCRIPT_NAME", "").strip("/")
-    return f"/{name}" if name else ""
+    """Return where the application is mounted: empty, or a path with one slash in front and none last."""
+    return mount_point(environ.get("SCRIPT_NAME", ""))
 
 
 def encoded_query(text: str) -> str:

@@ -18,6 +18,7 @@ from breezeway.middleware.static.files import Files, Found, Redirect, in_a_path
 from breezeway.middleware.static.options import Description, directories, navigates, prefixes
 from breezeway.semantics.fields import with_vary
 from breezeway.semantics.file_plan import ALLOW, METHODS
+from breezeway.semantics.path_prefixes import mount_point
 
 KEY: Final = "breezeway.static_url"
 """Where the environ has the function that returns the URL of a file by its name."""
@@ -129,7 +130,7 @@ class Static:
                 name = self._names[name]
             except KeyError:
                 raise ValueError(f"the manifest of static files has no {name!r}") from None
-        path = f"{script_name}{self._base}/{in_a_path(name)}"
+        path = f"{mount_point(script_name)}{self._base}/{in_a_path(name)}"
         return quote(path.encode("latin-1"))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
