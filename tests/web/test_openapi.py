@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import decimal
 import hashlib
 import json
 import re
@@ -351,6 +352,41 @@ def test_routes_say_more(document: Any) -> None:
     assert paths["/of-host"]["get"]["servers"] == [
         {"url": "//{tenant}.example", "variables": {"tenant": {"default": "tenant"}}}
     ]
+
+
+def test_defaults_of_members() -> None:
+    """They are there where they are one value, in components and in forms."""
+
+    @dataclass
+    class Item:
+        name: str
+        price: decimal.Decimal = decimal.Decimal("1.5")
+        tag: Tag = field(default_factory=lambda: Tag("x"))
+        most: float = float("inf")
+        due: datetime.date | None = None
+        kind: Literal["a", "b"] = "b"
+
+    @dataclass
+    class Sent:
+        number: int = 5
+
+    def save(item: Item) -> None: ...
+    def send(item: Annotated[Sent, Form()]) -> None: ...
+
+    app = App()
+    app.post("/")(save)
+    app.post("/form")(send)
+    told = app.openapi("x", "1")
+    properties = told["components"]["schemas"]["Item"]["properties"]
+    defaults = {name: schema.get("default") for name, schema in properties.items()}
+    assert defaults == {
+        **dict.fromkeys(["name", "tag", "most", "due"]),
+        "price": "1.5",
+        "kind": "b",
+    }
+    assert properties["tag"] == {"$ref": "#/components/schemas/Tag"}
+    (form, *_) = told["paths"]["/form"]["post"]["requestBody"]["content"].values()
+    assert form["schema"]["properties"]["number"] == {"type": "integer", "default": 5}
 
 
 def test_partial_functions() -> None:

@@ -381,6 +381,7 @@ def _dataclass_members(annotation: Any) -> dict[str, Member]:
         field.name: Member(
             _kind_of_member(annotation, field.name, hints[field.name]),
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+            None if field.default is dataclasses.MISSING else field.default,
         )
         for field in dataclasses.fields(annotation)
         if field.init

@@ -119,3 +119,5 @@ class Member(NamedTuple):
 
     kind: Kind
     is_required: bool
+    default: Any = None
+    """What it is if it is not there, where that is one value; for OpenAPI."""

@@ -19,7 +19,7 @@ from breezeway.web.binding import Argument, function_of
 from breezeway.web.conversion import kind_of
 from breezeway.web.errors import phrase
 from breezeway.web.failures import PROBLEM
-from breezeway.web.kinds import Kind, Schema
+from breezeway.web.kinds import Kind, Member, Schema
 from breezeway.web.pattern import HOST_VARIABLE, Segment
 from breezeway.web.response import HTML, JSON, TEXT, Response, dumps
 from breezeway.web.results import BYTES
@@ -173,9 +173,16 @@ class _Components:
         while len(done) < len(self._kinds):
             for name, kind in [*self._kinds.items()]:
                 if name not in done:
-                    schema = kind.definition if isinstance(kind, Kind) else kind
-                    done[name] = self.resolved(schema)
+                    done[name] = self.resolved(_definition(kind))
         return dict(sorted(done.items()))
+
+
+def _definition(kind: Kind | Schema) -> Any:
+    """Return the schema of an object, with the values that its members have by default."""
+    if not isinstance(kind, Kind) or not kind.members or kind.definition is None:
+        return kind.definition if isinstance(kind, Kind) else kind
+    schemas = {name: _with_default(each.kind.schema, each) for name, each in kind.members.items()}
+    return {**kind.definition, "properties": schemas}
 
 
 # --- paths -----------------------------------------------------------------------------------------------
@@ -271,7 +278,7 @@ def _parameters(
         }
 
 
-def _with_default(schema: Schema, argument: Argument) -> Schema:
+def _with_default(schema: Schema, argument: Argument | Member) -> Schema:
     if argument.is_required or argument.default is None:
         return schema
     try:
@@ -302,7 +309,7 @@ def _request_body(arguments: Iterable[Argument], components: _Components) -> dic
             continue
         objects.append(argument)
         for name, member in (kind.members or {}).items():
-            fields[name] = components.resolved(member.kind.schema)
+            fields[name] = _with_default(components.resolved(member.kind.schema), member)
             required += [name] if member.is_required else []
             has_files = has_files or _is_file(member.kind)
     if not fields:
