@@ -270,9 +270,7 @@ def _check_literals(text: str, parts: list[str]) -> None:
     if any(brace in piece for piece in parts for brace in "{}"):
         raise ValueError(f"{text!r} has a brace that encloses no variable, such as {{name:int}}")
     for piece in parts:
-        if _ANGLED.search(
-            piece
-        ):  # a route of Flask, Bottle or Django, which would be just this text here
+        if _ANGLED.search(piece):  # of Flask, Bottle or Django; here it would be just a text
             raise ValueError(f"{text!r}: a variable is written in braces, such as {{name:int}}")
         wrong = _NOT_LITERAL.search(piece)
         if wrong is not None:
