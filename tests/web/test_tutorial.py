@@ -122,8 +122,8 @@ class Reader:
         self._server: Terminal | None = None
         self._processes = 0
         """How many the server has between reloads; 0 if it does not watch its files."""
-        self._is_stale = False
-        """Whether a file has changed and nobody has waited for the reload."""
+        self._unsaved: dict[Path, str] = {}
+        """What was edited since the last command: a reload for each line of the page takes too long."""
         self._environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(directory),
@@ -143,10 +143,9 @@ class Reader:
     def do(self, block: Block) -> None:
         """Do what a block says."""
         if block.language != "console":
-            self._save(block)
+            self._edit(block)
             return
-        if self._is_stale:
-            self._wait_for_reload()
+        self._save()
         # Each part begins with a command, but for the first, which may be of the server.
         parts = re.split(r"^(?=\$ )", block.text, flags=re.MULTILINE)
         if parts[0]:
@@ -157,22 +156,32 @@ class Reader:
 
     # --- files ----------------------------------------------------------------------------------
 
-    def _save(self, block: Block) -> None:
+    def _edit(self, block: Block) -> None:
         path = self.directory / block.path
-        if block.told == "Write":
-            assert not path.exists(), f"{path} is there already"
-            text = block.text
-            path.parent.mkdir(exist_ok=True)
+        old = self._unsaved.get(path) or (path.read_text() if path.exists() else None)
+        assert (old is None) == (block.told == "Write"), f"{path} is there, or is not"
+        if old is None:
+            self._unsaved[path] = block.text
         elif block.told == "Add to":
-            text = f"{path.read_text()}\n\n{block.text}"
+            self._unsaved[path] = f"{old}\n\n{block.text}"
         else:
-            text = changed(path.read_text(), block.text)
-        new = path.with_name(".new")
-        new.write_text(text)
-        new.replace(path)
-        if self._server and self._processes and path.suffix in WATCHED:
-            self._server.wait_for(rf"INFO .* {re.escape(block.path)} changed\n")
-            self._is_stale = True
+            self._unsaved[path] = changed(old, block.text)
+
+    def _save(self) -> None:
+        """Write what was edited, and wait until it is served."""
+        is_watched = False
+        for path, text in self._unsaved.items():
+            path.parent.mkdir(exist_ok=True)
+            new = path.with_name(".new")
+            new.write_text(text)
+            new.replace(path)
+            if self._server and self._processes and path.suffix in WATCHED:
+                name = re.escape(str(path.relative_to(self.directory)))
+                self._server.wait_for(rf"INFO .* {name} changed\n")
+                is_watched = True
+        self._unsaved = {}
+        if is_watched:
+            self._wait_for_reload()
 
     def _wait_for_reload(self) -> None:
         """Wait for the reload that comes after the last change."""
@@ -182,7 +191,6 @@ class Reader:
         server.wait_for(r"(reloaded .* in|cannot be loaded).*\n")
         # What was served before may take a connection until it has heard of that.
         eventually(lambda: len(server.processes()) == self._processes, "the end of the old worker")
-        self._is_stale = False
 
     # --- terminals ------------------------------------------------------------------------------
 
