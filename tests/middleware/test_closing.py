@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from wsgiref.util import FileWrapper
 
 import pytest
 
-from breezeway.middleware.closing import ClosingIterator, Observed
+from breezeway.middleware.closing import ClosingIterator, Observed, closing
 
 from .calling import Counted, Result, make_environ, run
 
@@ -266,3 +267,49 @@ def test_nothing_returned_is_an_end_too() -> None:
     found.close()
     found.close()
     assert ended == [True]
+
+
+class Failing(io.BytesIO):
+    """A file that cannot be closed well."""
+
+    def close(self) -> None:
+        """Close, and fail."""
+        super().close()
+        raise OSError
+
+
+class Plain:
+    """A wrapper that has its `close` on the class, as that of the server has, and counts."""
+
+    closed = 0
+
+    def __init__(self, filelike: Any, block_size: int = 8192) -> None:
+        self.filelike = filelike
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.filelike.read()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.closed += 1
+        self.filelike.close()
+
+
+@pytest.mark.parametrize("wrapper", [FileWrapper, Plain])
+@pytest.mark.parametrize("file", [io.BytesIO, Failing])
+def test_closing_files(wrapper: Any, file: Any) -> None:
+    """A file stays what it is; at its end all functions are called in order, once, if it fails, too."""
+    order: list[int] = []
+    blocks = wrapper(file(b"x"))
+    environ = {"wsgi.file_wrapper": wrapper}
+    found: Any = blocks
+    for number in (1, 2):
+        found = closing(found, environ, lambda number=number: order.append(number))
+    assert found is blocks
+    assert (b"".join(found), order) == (b"x", [])
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            found.close()
+    assert (blocks.filelike.closed, order) == (True, [1, 2])
+    assert isinstance(closing([b"x"], environ, print), ClosingIterator)
+    assert isinstance(closing(blocks, {"wsgi.file_wrapper": io.BytesIO}, print), ClosingIterator)
