@@ -6,6 +6,7 @@ import gc
 import json
 import threading
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.web import App, BadRequest, Group, Limits, Request
+from breezeway.web import App, BadRequest, Converter, Group, Limits, Request
 from breezeway.web.router import ConflictError
 
 from ..middleware.calling import call, make_environ, run
@@ -241,6 +242,27 @@ def test_root() -> None:
     app.get("/", name="root")(lambda: "root")
     assert call(app, "/").body == b"root"
     assert call(app, "", SCRIPT_NAME="/mounted").body == b"root"
+
+
+def test_converters_that_look_up() -> None:
+    """What a converter does not find, or cannot count, is no match: it makes nobody's error."""
+    converters = {
+        "colour": Converter({"red": 1}.__getitem__, {1: "red"}.__getitem__),
+        "price": Converter(Decimal, makes="Decimal"),
+    }
+    app = App(converters=converters)
+    app.get("/c/{colour:colour}", name="colour")(lambda colour: colour)
+    app.get("/p/{price:price}", name="price")(lambda price: str(price))
+    assert call(app, "/c/red").body == b"1"
+    assert call(app, "/p/1.5").body == b"1.5"
+    for path in ("/c/blue", "/p/blue"):
+        assert call(app, path).code == 404
+        assert call(app, path, "POST", body=b"x").code == 404
+    assert app.url_for("colour", colour=1) == "/c/red"
+    with pytest.raises(ValueError, match="'colour'"):
+        app.url_for("colour", colour=2)
+    with pytest.raises(ValueError, match="does not match"):
+        app.url_for("price", price="cheap")
 
 
 # --- url_for ---------------------------------------------------------------------------------------------

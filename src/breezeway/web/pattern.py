@@ -30,13 +30,18 @@ SEGMENT_SAFE: Final = "!$&'()*+,;=:@-._~"
 """What RFC 3986 section 3.3 lets stand in a segment."""
 
 
+NO_MATCH: Final = (ValueError, LookupError, ArithmeticError)
+"""What a converter raises for what is none of its kind; a table has a KeyError, and `Decimal` an
+ArithmeticError."""
+
+
 class Converter:
     """What a variable matches, and what it becomes.
 
-    `parse` returns the value of a text, or raises ValueError if it is none of this kind. `write` makes the
-    text of a value for a URL, or raises ValueError with a clause such as `must be ..., not ...`. Of
-    several that match one segment, that of the lowest `rank` counts. `schema` says what it is to OpenAPI,
-    and `makes` which type `parse` returns, or its name, so that annotations can be held to it.
+    `parse` returns the value of a text, or raises one of `NO_MATCH` if it is none of this kind. `write`
+    makes the text of a value for a URL, or raises ValueError with a clause such as `must be ..., not ...`.
+    Of several that match one segment, that of the lowest `rank` counts. `schema` says what it is to
+    OpenAPI, and `makes` which type `parse` returns, or its name, so that annotations can be held to it.
     """
 
     __slots__ = ("is_rest", "makes", "parse", "rank", "schema", "write")
@@ -193,8 +198,9 @@ class Pattern:
                 raise ValueError(f"{self.text!r} needs a value for {name!r}")
             try:
                 texts.append(self.converters[name].write(values[name]))
-            except ValueError as error:
-                raise ValueError(f"{name!r} of {self.text!r} {error}") from None
+            except NO_MATCH as error:
+                says = error if isinstance(error, ValueError) else f"cannot be {values[name]!r}"
+                raise ValueError(f"{name!r} of {self.text!r} {says}") from None
         pairs = zip(texts, segment.parts[1:], strict=True)
         text = segment.parts[0] + "".join(f"{value}{after}" for value, after in pairs)
         if not segment.is_rest and "/" in text:
@@ -204,7 +210,7 @@ class Pattern:
         try:
             segment.parse(text)
             again = _split(text, segment.parts)
-        except ValueError:
+        except NO_MATCH:
             again = None
         if again != texts:
             raise ValueError(f"{self.text!r} does not match {text!r} for {segment.names}")

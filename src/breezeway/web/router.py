@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 from wsgiref.types import WSGIApplication
 
-from breezeway.web.pattern import Pattern, Segment
+from breezeway.web.pattern import NO_MATCH, Pattern, Segment
 
 E = TypeVar("E")
 
@@ -190,7 +190,7 @@ def _find_variable(
                     return child.leaf, values + segment.parse("/".join(segments[at:]))
                 continue
             more = segment.parse(segments[at])
-        except ValueError:
+        except NO_MATCH:
             continue
         if at + 1 == len(segments):
             if child.leaf is not None:
@@ -217,7 +217,7 @@ def _find_all(
             try:
                 rest = "/".join(segments[at:]) if segment.is_rest else segments[at]
                 more = segment.parse(rest)
-            except ValueError:
+            except NO_MATCH:
                 continue
             after = len(segments) if segment.is_rest else at + 1
             yield from _find_all(below, segments, after, values + more)
