@@ -9,13 +9,12 @@
 # Looks at $PYTHON, at python3.* on PATH, at pyenv's versions and at /usr/bin/python3; of each
 # version, and of its free-threaded build, the first one found is taken. Each gets a virtual
 # environment of its own, .venv-X.Y or .venv-X.Yt. They run side by side, each into a file beside its
-# environment, which is shown when it is done. Fails if any of them fails. The tests in a browser are
-# left out: `make test` has them.
+# environment, which is shown when it is done. Fails if any of them fails. Tests that are marked `once`
+# are left to `make test`.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
 base=${PYTHON:-python3}
-export TEST_IN_BROWSER=no
 
 # Prints X.Y, or X.Yt for a free-threaded build; nothing if it is no CPython from 3.11 on.
 version_of() {
@@ -55,7 +54,7 @@ pytest='
 import os, signal, sys
 for number in (signal.SIGINT, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-m", "pytest", "-m", "not once", *sys.argv[1:]])
 '
 
 skipped=

@@ -25,6 +25,8 @@ from breezeway.project import creation
 
 from .process.server import Server, eventually
 
+pytestmark = pytest.mark.once
+
 DEADLINE_SECONDS = 60.0
 
 ENVIRON = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

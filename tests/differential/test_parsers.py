@@ -12,6 +12,8 @@ from .inputs import Input, corpus, every_single_fault, generated, smuggling
 from .oracles import ORACLES
 from .reading import End, by_breezeway
 
+pytestmark = pytest.mark.once
+
 GENERATED = 2000
 FAULTS = 3
 

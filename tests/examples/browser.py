@@ -16,11 +16,6 @@ PROGRAM = "chromium"
 WAIT_MILLISECONDS = 20_000
 """For whatever a page is to show; a busy machine takes its time."""
 
-LEFT_OUT = os.environ.get("TEST_IN_BROWSER") == "no"
-"""Set where the tests run on further Pythons: what a browser shows is the same with each."""
-
-REASON = "TEST_IN_BROWSER=no: `make test` has the tests in a browser, on one Python"
-
 
 @contextmanager
 def browser() -> Iterator[Any]:

@@ -12,11 +12,10 @@ import pytest
 
 from breezeway.testing import LiveServer
 
-from .browser import LEFT_OUT, REASON, Person, browser
+from .browser import Person, browser
 from .wiki_in import wiki_in
 
-if LEFT_OUT:
-    pytest.skip(REASON, allow_module_level=True)
+pytestmark = pytest.mark.once
 
 PASSWORD = "correct horse battery"
 

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from .single_faults import single_faults
 from .targets import TARGETS
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:

@@ -22,6 +22,8 @@ from breezeway.middleware.lint.faults import Fault, LintError
 from .calling import make_environ
 from .pieces import PIECES
 
+pytestmark = pytest.mark.once
+
 PLAIN = ("Content-Type", "text/plain")
 
 

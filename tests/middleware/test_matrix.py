@@ -20,6 +20,8 @@ import pytest
 from .matrix_app import FILE, KINDS
 from .pieces import PIECES
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 APPLICATION = "tests.middleware.matrix_app:application"
 DEADLINE_SECONDS = 20.0

@@ -29,6 +29,8 @@ from .servers import (
     wsgiref_server,
 )
 
+pytestmark = pytest.mark.once
+
 FILE = bytes(range(256)) * 4000
 FORM = body_of(part("title", "Größe"), part("film", FILE, "film.mp4", "Content-Type: video/mp4"))
 FIELDS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}

@@ -21,6 +21,8 @@ from werkzeug.http import parse_options_header
 
 from breezeway.testing import Client, Response
 
+pytestmark = pytest.mark.once
+
 PAGE = Path(__file__).parents[2] / "docs/web/porting.md"
 SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```py\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -30,6 +30,8 @@ import breezeway
 from ..process.server import eventually
 from .terminal import INTERRUPT, Terminal
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent.parent
 TUTORIAL = ROOT / "docs" / "web" / "tutorial.md"
 PORT = "8000"
