@@ -145,6 +145,8 @@ class TestQuery:
             assert isinstance(caught.value, KeyError)
             assert values.get("page") is None
             assert "page" not in values
+        with pytest.raises(KeyError, match="'0' is missing"):
+            made.query[0]
 
     def test_bound(self):
         """More than the bound is 400; a single one is under any."""
@@ -549,6 +551,22 @@ class TestJSON:
         for _ in range(2):
             with pytest.raises(BadRequest):
                 made.json()
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            (b"[" * 100_000, "the body is JSON that is nested too deeply"),
+            (b"9" * 5000, "Exceeds the limit (4300 digits) for integer string conversion"),
+            (b"[1,]", "line 1 column"),
+        ],
+    )
+    def test_malformed_is_told(self, body, says):
+        """A client is told what is wrong with its body, and nothing of this program."""
+        with pytest.raises(BadRequest) as caught:
+            request_of(body, "application/json").json()
+        assert says in caught.value.detail
+        assert "sys." not in caught.value.detail
+        assert "recursion" not in caught.value.detail
 
     def test_whole_characters(self):
         """Pairs of surrogates are characters; an escaped backslash before `ud800` is none."""

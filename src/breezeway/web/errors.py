@@ -75,8 +75,8 @@ class BadRequest(_Fixed):
 class Missing(BadRequest, KeyError):
     """A field of the query, the form or the head, or a cookie, is not there."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name[:100]!r} is missing")
+    def __init__(self, name: object) -> None:
+        super().__init__(f"{str(name)[:100]!r} is missing")
 
 
 class Unauthorized(_Fixed):
