@@ -236,6 +236,16 @@ class TestFile:
             ("a", "1", "b", "1", "c"): 8,
         }
 
+    @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+    def test_finite_numbers(self, write, number):
+        """A number is finite in a file, as in a variable."""
+        with pytest.raises(ConfigError) as caught:
+            load_config(Pool, write(f"timeout = {number}"), env_prefix="A_", environ={})
+        assert caught.value.faults == ["shop.toml, line 1: timeout must be a number"]
+        with pytest.raises(ConfigError) as caught:
+            load_config(Pool, env_prefix="A_", environ={"A_TIMEOUT": number})
+        assert caught.value.faults == ["A_TIMEOUT must be a number"]
+
     def test_line_in_a_list(self, write):
         """A fault in one of several tables has the line of that one."""
         made = dataclasses.make_dataclass("Made", [("mail", list[Mail])])

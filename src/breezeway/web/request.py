@@ -160,8 +160,11 @@ class Request(RequestHead):
                     json.dumps(value, ensure_ascii=False).encode()  # fails for half a pair
             except UnicodeEncodeError:
                 raise BadRequest("the body has half of a character (a lone surrogate)") from None
-            except (ValueError, RecursionError) as error:
-                raise BadRequest(f"the body is not JSON: {error}") from None
+            except RecursionError:
+                raise BadRequest("the body is JSON that is nested too deeply") from None
+            except ValueError as error:
+                says = str(error).partition(";")[0]  # after it there is advice for programmers
+                raise BadRequest(f"the body is not JSON: {says}") from None
             content.json = value
         return content.json
 

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import re
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, Final
 
 from breezeway.web.kinds import At, Faults, FromText, Kind, Schema, Wrong
@@ -76,9 +77,11 @@ INFINITE: Final = float("inf")
 def _float_json(value: Any, at: At, faults: Faults) -> Any:
     if type(value) in (int, float):
         try:
-            return float(value)
+            made = float(value)
         except OverflowError:
-            pass
+            made = INFINITE
+        if isfinite(made):  # TOML has others
+            return made
     faults.add("body", at, "must be a number")
     return None
 
