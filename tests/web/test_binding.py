@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.web import App, Between, Body, Cookie, Form, Header, Length, Query, Request
+from breezeway.web import App, Between, Body, Cookie, Form, Header, Length, Query, Request, Upload
 
 from ..middleware.calling import Result, call, make_environ, run
 
@@ -23,6 +23,12 @@ JSON = {"Content-Type": "application/json"}
 class Note:
     title: Annotated[str, Length(1, 20)]
     stars: int = 0
+
+
+@dataclass
+class Picture:
+    title: str
+    files: list[Upload]
 
 
 class Login(TypedDict):
@@ -279,6 +285,9 @@ def test_handlers_of_other_kinds() -> None:
         (Annotated[str, Header], ..., r"Header is a class: write Header\(\)"),
         (Annotated[str, Length], ..., r"Length is a class: write Length\(\)"),
         (Annotated[str, Header(), Cookie()], ..., r"of Header\(''\) and Cookie\(''\) at once"),
+        (dict[str, Upload], ..., "a file is by itself, in a list, or a member of a class"),
+        (tuple[Upload, int], ..., "a file is by itself, in a list, or a member of a class"),
+        (Picture, ..., r"it has a file, and a file comes from a form: Annotated\[..., Form\(\)\]"),
         (str, Header("X-A"), r"no default: write Annotated\[..., Header\('X-A'\)\]"),
         (int, Between(1), r"no default: write Annotated\[..., Between\(1, None\)\]"),
     ],

@@ -305,6 +305,8 @@ def _sequence(origin: type, arguments: tuple[Any, ...]) -> Kind:
 
 
 def _fixed(kinds: list[Kind]) -> Kind:
+    _refuse_files(kinds)
+
     def from_json(value: Any, at: At, faults: Faults) -> Any:
         if type(value) is not list or len(value) != len(kinds):
             faults.add("body", at, f"must be a list of {len(kinds)}")
@@ -326,10 +328,16 @@ def _fixed(kinds: list[Kind]) -> Kind:
     return Kind(schema, from_json)
 
 
+def _refuse_files(kinds: list[Kind]) -> None:
+    if any(kind.is_file for kind in kinds):
+        raise TypeError("a file is by itself, in a list, or a member of a class")
+
+
 def _mapping(arguments: tuple[Any, ...]) -> Kind:
     if arguments and arguments[0] is not str:
         raise TypeError("a dict that is an argument has texts as keys, as JSON does")
     item = kind_of(arguments[1] if arguments else Any)
+    _refuse_files([item])
 
     def from_json(value: Any, at: At, faults: Faults) -> Any:
         if type(value) is not dict:
