@@ -28,7 +28,7 @@ class Note:
 @dataclass
 class Picture:
     title: str
-    files: list[Upload]
+    file: Upload
 
 
 class Login(TypedDict):

@@ -178,7 +178,7 @@ def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argu
         reader = _file(at, kind, default)
         return _optional(Argument(name, "form", at, kind, required, reader, default))
     if isinstance(marker, Body) or (marker is None and _is_content(kind)):
-        if any(_is_file(member.kind) for member in (kind.members or {}).values()):
+        if any(each.is_required and each.kind.is_file for each in (kind.members or {}).values()):
             raise TypeError("it has a file, and a file comes from a form: Annotated[..., Form()]")
         return Argument(name, "body", "", kind, required, _body(kind, default), default)
     if isinstance(marker, Form) and kind.members is not None:
