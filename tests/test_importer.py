@@ -185,6 +185,11 @@ class TestTargets:
             ("shop.py:app", "Try: shop:app"),
             ("./src/shop.py:app", "Try: shop:app --app-dir ./src"),
             ("src/shop:app", "Try: shop:app --app-dir src"),
+            ("my src/shop", "Try: shop --app-dir 'my src'"),
+            ("src/shop/", "Try: shop --app-dir src"),
+            ("shop/", "Try: shop"),
+            ("../", ""),
+            ("/", ""),
         ],
     )
     def test_path_instead_of_a_module(self, app_dir, target, hint):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +29,12 @@ def parse(text: str) -> Target:
     """Read a target; raise `UsageError` if it is none of the forms."""
     module, colon, expression = text.partition(":")
     if module.endswith(".py") or "/" in module:
-        name = os.path.basename(module).removesuffix(".py")
-        directory = os.path.dirname(module)
-        where = f" --app-dir {directory}" if directory else ""
+        directory, name = os.path.split(module.rstrip("/"))
+        name = name.removesuffix(".py")
+        where = f" --app-dir {shlex.quote(directory)}" if directory else ""
         raise UsageError(
             f"{text!r} is a path; the application is named as MODULE:NAME.",
-            f"Try: {name}{colon}{expression}{where}",
+            f"Try: {name}{colon}{expression}{where}" if name.isidentifier() else "",
         )
     wrong = UsageError(
         f"{text!r} does not name an application.",
