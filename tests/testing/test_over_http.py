@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from breezeway.testing import Client, IncompleteResponseError, LiveServer
+from breezeway.testing import Client, IncompleteResponseError, LiveServer, live_server
 
 from ..certificates import local
 from .applications import TEXT, site
@@ -191,3 +191,17 @@ def test_error_of_a_close_that_takes_its_time() -> None:
         goes_on.set()
         with pytest.raises(LookupError, match="at the end"):
             next(blocks)
+
+
+def test_server_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, unless the test has failed: then that is told."""
+    reactors: list[Any] = []
+    finish = live_server.finish
+    monkeypatch.setattr(live_server, "finish", lambda reactor, _: reactors.append(reactor))
+    with pytest.raises(TimeoutError, match="still under way"), Client.live(site):
+        pass
+    with pytest.raises(KeyError, match="the test"), Client.live(site):
+        raise KeyError("the test")
+    for each in reactors:
+        finish(each, live_server.STOP_SECONDS)
+        each.close()

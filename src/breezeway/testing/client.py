@@ -11,6 +11,7 @@ import base64
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, Unpack
 from urllib.parse import urlsplit
 from wsgiref.types import WSGIApplication
@@ -305,19 +306,25 @@ class Client:
 
     def close(self) -> None:
         """Close responses that are still open, connections, and the server if there is one."""
+        self.__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close all; a server that does not stop is no reason to hide what the test has raised."""
         try:
             for blocks in [*self._open]:
                 blocks.close()
             self._open.clear()
         finally:
             self._transport.close()
-            self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+            self._stack.__exit__(kind, error, traceback)
 
 
 def _credentials(auth: tuple[str, str] | str) -> str:
