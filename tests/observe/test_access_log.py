@@ -11,16 +11,22 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from breezeway.errors import UsageError
-from breezeway.observe import access_log
+from breezeway.observe import access_lines, line_buffer
 from breezeway.observe.access_log import AccessLog
+from breezeway.observe.line_buffer import BYTES, LineBuffer
 
 from ..live import eventually
+from .entries import entry
+
+ROOT = Path(__file__).parents[2]
 
 ENVIRON = {
+    "REMOTE_ADDR": "192.0.2.1",
     "REQUEST_METHOD": "GET",
     "RAW_URI": "/a?b",
     "SERVER_PROTOCOL": "HTTP/1.1",
@@ -32,11 +38,15 @@ ENVIRON = {
 def lines(*environs: dict[str, object]) -> list[str]:
     """Return the lines for requests with these environs."""
     stream = io.StringIO()
-    log = AccessLog(stream)
-    for environ in environs:
-        log.record("192.0.2.1", environ, 200, 5, 0.0015)
+    log = AccessLog(access_lines.combined(), stream=stream)
+    log.write([entry(environ, seconds=0.0015) for environ in environs], "breezeway-1")
     log.close()
     return stream.getvalue().splitlines()
+
+
+def one(environ: dict[str, object] = ENVIRON) -> list[Any]:
+    """Return the entries of one request."""
+    return [entry(environ)]
 
 
 def test_line() -> None:
@@ -50,7 +60,7 @@ def test_line() -> None:
 
 
 @pytest.mark.parametrize("hostile", ['a"b', "a\nb", "a\x1b[31mb", "a\x85b", "a\x7fb"])
-@pytest.mark.parametrize("key", ENVIRON)
+@pytest.mark.parametrize("key", [key for key in ENVIRON if key != "REMOTE_ADDR"])
 def test_nothing_ends_a_field_or_the_line(key: str, hostile: str) -> None:
     """Quotes and control characters are escaped, whoever has put them there."""
     (line,) = lines({**ENVIRON, key: hostile})
@@ -60,10 +70,12 @@ def test_nothing_ends_a_field_or_the_line(key: str, hostile: str) -> None:
 
 
 def test_environ_that_an_application_has_emptied() -> None:
-    """An application may leave nothing of the environ, or anything in it."""
-    first, second = lines({}, {"REQUEST_METHOD": None, "RAW_URI": 5})
-    assert '"- - -" 200 5 "-" "-"' in first
-    assert '"None 5 -" 200 5' in second
+    """The line tells what was asked for, whatever an application leaves of the environ."""
+    stream = io.StringIO()
+    log = AccessLog(access_lines.combined(), stream=stream)
+    log.write([entry(ENVIRON, left={}), entry(ENVIRON, left={"RAW_URI": 5})], "breezeway-1")
+    log.close()
+    assert stream.getvalue().count('"GET /a?b HTTP/1.1" 200 5') == 2
 
 
 def test_slow_disk_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,22 +88,22 @@ def test_slow_disk_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
             assert released.wait(10)
             return super().write(text)
 
-    monkeypatch.setattr(access_log, "MAX_LINES", 3)
+    monkeypatch.setattr(line_buffer, "HALF_BYTES", 300)
     stream = Stuck()
-    log = AccessLog(stream)
-    log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+    log = AccessLog(access_lines.combined(), stream=stream)
+    log.write(one(), "breezeway-1")
     assert blocked.wait(10)
     for _ in range(10):
-        log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+        log.write(one(), "breezeway-1")
     released.set()
     log.close()
     written = stream.getvalue().splitlines()
     assert len(written) == 1 + 3 + 1
-    assert written[-1] == "# 7 lines dropped"
+    assert "# 7 lines dropped" in written
 
 
 def test_stream_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    """A stream that cannot be written to loses its lines, not the thread that writes."""
+    """Lines that a stream does not take are kept for the next attempt."""
 
     class Failing(io.StringIO):
         failures = 2
@@ -103,14 +115,14 @@ def test_stream_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> N
             return super().write(text)
 
     stream = Failing()
-    log = AccessLog(stream)
-    log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+    log = AccessLog(access_lines.combined(), stream=stream)
+    log.write(one(), "breezeway-1")
     eventually(lambda: not stream.failures, "both attempts")
-    log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+    log.write(one(), "breezeway-1")
     log.close()
-    assert "# 1 lines dropped" in stream.getvalue()
-    assert stream.getvalue().count("GET /a?b") == 1
-    assert "the access log is written again; 1 lines were dropped" in caplog.text
+    assert stream.getvalue().count("GET /a?b") == 2
+    assert caplog.text.count("cannot write to the access log: ") == 1
+    assert "the access log is written again" in caplog.text
 
 
 class TestFile:
@@ -126,13 +138,13 @@ class TestFile:
     def test_reopen(self, tmp_path: Path) -> None:
         """After `reopen`, lines go to a new file, and none is lost."""
         file, rotated = tmp_path / "access.log", tmp_path / "access.log.1"
-        log = AccessLog(file=str(file))
-        log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+        log = AccessLog(access_lines.combined(), file=str(file))
+        log.write(one(), "breezeway-1")
         eventually(lambda: file.stat().st_size > 0, "the first line")
         file.rename(rotated)
         log.reopen()
         eventually(file.exists, "the new file")
-        log.record("192.0.2.2", ENVIRON, 200, 5, 0.0)
+        log.write(one({**ENVIRON, "REMOTE_ADDR": "192.0.2.2"}), "breezeway-1")
         log.close()
         assert rotated.read_text().startswith("192.0.2.1 ")
         assert file.read_text().startswith("192.0.2.2 ")
@@ -141,25 +153,25 @@ class TestFile:
         """If the file cannot be opened again, the log says so, and the old one is written to."""
         directory, moved = tmp_path / "logs", tmp_path / "moved"
         directory.mkdir()
-        log = AccessLog(file=str(directory / "access.log"))
+        log = AccessLog(access_lines.combined(), file=str(directory / "access.log"))
         directory.rename(moved)
         log.reopen()
         eventually(lambda: "still writing to the old one" in caplog.text, "the message")
-        log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
+        log.write(one(), "breezeway-1")
         log.close()
         assert "GET /a?b" in (moved / "access.log").read_text()
 
     def test_file_that_cannot_be_opened(self, tmp_path: Path) -> None:
         """A file that is impossible is the user's mistake, told with the option."""
         with pytest.raises(UsageError, match=r"cannot write to .*access.log \(--access-log-file\)"):
-            AccessLog(file=str(tmp_path / "nowhere/access.log"))
+            AccessLog(access_lines.combined(), file=str(tmp_path / "nowhere/access.log"))
 
     def test_full_disk(self, caplog: pytest.LogCaptureFixture) -> None:
         """A full disk is told once, and costs lines alone."""
-        log = AccessLog(file="/dev/full")
-        for number in (1, 2):
-            log.record("192.0.2.1", ENVIRON, 200, 5, 0.0)
-            eventually(lambda number=number: log._dropped == number, "the line is counted")
+        log = AccessLog(access_lines.combined(), file="/dev/full")
+        log.write(one(), "breezeway-1")
+        eventually(lambda: "cannot write" in caplog.text, "the message")
+        log.write(one(), "breezeway-1")
         log.close()
         assert caplog.text.count("cannot write to the access log: ") == 1
 
@@ -172,20 +184,21 @@ class TestFile:
 
 def written_to(file: Path, count: int, environ: dict[str, object] = ENVIRON) -> None:
     """Write lines to a file."""
-    log = AccessLog(file=str(file))
+    log = AccessLog(access_lines.combined(), file=str(file))
     for _ in range(count):
-        log.record("192.0.2.1", environ, 200, 5, 0.0)
+        log.write(one(environ), "breezeway-1")
     log.close()
 
 
 WRITER = """
 import sys
-from breezeway.observe import access_log
+from breezeway.observe import access_lines, access_log
+from tests.observe.entries import entry
 access_log.PAUSE_SECONDS = 0.001
-log = access_log.AccessLog(file=sys.argv[2] if sys.argv[2:] else None)
+log = access_log.AccessLog(access_lines.combined(), file=sys.argv[2] if sys.argv[2:] else None)
 for number in range(3000):
-    environ = {"RAW_URI": "/" + sys.argv[1] * (number * 37 % 700)}
-    log.record("192.0.2.1", environ, 200, number, 0)
+    environ = {"REMOTE_ADDR": "192.0.2.1", "RAW_URI": "/" + sys.argv[1] * (number * 37 % 700)}
+    log.write([entry(environ)], "")
 log.close()
 """
 
@@ -198,12 +211,27 @@ def test_lines_of_several_processes_stay_whole(tmp_path: Path, where: str) -> No
     fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, select.PIPE_BUF)  # full all the time
     command = [sys.executable, "-c", WRITER]
     last = [str(file)] if where == "file" else []
-    writers = [subprocess.Popen([*command, letter, *last], stdout=theirs) for letter in "abc"]
+    writers = [
+        subprocess.Popen([*command, letter, *last], stdout=theirs, cwd=ROOT) for letter in "abc"
+    ]
     os.close(theirs)
     with open(ours, "rb") as pipe:
         received = pipe.read()
     assert [writer.wait(30) for writer in writers] == [0, 0, 0]
     lines = (file.read_bytes() if where == "file" else received).decode().splitlines()
-    pattern = re.compile(r'192\.0\.2\.1 - - \[[^]]+\] "- /(a*|b*|c*) -" 200 \d+ "-" "-" 0\.0ms')
+    pattern = re.compile(r'192\.0\.2\.1 - - \[[^]]+\] "- /(a*|b*|c*) -" 200 5 "-" "-" 0\.0ms')
     assert not [line for line in lines if not pattern.fullmatch(line)]
     assert len(lines) == 9000
+
+
+def test_what_a_killed_process_has_left_is_written() -> None:
+    """Who gets the memory of a process that was killed writes its lines first."""
+    memory = memoryview(bytearray(BYTES))
+    LineBuffer(memory).put(b"of the dead\n", 1)
+    stream = io.StringIO()
+    log = AccessLog(access_lines.combined(), LineBuffer(memory), stream)
+    log.write(one(), "breezeway-1")
+    log.close()
+    first, second = stream.getvalue().splitlines()
+    assert first == "of the dead"
+    assert "GET /a?b" in second

@@ -118,6 +118,19 @@ class ProcessSettings:
         choices=("debug", "info", "warning", "error", "critical"),
     )
     access_log: bool = setting(False, SWITCH, LOGGING, "Log a line for each request.")
+    access_log_format: str = setting(
+        "combined",
+        WORD,
+        LOGGING,
+        "What a line of the access log looks like.",
+        choices=("combined", "json"),
+    )
+    metrics: bool = setting(
+        False,
+        SWITCH,
+        LOGGING,
+        "Count requests, and how long they take, from the start; else only while somebody watches.",
+    )
     log_file: str | None = setting(
         None,
         FILE,

@@ -13,6 +13,7 @@ has gone becomes a 500; what turns out wrong later ends in an abort, which every
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -53,14 +54,25 @@ class Exchange:
         "_missing",
         "_size",
         "_transport",
+        "called",
+        "first",
         "flags",
         "head",
+        "returned",
     )
 
     # Set by `_frame`, before which nobody asks: an exchange in the common case goes without.
     _chunked: bool
     _missing: int | None  # bytes of the body that are still to come, if known
     _size: int  # bytes of the body that were handed over
+    first: float
+    """When the head of a response in pieces has gone, in monotonic seconds; 0.0: with the body."""
+
+    # Set by who runs it: monotonic seconds.
+    called: float
+    """When the application was called."""
+    returned: float
+    """When it was done with its response."""
 
     def __init__(self, transport: Transport, encoder: Encoder, flags: int) -> None:
         """Set up; `flags` are those of `http1.head.Head`, and `CLOSE` may be among them at the end."""
@@ -89,11 +101,10 @@ class Exchange:
         """The status code, 0 if the application gave none."""
         return self.head.status if self.head is not None else 0
 
-    def body_size(self, response: bytes) -> int:
-        """Return how many bytes of body there were; `response` is what `run` has returned."""
-        if response:
-            return len(response) - response.index(b"\r\n\r\n") - 4
-        return self._size if self.started else 0
+    @property
+    def size(self) -> int:
+        """How many bytes of body there were."""
+        return getattr(self, "_size", 0)
 
     def run(self, application: Application, environ: Environ) -> bytes:
         """Run the application to the end of its response.
@@ -114,6 +125,7 @@ class Exchange:
                             if size > COPY_BYTES:
                                 self._send_large(head, body)
                                 return b""
+                            self._size = size
                             ending = self._encoder.whole_ending
                             if head.length is not None:
                                 return head.lines + ending + body
@@ -219,6 +231,7 @@ class Exchange:
                     self._missing = 0
                     self._chunked = False
                     self._size = len(block)
+                    self.first = 0.0
                     self.flags = STARTED
                     self._transport.send_last(head.lines + encoder.whole_ending + block)
                     continue
@@ -365,6 +378,7 @@ class Exchange:
         `total` is the length of the body if it is known.
         """
         lines = head.lines
+        self.first = time.monotonic()
         self._size = 0
         self._chunked = False
         self._missing = head.length

@@ -89,9 +89,16 @@ class Head:
     whole: int = field(init=False)
     """Bytes of `raw` and the body; meaningless when chunked."""
 
+    common: bool = field(init=False)
+    """The method is GET."""
+
+    note: Any = field(default="", init=False)
+    """What the access log keeps of this head for the next request with the same."""
+
     def __post_init__(self) -> None:
         self.size = len(self.raw)
         self.whole = self.size + self.length
+        self.common = self.environ["REQUEST_METHOD"] == "GET"
 
 
 class Parser:

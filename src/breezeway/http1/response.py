@@ -18,6 +18,7 @@ from breezeway.semantics.fields import HOP_BY_HOP
 
 Headers = list[tuple[str, str]]
 
+_OK: Final = 200
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 _FIRST_FINAL: Final = 200
@@ -65,6 +66,9 @@ class ResponseHead:
     has_date: bool
     has_server: bool
     status: int
+
+    common: bool
+    """The status is 200."""
 
     quick: bool = False
     """The last stream with this head was made without a pause: its first block need not hurry."""
@@ -148,6 +152,7 @@ def _encode(status: str, headers: Headers) -> ResponseHead:
         has_date=has_date,
         has_server=has_server,
         status=code,
+        common=code == _OK,
     )
 
 

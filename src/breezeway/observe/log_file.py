@@ -60,6 +60,29 @@ class LogFile:
             self._torn = rest[written - 1] != NEWLINE
             rest = rest[written:]
 
+    def append(self, lines: memoryview) -> int:
+        """Append as many of these whole lines as the disk takes; return their bytes.
+
+        Raises:
+            OSError: it takes none. A line that was cut is ended at the next write.
+        """
+        if self._torn:
+            write_some(self._fd, b"\n")
+            self._torn = False
+        written = write_some(self._fd, lines)
+        whole = written
+        while whole and lines[whole - 1] != NEWLINE:
+            whole -= 1
+        if whole == written:
+            return whole
+        self._torn = True
+        line = bytes(lines[whole:]).partition(b"\n")[0] + b"\n"
+        rest = line[written - whole :]
+        while rest:
+            rest = rest[write_some(self._fd, rest) :]
+        self._torn = False
+        return whole + len(line)
+
     def reopen(self) -> None:
         """Go over to the file that has the path now; make it if it is not there.
 

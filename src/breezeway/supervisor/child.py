@@ -286,8 +286,7 @@ class _Worker:
                 channel.send("stacks", threads=threads)
             elif kind == "reopen":
                 logs.reopen()
-                if reactor.access_log is not None:
-                    reactor.access_log.reopen()
+                reactor.reopen_logs()
         if not self._leaving.is_set():
             logger.error("the supervisor is gone; finishing the requests in flight")
         self._leave_within(self._settings.graceful_timeout)

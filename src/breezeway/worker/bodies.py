@@ -33,6 +33,7 @@ from breezeway.worker.ending import (
     BODY_RECEIVE_BYTES,
     BUSY,
     HEAD,
+    IDLE,
     READ_SECONDS,
     Ending,
 )
@@ -298,6 +299,20 @@ class Bodies(Ending):
         if waited_for:  # by a thread of the application's own
             fetch.finish(None, ClientGone("the request is over"), None)
         return fetch.refusal
+
+    def state_at_rest(self) -> int:
+        """Return the state between two requests: HEAD when some of the next one is here already.
+
+        Then what comes belongs behind it; in IDLE the fast path would take it for a request.
+        """
+        return HEAD if self.intake else IDLE
+
+    def forget_request(self) -> None:
+        """Let go of everything about the last request and what was received of the next."""
+        if self.intake is not None:
+            self.intake.close()
+        self._end_body()
+        self.head = self.request = self.intake = self.exchange = None
 
     def _uncount(self, fetch: BodyFetch | BodyStream) -> None:
         with self.reactor.mutex:

@@ -21,6 +21,7 @@ import io
 import time
 from functools import partial
 from socket import IPPROTO_TCP, TCP_NODELAY
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.exchange import ABORTED, STARTED, Exchange
@@ -30,6 +31,7 @@ from breezeway.gateway.types import Environ, Headers
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CLOSE, EXPECT_CONTINUE, LOCAL, METHOD_HEAD, Head
 from breezeway.http1.response import says_close
+from breezeway.observe.entry import COMPLETE
 from breezeway.worker import time_limits
 from breezeway.worker.baton import Job
 from breezeway.worker.bodies import Bodies
@@ -47,7 +49,6 @@ from breezeway.worker.ending import (
     LINGER,
     READ_SECONDS,
 )
-from breezeway.worker.health import UNLOGGED
 from breezeway.worker.intake import Intake, Request, fill_environ
 from breezeway.worker.layer import Channel, LayerError
 from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
@@ -72,10 +73,7 @@ class Connection(Bodies):
     __slots__ = (
         "_environ",
         "_remote",
-        "began",
         "chores",
-        "head",
-        "origin",
     )
 
     def __init__(self, reactor: Reactor, client: Channel, address: Any, environ: Environ) -> None:
@@ -86,13 +84,8 @@ class Connection(Bodies):
         if self._remote[0]:
             client.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._environ = environ
-        self.began = self.last_active
-        """When the current request, or the last, was complete; monotonic seconds."""
-        self.chores = reactor.access_log is not None
+        self.chores = False
         """There is more to do after the current response than to send it."""
-        self.head: Head | None = None  # the last one, if it may serve again
-        self.origin = self.peer
-        """Who has sent the current request, for the access log: behind proxies, not the peer."""
         reactor.targets[self.fd] = self
         due = self.last_active + time_limits.first(reactor.settings.keep_alive_timeout)
         if self.layer is not None:
@@ -128,7 +121,7 @@ class Connection(Bodies):
         if flags and flags & LOCAL:
             return self._answer_locally(environ, flags & ~LOCAL)
         reactor = self.reactor
-        self.began = reactor.now
+        self.began = now = reactor.now
         reactor.requests += 1
         baton = reactor.baton
         if baton.pooled:
@@ -137,32 +130,64 @@ class Connection(Bodies):
         exchange = self.exchange = reactor.exchange(self, reactor.encoder, flags)
         window = baton.window
         window.append(exchange)
+        recorder = reactor.recorder
+        called = monotonic() if recorder is not None else 0.0
         response = exchange.run(reactor.application, environ)
+        returned = monotonic() if recorder is not None else 0.0
         try:
             token = window.pop()
         except IndexError:
+            exchange.called, exchange.returned = called, returned
             self._finish_apart(environ, response)
             return False
         if token is not exchange:
+            exchange.called, exchange.returned = called, returned
             # This thread had lost the baton, and has just taken it from another one.
             token.uncork()
             self._finish_apart(environ, response)
             return True
-        if self.chores:
-            self._finish(environ, response)
-            return True
-        if response:
-            try:
-                sent = self._send(response)
-            except OSError:
-                sent = 0  # `_finish` tries again, and tells what is wrong
-            if sent == len(response):
+        if not self.chores:
+            if response:
+                try:
+                    sent = self._send(response)
+                except OSError:
+                    sent = 0  # `_finish` tries again, and tells what is wrong
+                done = sent == len(response)
+                if not done:
+                    response = response[sent:]
+                first = 0.0
+            else:  # it went out piece by piece
+                done = exchange.flags == STARTED and self.outbox is None
+                first = exchange.first
+            if done:
                 self.state = IDLE
+                if recorder is not None:
+                    request, head, size = self.request, exchange.head, exchange._size
+                    assert request is not None
+                    assert head is not None
+                    recorder.add_duration(returned - now)
+                    recorder.add_queued(called - now)
+                    recorder.add_received(request.whole)
+                    recorder.add_sent(size)
+                    if not (request.common and head.common):
+                        recorder.count_uncommon(request.environ["REQUEST_METHOD"], head.status)
+                    if recorder.logs:
+                        recorder.add_entry(
+                            (
+                                request,
+                                environ,
+                                head,
+                                size,
+                                now,
+                                called,
+                                first,
+                                returned,
+                                0.0,
+                                COMPLETE,
+                            )
+                        )
                 return True
-            response = response[sent:]
-        elif exchange.flags == STARTED and self.outbox is None:  # it went out piece by piece
-            self.state = IDLE
-            return True
+        exchange.called, exchange.returned = called, returned
         self._finish(environ, response)
         return True
 
@@ -173,7 +198,10 @@ class Connection(Bodies):
         reactor.requests += 1
         self.state = BUSY
         exchange = self.exchange = Exchange(self, reactor.encoder, flags)
-        self._finish(environ, exchange.run(environ.pop(LOCAL_KEY), environ))
+        exchange.called = monotonic()
+        response = exchange.run(environ.pop(LOCAL_KEY), environ)
+        exchange.returned = monotonic()
+        self._finish(environ, response)
         return True
 
     def _submit(self, job: Job, flags: int) -> bool:
@@ -190,11 +218,12 @@ class Connection(Bodies):
         if self.intake is None:
             again = self._same_fields(data)
             if again is not None:
-                self.head = again
+                self.head = self.request = again
                 if self.half_closed or len(data) >= RECEIVE_BYTES:
                     self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
             reactor = self.reactor
+            self.request = None
             self.intake = Intake(reactor.parser, reactor.bodies, reactor.settings.stream_body)
         try:
             request = self.intake.take(data, self._environ)
@@ -257,7 +286,7 @@ class Connection(Bodies):
         if self.state == AWAITED:
             self.deliver(request.body, None)
             return True
-        head = request.head
+        head = self.request = request.head
         try:
             self._own(head.environ)
         except ProtocolError as error:
@@ -270,7 +299,6 @@ class Connection(Bodies):
             except ProtocolError as error:
                 self.refuse(error)
                 return True
-        self.origin = head.environ["REMOTE_ADDR"] or "unix"
         self._remember(head)
         if not intake:
             self.intake = None
@@ -387,9 +415,10 @@ class Connection(Bodies):
         """Run the application in a thread of the pool."""
         reactor = self.reactor
         exchange = self.exchange = reactor.exchange(self, reactor.encoder, flags)
-        started = time.monotonic()
+        exchange.called = monotonic()
         response = exchange.run(reactor.application, environ)
-        reactor.baton.count(time.monotonic() - started)
+        exchange.returned = monotonic()
+        reactor.baton.count(exchange.returned - exchange.called)
         self._finish_apart(environ, response)
 
     def early_hints(self, headers: Headers) -> None:
@@ -419,11 +448,8 @@ class Connection(Bodies):
         reactor = self.reactor
         exchange = self.exchange
         assert exchange is not None
-        self.chores = reactor.access_log is not None
-        if reactor.access_log is not None and UNLOGGED not in environ:
-            size = exchange.body_size(response)
-            duration = time.monotonic() - self.began
-            reactor.access_log.record(self.origin, environ, exchange.status, size, duration)
+        self.chores = False
+        self.enter(exchange, environ)
         if response:
             try:
                 self.send(response)
@@ -451,26 +477,14 @@ class Connection(Bodies):
         if self.state == AWAITED:
             self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:
+            if self.intake is not None and self.intake.head is not None:
+                self.request = self.intake.head
             bodiless = self.intake is not None and self.intake.method_head
             self._last_words(error.status, error.reason, bodiless=bodiless)
 
     def on_deadline(self, now: float) -> float:
         """Act if a deadline has passed; return the next one, 0 if there is none any more."""
         return time_limits.look(self, now)
-
-    def state_at_rest(self) -> int:
-        """Return the state between two requests: HEAD when some of the next one is here already.
-
-        Then what comes belongs behind it; in IDLE the fast path would take it for a request.
-        """
-        return HEAD if self.intake else IDLE
-
-    def forget_request(self) -> None:
-        """Let go of everything about the last request and what was received of the next."""
-        if self.intake is not None:
-            self.intake.close()
-        self._end_body()
-        self.head = self.intake = self.exchange = None
 
     def close_if_idle(self) -> None:
         """Close, unless a request is there or under way; for the end of the worker."""

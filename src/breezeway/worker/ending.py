@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 from breezeway.gateway.failure import ClientGone
 from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import plain_answer
+from breezeway.observe.entry import ABORTED, COMPLETE, LEFT
 from breezeway.worker.layer import Channel
 from breezeway.worker.poller import ERR, HUP
-from breezeway.worker.sender import Sender
+from breezeway.worker.recording import Recording
 
 if TYPE_CHECKING:
     from breezeway.worker.admission import Client
@@ -47,7 +48,7 @@ RETRY_AFTER: Final = b"Retry-After: 1\r\n"
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, which every client can tell
 
 
-class Ending(Sender):
+class Ending(Recording):
     """The states of a connection, and the ways out of each."""
 
     __slots__ = ("_receive", "half_closed", "owner", "state", "unread")
@@ -79,6 +80,8 @@ class Ending(Sender):
             state = self.state
             if state not in (DRAIN, DRAIN_CLOSE) or outbox:
                 return  # the thread is still at it, or has added more
+            if not self.gone:
+                self.record(COMPLETE, time.monotonic())
             self.outbox = None
             self.state = self.state_at_rest()
         if self.gone:
@@ -97,13 +100,16 @@ class Ending(Sender):
 
     def _last_words(self, status: int, text: str, *, bodiless: bool) -> None:
         """Send an answer of the server's own and close."""
-        self.forget_request()
-        self.unread = True
         ending = self.reactor.encoder.ending
         if status == 503:
             ending = RETRY_AFTER + ending
+        answer = plain_answer(status, text, ending, bodiless=bodiless)
+        began = self.began if self.state == BUSY else time.monotonic()
+        self.enter_own(answer, status, began=began)
+        self.forget_request()
+        self.unread = True
         try:
-            self.send(plain_answer(status, text, ending, bodiless=bodiless))
+            self.send(answer)
         except ClientGone:
             self.close()
             return
@@ -117,6 +123,8 @@ class Ending(Sender):
                 self.state = DRAIN_CLOSE if close else DRAIN
                 return
             self.outbox = None
+            if not self.gone:
+                self.record(COMPLETE)
             if not (close or self.gone):
                 self.state = self.state_at_rest()
         if self.gone:  # the rest was thrown away a moment ago
@@ -162,6 +170,7 @@ class Ending(Sender):
     def abort(self) -> None:
         """Break the connection off, so that the client cannot take the response for whole."""
         self.reactor.counters["aborted"] += 1
+        self.record(LEFT if self.gone else ABORTED, time.monotonic())
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.close()
@@ -171,6 +180,7 @@ class Ending(Sender):
         if self.state == CLOSED:
             return
         self.state = CLOSED
+        self.record(LEFT, time.monotonic())
         reactor = self.reactor
         # The descriptor may be taken by a new connection as soon as it is closed: that comes last.
         reactor.targets.pop(self.fd, None)

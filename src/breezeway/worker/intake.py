@@ -36,7 +36,6 @@ class Intake:
         "_ahead",
         "_body",
         "_buffer",
-        "_head",
         "_parser",
         "_received",
         "_scanned",
@@ -45,6 +44,7 @@ class Intake:
         "_streams",
         "_waited",
         "_waits_since",
+        "head",
         "method_head",
         "started",
         "streamed",
@@ -65,7 +65,8 @@ class Intake:
         self._streams = streams
         self._buffer = bytearray()  # of a head that is not complete, or sent ahead
         self._scanned = 0
-        self._head: Head | None = None  # whose body is being collected
+        self.head: Head | None = None
+        """Of the request whose body is being collected."""
         self._body: Body | None = None
         self._spool: Spool | None = None
         self.streamed = False
@@ -90,7 +91,7 @@ class Intake:
     @property
     def in_chunks(self) -> bool:
         """Whether that body comes in chunks, which may cost much for each byte."""
-        return self._head is not None and self._head.length == CHUNKED
+        return self.head is not None and self.head.length == CHUNKED
 
     @property
     def blank(self) -> bool:
@@ -115,7 +116,7 @@ class Intake:
             if not head.length:
                 return Request(head, EMPTY_INPUT, [])
             if head.flags & EXPECT_CONTINUE and not self._buffer:
-                self._head = head
+                self.head = head
                 return Request(head, None, [])
             self.expect_body(head)
             data = bytes(self._buffer)
@@ -133,7 +134,7 @@ class Intake:
 
     def expect_body(self, head: Head) -> None:
         """Take what follows as the body of `head`."""
-        self._head = head
+        self.head = head
         self._spool = Spool(self._store)
         limit = self._parser.limits.body
         self._body = ChunkedBody(limit) if head.length == CHUNKED else CountedBody(head.length)
@@ -158,14 +159,14 @@ class Intake:
     def _take_body(self, data: bytes) -> Request | None:
         assert self._body is not None
         assert self._spool is not None
-        assert self._head is not None
+        assert self.head is not None
         content = self._feed(data)
         if content:
             self._spool.write(content)
         if not self._body.done:
             return None
-        request = Request(self._head, self._spool.finish(), self._body.trailers)
-        self._body = self._spool = self._head = None
+        request = Request(self.head, self._spool.finish(), self._body.trailers)
+        self._body = self._spool = self.head = None
         return request
 
     # --- a body that the application reads as it comes -------------------------------------------
@@ -199,7 +200,7 @@ class Intake:
         return content, body.trailers
 
     def _end_stream(self) -> None:
-        self._body = self._spool = self._head = None
+        self._body = self._spool = self.head = None
         self._ahead = b""
         self.streamed = False
 

@@ -22,7 +22,6 @@ from breezeway.gateway.input import BodyStore
 from breezeway.gateway.types import Application, Environ
 from breezeway.http1.head import Parser
 from breezeway.http1.response import Encoder
-from breezeway.observe.access_log import AccessLog
 from breezeway.observe.throttle import Throttle
 from breezeway.semantics.dates import http_date
 from breezeway.worker.acceptor import Acceptors
@@ -32,6 +31,7 @@ from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.front import believed_fields, front_of
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
+from breezeway.worker.recording import recorder_of
 from breezeway.worker.scoreboard import (
     ACCEPTING,
     BEAT,
@@ -105,11 +105,9 @@ class Reactor:
         self.parser = Parser(settings.limits, self._root_path, believed_fields(settings))
         self.encoder = Encoder()
         self.front = front_of(settings, self.note, lambda: not self.stopping)
-        self.access_log = (
-            AccessLog(file=settings.access_log_file)
-            if settings.access_log or settings.access_log_file is not None
-            else None
-        )
+        self._recorder = recorder_of(settings, row)
+        self.recorder = self._recorder
+        """Hears of each response; None while nobody wants to know, which saves its cost."""
         self.poller = poller or best_poller()
         self.targets: dict[int, Target] = {self.poller.waker_fd: WakeUp(self.poller)}
         self.deadlines = Deadlines()
@@ -210,6 +208,8 @@ class Reactor:
     def lead(self, *, as_warden: bool = False) -> None:
         """Run the event loop for as long as this thread holds the baton."""
         self.uncork()  # the leader before may have lost the baton in the middle of a batch
+        if self.recorder is not None:
+            self.recorder.change_thread(threading.current_thread().name)
         baton = self.baton
         poll = self.poller.poll
         targets = self.targets
@@ -238,6 +238,8 @@ class Reactor:
                 continue
             if self.corked:
                 self.uncork()
+            if self.recorder is not None:
+                self.recorder.settle()
             if self._batch is not batch:
                 continue  # the baton went to another thread and came back in between
             if baton.pooled:
@@ -320,9 +322,22 @@ class Reactor:
             self._survive(None)
         self.baton.expire(now)
         self._throttle.advance(now)
+        self._advance_recorder(now)
         self.acceptors.advance(now)
         if self._row is not None:
             self._tell(self._row)
+
+    def _advance_recorder(self, now: float) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            return
+        wanted = recorder.logs or self.settings.metrics
+        if not wanted and self._row is not None:
+            wanted = self._row.is_watched(now)
+        if wanted and self.recorder is None:
+            recorder.change_thread(threading.current_thread().name)
+        self.recorder = recorder if wanted else None
+        recorder.advance()
 
     def _tell(self, row: Row) -> None:
         """Tell the supervisor and the other workers how it stands."""
@@ -334,6 +349,11 @@ class Reactor:
         row[BUSY] = max(0, self.baton.busy_threads - leads)
         row[ACCEPTING] = self.acceptors.accepting
         row[TIRED] = self.wants_replacement is not None
+
+    def reopen_logs(self) -> None:
+        """Have the file of the access log opened again; from any thread."""
+        if self._recorder is not None:
+            self._recorder.reopen()
 
     def open_connections(self) -> int:
         """Count the connections that are open."""
@@ -368,8 +388,8 @@ class Reactor:
         self.admission.close()
         self._throttle.close()
         self.baton.stop()
-        if self.access_log is not None:
-            self.access_log.close()
+        if self._recorder is not None:
+            self._recorder.close()
         self.stopped.set()
         return True
 

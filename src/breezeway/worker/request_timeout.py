@@ -21,6 +21,7 @@ import logging
 import math
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -34,7 +35,7 @@ from breezeway.gateway.failure import ClientGone, log_failure
 from breezeway.gateway.file_wrapper import FileRange
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, StartResponse, Write
 from breezeway.http1.head import METHOD_HEAD
-from breezeway.http1.response import Encoder, ResponseHead, plain_answer
+from breezeway.http1.response import Encoder, ResponseHead
 from breezeway.worker.baton import Job
 from breezeway.worker.body_fetch import BodyFetch, BodyStream
 from breezeway.worker.connection import Connection
@@ -56,7 +57,6 @@ caught the exception and goes on: it does not count against `--threads` any more
 
 TEXT: Final = "The server did not get an answer in time."
 
-_ANSWER_BYTES: Final = len(plain_answer(504, TEXT, b"\r\n").partition(b"\r\n\r\n")[2])
 
 OVER: Final = "the request took too long, and is over for its client"
 
@@ -179,6 +179,7 @@ class TimedExchange(Exchange):
     def run(self, application: Application, environ: Environ) -> bytes:
         """Do what `Exchange.run` says; of an exchange that was ousted nothing is left to send."""
         self.environ = environ
+        self.called = time.monotonic()
         self._interruption.begin()
         response = super().run(partial(self._apply, application), environ)
         with self.guard.mutex:
@@ -466,14 +467,11 @@ class TimedConnection(Connection):
 
     def _take_over(self, exchange: TimedExchange, now: float) -> None:
         """Answer in place of the thread."""
-        begun = exchange.guard.begun
         bodiless = bool(exchange.flags & METHOD_HEAD)
-        if self.reactor.access_log is not None and exchange.environ is not None:
-            status = exchange.status if begun else 504
-            size = exchange.body_size(b"") if begun else (not bodiless) * _ANSWER_BYTES
-            duration = now - self.began
-            self.reactor.access_log.record(self.origin, exchange.environ, status, size, duration)
-        if not begun:
+        exchange.returned = now
+        if exchange.environ is not None:
+            self.enter(exchange, exchange.environ)
+        if not exchange.guard.begun:
             self._last_words(504, TEXT, bodiless=bodiless)
         elif self.gone or not exchange.delimited:
             self.abort()

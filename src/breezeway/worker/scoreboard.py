@@ -8,7 +8,11 @@ instruction, so that nobody needs a lock, and what a killed worker wrote is stil
 from __future__ import annotations
 
 import mmap
+import time
 from typing import Final
+
+from breezeway.observe.line_buffer import LineBuffer, LineBuffers
+from breezeway.observe.tally import Tallies, Tally, Totals
 
 ROWS: Final = 256
 """The most workers at one time, those that retire included."""
@@ -22,6 +26,8 @@ _WORDS: Final = 8
 _WORD_BYTES: Final = 8
 _END: Final = ROWS * _WORDS
 """The word behind the rows: where the last one that is in use ends."""
+_WATCHED: Final = _END + 1
+"""And behind that: until when somebody watches, in milliseconds of the monotonic clock."""
 
 FRESH_MILLISECONDS: Final = 2_000
 """A worker whose event loop has not turned for so long is not waited for."""
@@ -35,7 +41,9 @@ class Scoreboard:
 
     def __init__(self) -> None:
         """Map the memory; processes forked from here on share it."""
-        self._words = memoryview(mmap.mmap(-1, (_END + 1) * _WORD_BYTES)).cast("Q")
+        self._words = memoryview(mmap.mmap(-1, (_WATCHED + 1) * _WORD_BYTES)).cast("Q")
+        self._tallies = Tallies(ROWS)
+        self._buffers = LineBuffers(ROWS)
         self._used: set[int] = set()
 
     def take(self) -> Row:
@@ -56,22 +64,38 @@ class Scoreboard:
     def give_back(self, row: Row) -> None:
         """Take a row back from a worker that has ended."""
         row.clear()
+        self._tallies.retire(row.number)
         self._used.discard(row.number)
+
+    def watch(self, seconds: float) -> None:
+        """Have all workers count their requests for so long; who does always, goes on."""
+        self._words[_WATCHED] = int((time.monotonic() + seconds) * 1000)
+
+    def totals(self) -> Totals:
+        """Add up what all workers have counted, those that have ended included."""
+        return self._tallies.totals(self._used)
 
     def row(self, number: int) -> Row:
         """Return a row by its number."""
-        return Row(self._words, number)
+        return Row(self._words, number, self._tallies.row(number), self._buffers)
 
 
 class Row:
     """What one worker tells."""
 
-    __slots__ = ("_start", "_words", "number")
+    __slots__ = ("_buffers", "_start", "_words", "number", "tally")
 
-    def __init__(self, words: memoryview, number: int) -> None:
+    def __init__(self, words: memoryview, number: int, tally: Tally, buffers: LineBuffers) -> None:
         self._words = words
         self._start = number * _WORDS
+        self._buffers = buffers
         self.number = number
+        self.tally = tally
+        """What it counts of its requests."""
+
+    def line_buffer(self) -> LineBuffer:
+        """Return where it keeps the lines of the access log, with what the last one left there."""
+        return self._buffers.open(self.number)
 
     def __getitem__(self, word: int) -> int:
         """Read a word."""
@@ -85,6 +109,10 @@ class Row:
         """Set all words to zero."""
         for word in range(_WORDS):
             self[word] = 0
+
+    def is_watched(self, now: float) -> bool:
+        """Whether somebody watches, at this time of the monotonic clock."""
+        return self._words[_WATCHED] > now * 1000
 
     def is_ahead(self) -> bool:
         """Whether this worker has so many connections that a sibling should take the next one.

@@ -41,6 +41,7 @@ class Sender:
         "reactor",
         "slot",
         "socket",
+        "timed_out",
     )
 
     def __init__(self, reactor: Reactor, client: Channel, peer: str) -> None:
@@ -57,6 +58,8 @@ class Sender:
         self.outbox: Outbox | None = None
         self.gone = False
         """The client has left, or was given up: nothing more can be sent."""
+        self.timed_out = False
+        """It was given up because it took too long."""
         self.last_active = reactor.now
         """When a byte last came or went, or a response ended; monotonic seconds."""
 
@@ -307,10 +310,12 @@ class Sender:
         if now - self.last_active >= settings.send_timeout:
             message = "%s dropped: took nothing for %g s"
             self.reactor.note("timeout.send", message, self.peer, settings.send_timeout)
+            self.timed_out = True
             self._give_up(outbox)
         elif pace.is_too_slow(settings.min_rate, settings.min_rate_after, now):
             message = "%s dropped: takes less than %d bytes a second"
             self.reactor.note("timeout.send_rate", message, self.peer, settings.min_rate)
+            self.timed_out = True
             self._give_up(outbox)
 
     def drop_slow(self, outbox: Outbox) -> None:

@@ -1,0 +1,94 @@
+"""Lines on their way from the thread that serves to the file: memory that outlives its process.
+
+Two halves. Lines are put into one while the other is written out; then they change places. A half
+that is full takes nothing more: what does not fit is counted, and no request waits for a disk. When
+the memory is shared with the parent, the next worker that gets it writes what a killed one has left.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Final
+
+HALF_BYTES: Final = 8 * 1024 * 1024
+"""Of lines that may wait: some 40,000. Memory that is not used is not taken from the system."""
+
+_HEADER_BYTES: Final = mmap.PAGESIZE
+BYTES: Final = _HEADER_BYTES + 2 * HALF_BYTES
+"""The memory of one buffer; a multiple of the page size."""
+
+# Words of the header.
+_ACTIVE, _DROPPED, _FILLED, _WRITTEN = 0, 1, 2, 4  # the last two: a word for each half
+
+
+class LineBuffer:
+    """The lines of one worker."""
+
+    def __init__(self, memory: memoryview | None = None) -> None:
+        """Go on with what is in `memory`; without it, use some of this process's own."""
+        memory = memory if memory is not None else memoryview(mmap.mmap(-1, BYTES))
+        self._words = memory[:_HEADER_BYTES].cast("Q")
+        self._data = memory[_HEADER_BYTES:]
+        self._lock = threading.Lock()
+
+    def put(self, lines: bytes, count: int) -> None:
+        """Add `count` whole lines; if there is no room for them, count them as dropped."""
+        words = self._words
+        with self._lock:
+            half = words[_ACTIVE]
+            filled = words[_FILLED + half]
+            if filled + len(lines) > HALF_BYTES:
+                words[_DROPPED] += count
+                return
+            start = half * HALF_BYTES + filled
+            self._data[start : start + len(lines)] = lines
+            words[_FILLED + half] = filled + len(lines)
+
+    def drain(self, write: Callable[[memoryview], int]) -> None:
+        """Hand over all lines that were put in so far, in order.
+
+        `write` takes whole lines and returns how many bytes of them it has written, whole lines again.
+        What it raises is passed on, and what it has not taken is kept.
+        """
+        words = self._words
+        idle = 1 - words[_ACTIVE]
+        self._drain(idle, write)  # what a killed process or a failure has left
+        with self._lock:
+            if not words[_FILLED + 1 - idle]:
+                return
+            words[_ACTIVE] = idle
+        self._drain(1 - idle, write)
+
+    def _drain(self, half: int, write: Callable[[memoryview], int]) -> None:
+        words, start = self._words, half * HALF_BYTES
+        while (written := words[_WRITTEN + half]) < (filled := words[_FILLED + half]):
+            words[_WRITTEN + half] = written + write(self._data[start + written : start + filled])
+        words[_FILLED + half] = 0  # in this order: killed in between, it is empty
+        words[_WRITTEN + half] = 0
+
+    def take_dropped(self) -> int:
+        """Return how many lines found no room since the last call."""
+        with self._lock:
+            dropped, self._words[_DROPPED] = self._words[_DROPPED], 0
+        return dropped
+
+
+class LineBuffers:
+    """The memory for the buffers of all workers, for the supervisor: a file that has no name."""
+
+    def __init__(self, workers: int) -> None:
+        """Make it; no page of it is taken before it is used."""
+        if hasattr(os, "memfd_create"):
+            self._fd = os.memfd_create("breezeway-access-log", os.MFD_CLOEXEC)
+        else:
+            with tempfile.TemporaryFile() as file:
+                self._fd = os.dup(file.fileno())
+        os.ftruncate(self._fd, workers * BYTES)
+
+    def open(self, number: int) -> LineBuffer:
+        """Return the buffer of one worker, with what its predecessor has left there."""
+        return LineBuffer(memoryview(mmap.mmap(self._fd, BYTES, offset=number * BYTES)))

@@ -1,0 +1,125 @@
+"""What the recorder hears of a connection: an entry for each response, when its last byte has gone.
+
+The fast path of `connection` makes its entries itself. Here is the general road: `enter` when the
+application is done, `record` when the client has everything, has left, or was given up.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from breezeway.gateway.types import Environ
+from breezeway.http1.head import Head
+from breezeway.observe import access_lines
+from breezeway.observe.access_log import AccessLog
+from breezeway.observe.entry import COMPLETE, LEFT, TIMED_OUT, Entry
+from breezeway.observe.recorder import Recorder
+from breezeway.observe.tally import Tallies
+from breezeway.worker.health import UNLOGGED
+from breezeway.worker.layer import Channel
+from breezeway.worker.sender import Sender
+
+if TYPE_CHECKING:
+    from breezeway.config.settings import Settings
+    from breezeway.gateway.exchange import Exchange
+    from breezeway.worker.reactor import Reactor
+    from breezeway.worker.scoreboard import Row
+
+
+@dataclass(slots=True)
+class OwnResponse:
+    """The head of an answer of the server's own."""
+
+    status: int
+    lines: bytes
+
+
+class Recording(Sender):
+    """Tells the recorder of responses."""
+
+    __slots__ = ("_unrecorded", "began", "head", "request")
+
+    def __init__(self, reactor: Reactor, client: Channel, peer: str) -> None:
+        """Take the arguments of `Sender`."""
+        super().__init__(reactor, client, peer)
+        self.began = self.last_active
+        """When the current request, or the last, was complete; monotonic seconds."""
+        self.head: Head | None = None
+        """That of the last request, if it may serve again."""
+        self.request: Head | None = None
+        """The head of the current request."""
+        self._unrecorded: tuple[Entry, str, bool] | None = None
+        """The entry of the current response, whose thread it was, whether the access log has it."""
+
+    def enter(self, exchange: Exchange, environ: Environ) -> None:
+        """Note what the application has answered."""
+        if self.reactor.recorder is None or not exchange.called:
+            return
+        entry = (
+            self.request or self._unread(),
+            environ,
+            exchange.head,
+            exchange.size,
+            self.began,
+            exchange.called,
+            getattr(exchange, "first", 0.0),
+            exchange.returned,
+            0.0,
+            COMPLETE,
+        )
+        self._unrecorded = entry, threading.current_thread().name, UNLOGGED not in environ
+
+    def enter_own(self, answer: bytes, status: int, *, began: float) -> None:
+        """Note what the server itself has answered, in place of the application if that was called."""
+        if self.reactor.recorder is None:
+            return
+        head, _, body = answer.partition(b"\r\n\r\n")
+        response = OwnResponse(status, head)
+        if self._unrecorded is not None:
+            entry, thread, logged = self._unrecorded
+            self._unrecorded = (*entry[:2], response, len(body), *entry[4:]), thread, logged
+            return
+        now = time.monotonic()
+        request = self.request or self._unread()
+        entry = (request, request.environ, response, len(body), began, now, 0.0, now, 0.0, COMPLETE)
+        self._unrecorded = entry, threading.current_thread().name, True
+
+    def record(self, outcome: int, finished: float = 0.0) -> None:
+        """Record the current response, if there is one that was not.
+
+        `finished` is when the last byte went, in monotonic seconds; 0.0: before the application
+        was done.
+        """
+        if self._unrecorded is None:
+            return
+        (entry, thread, logged), self._unrecorded = self._unrecorded, None
+        if outcome == LEFT and self.timed_out:
+            outcome = TIMED_OUT
+        recorder = self.reactor.recorder
+        if recorder is not None:
+            recorder.record((*entry[:8], finished, outcome), thread, logged=logged)
+
+    def _unread(self) -> Head:
+        """Stand in for a head that was not complete, or not understood."""
+        environ = {"REMOTE_ADDR": self.peer, "REQUEST_METHOD": "-"}
+        return Head(raw=b"", block=b"", environ=environ, length=0, flags=0)
+
+
+def recorder_of(settings: Settings, row: Row | None) -> Recorder | None:
+    """Make the recorder; without an access log and a supervisor nobody needs one."""
+    access_log = None
+    if settings.access_log or settings.access_log_file is not None:
+        lines = (
+            access_lines.json({"worker": row.number if row is not None else 0, "pid": os.getpid()})
+            if settings.access_log_format == "json"
+            else access_lines.combined()
+        )
+        buffer = row.line_buffer() if row is not None else None
+        access_log = AccessLog(lines, buffer, file=settings.access_log_file)
+    if access_log is None and row is None:
+        return None
+    return Recorder(row.tally if row is not None else Tallies(0).row(0), access_log)
