@@ -29,6 +29,7 @@ BUCKETS: Final = (MOST_POWER - LEAST_POWER) * STEPS
 
 _BIAS: Final = 127  # of the exponent (IEEE 754, binary32)
 _FIRST: Final = (LEAST_POWER + _BIAS) * STEPS
+_SIGN: Final = 0x8000
 _UPPER_HALF: Final = 1 if sys.byteorder == "little" else 0
 
 
@@ -38,7 +39,7 @@ def buckets_of(seconds: list[float]) -> dict[int, int]:
     halves.frombytes(array("f", seconds).tobytes())
     found: dict[int, int] = {}
     for half, count in Counter(halves[_UPPER_HALF::2]).items():
-        bucket = min(max((half >> 2) - _FIRST, 0), BUCKETS - 1)
+        bucket = min(max((half >> 2) - _FIRST, 0), BUCKETS - 1) if half < _SIGN else 0
         found[bucket] = found.get(bucket, 0) + count
     return found
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from breezeway.observe.histogram import BUCKETS, buckets_of
+from breezeway.observe.histogram import BUCKETS, buckets_of, quantile
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
 """What requests are counted by; any client can make up methods, and so they share the last."""
@@ -23,6 +23,9 @@ CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 METHOD_AT: Final = {method: at * len(CLASSES) for at, method in enumerate(METHODS)}
 OTHER_AT: Final = METHOD_AT["other"]
+
+QUANTILES: Final = (0.5, 0.9, 0.95, 0.99, 0.999)
+"""Those that a status tells."""
 
 # The words of a row.
 _BYTES_IN: Final = len(METHODS) * len(CLASSES)
@@ -47,6 +50,17 @@ class Histogram:
         """How many there were."""
         return sum(self.counts)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold: count, sum in seconds, buckets that are not empty, quantiles."""
+        count = self.count
+        quantiles = {f"{share:g}": quantile(self.counts, share) for share in QUANTILES if count}
+        return {
+            "count": count,
+            "seconds": round(self.seconds, 6),
+            "buckets": [[at, number] for at, number in enumerate(self.counts) if number],
+            "quantiles": {share: round(seconds, 6) for share, seconds in quantiles.items()},
+        }
+
 
 @dataclass
 class Totals:
@@ -66,6 +80,19 @@ class Totals:
 
     queued: Histogram = field(default_factory=lambda: Histogram([0] * BUCKETS, 0.0))
     """From a complete request to the call of the application."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        return {
+            "requests": [
+                {"method": method, "status": status, "count": count}
+                for (method, status), count in self.requests.items()
+            ],
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "durations": self.durations.as_dict(),
+            "queued": self.queued.as_dict(),
+        }
 
 
 class Tally:

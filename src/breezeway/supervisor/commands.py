@@ -23,6 +23,9 @@ logger = logging.getLogger("breezeway.supervisor")
 STACKS_SECONDS: Final = 2.0
 """A worker that has not said what it is doing after so long does not turn its event loop."""
 
+WATCH_SECONDS: Final = 10.0
+"""So long workers count their requests after somebody has asked for it."""
+
 Request = dict[str, Any]
 
 
@@ -85,6 +88,7 @@ class Commands:
             "failed_reloads": self._rollouts.failed,
             "deaths": supervisor.deaths,
             "counters": self._counters(),
+            "metrics": supervisor.board.totals().as_dict(),
         }
 
     def _counters(self) -> dict[str, int]:
@@ -109,7 +113,9 @@ class Commands:
             "memory": worker.memory,
         }
 
-    def _on_status(self, _: Request, caller: Caller) -> None:
+    def _on_status(self, request: Request, caller: Caller) -> None:
+        if request.get("watch", False):
+            self._supervisor.board.watch(WATCH_SECONDS)
         caller.succeed(self.status())
 
     # --- changes -----------------------------------------------------------------------------------
