@@ -7,9 +7,9 @@ the memory is shared with the parent, the next worker that gets it writes what a
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -82,13 +82,23 @@ class LineBuffers:
 
     def __init__(self, workers: int) -> None:
         """Make it; no page of it is taken before it is used."""
-        if hasattr(os, "memfd_create"):
-            self._fd = os.memfd_create("breezeway-access-log", os.MFD_CLOEXEC)
-        else:
-            with tempfile.TemporaryFile() as file:
-                self._fd = os.dup(file.fileno())
-        os.ftruncate(self._fd, workers * BYTES)
+        self._fd = -1
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # no memfd but on Linux, or no large files
+            fd = os.memfd_create("breezeway-access-log", os.MFD_CLOEXEC)
+            try:
+                os.ftruncate(fd, workers * BYTES)
+            except OSError:
+                os.close(fd)
+                raise
+            self._fd = fd
 
     def open(self, number: int) -> LineBuffer:
-        """Return the buffer of one worker, with what its predecessor has left there."""
+        """Return the buffer of one worker, with what its predecessor has left there.
+
+        Where the system does not have such a file, it is memory of the worker's own.
+        """
+        if self._fd < 0:
+            return LineBuffer()
         return LineBuffer(memoryview(mmap.mmap(self._fd, BYTES, offset=number * BYTES)))
