@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from ..servers import DEADLINE_SECONDS, running
 from .matrix_app import FILE, KINDS
 from .pieces import PIECES
 
 pytestmark = pytest.mark.once
 
-ROOT = Path(__file__).parents[2]
 APPLICATION = "tests.middleware.matrix_app:application"
-DEADLINE_SECONDS = 20.0
-POLL_SECONDS = 0.02
 
-SERVERS = {
-    "breezeway": ("breezeway", APPLICATION, "--bind={address}"),
-    "gunicorn": ("gunicorn", APPLICATION, "--bind={address}", "--threads=4", "--no-control-socket"),
-    "waitress": ("waitress", "--listen={address}", APPLICATION),
-}
-"""Modules and their arguments."""
+SERVERS = {"breezeway": (), "gunicorn": ("--threads=4",), "waitress": ()}
+"""And their arguments."""
 
 FORM = b"said=hello&said=you"
 FORM_FIELDS = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -46,46 +32,10 @@ class Seen(NamedTuple):
     whole: bool
 
 
-@contextmanager
-def running(name: str) -> Iterator[tuple[str, int]]:
-    """Run a server in a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address: tuple[str, int] = probe.getsockname()
-    module, *arguments = SERVERS[name]
-    given = [each.format(address=f"{address[0]}:{address[1]}") for each in arguments]
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *given],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        ends = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            try:
-                socket.create_connection(address, 1.0).close()
-            except OSError:
-                assert process.poll() is None, f"{name} does not start"
-                assert time.monotonic() < ends, f"{name} does not answer"
-                time.sleep(POLL_SECONDS)
-            else:
-                break
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(DEADLINE_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
     """Run each of the servers."""
-    with running(request.param) as address:
+    with running(request.param, APPLICATION, *SERVERS[request.param]) as address:
         yield address
 
 

@@ -1,28 +1,18 @@
-"""Four servers for one application; three in threads of this process, gunicorn in one of its own."""
+"""Servers for one application, in threads of this process."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 import wsgiref.simple_server
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 import waitress.server
 
 from breezeway.testing import LiveServer
-
-ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 20.0
-POLL_SECONDS = 0.02
 
 Address = tuple[str, int]
 
@@ -76,38 +66,3 @@ def waitress_server(application: WSGIApplication) -> Iterator[Address]:
         server.task_dispatcher.shutdown()
         for dispatcher in [*server._map.values()]:
             dispatcher.close()
-
-
-@contextlib.contextmanager
-def gunicorn(target: str, *arguments: str) -> Iterator[Address]:
-    """Run gunicorn with an application that it imports."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address: Address = probe.getsockname()
-    bind = f"--bind=127.0.0.1:{address[1]}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", target, bind, "--no-control-socket", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(DEADLINE_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def wait_for(address: Address) -> None:
-    """Wait until a server takes connections."""
-    ends = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        with contextlib.suppress(OSError):
-            socket.create_connection(address, 1.0).close()
-            return
-        assert time.monotonic() < ends, "it does not answer"
-        time.sleep(POLL_SECONDS)

@@ -17,14 +17,12 @@ import requests
 import urllib3
 import werkzeug.test
 
+from ..servers import DEADLINE_SECONDS, running
 from .forms import BOUNDARY, body_of, part, request_of
 from .forms_app import application
 from .servers import (
-    DEADLINE_SECONDS,
     Address,
     breezeway,
-    gunicorn,
-    wait_for,
     waitress_server,
     wsgiref_server,
 )
@@ -45,7 +43,7 @@ SERVERS = {
     "breezeway streamed": lambda: breezeway(application, stream_body=("/",)),
     "wsgiref": lambda: wsgiref_server(application),
     "waitress": lambda: waitress_server(application),
-    "gunicorn": lambda: gunicorn("tests.web.forms_app", "--threads=2"),
+    "gunicorn": lambda: running("gunicorn", "tests.web.forms_app:application", "--threads=2"),
 }
 
 
@@ -53,7 +51,6 @@ SERVERS = {
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Address]]:
     """Run each server in turn; give its name and address."""
     with SERVERS[request.param]() as address:
-        wait_for(address)
         yield request.param, address
 
 

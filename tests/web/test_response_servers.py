@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,25 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ..servers import COMMANDS, DEADLINE_SECONDS, running
 from .response_app import LARGE
 
-ROOT = Path(__file__).parents[2]
 APPLICATION = "tests.web.response_app:application"
-DEADLINE_SECONDS = 20.0
 POLL_SECONDS = 0.02
-
-BY_WSGIREF = (
-    "import sys; from wsgiref.simple_server import make_server;"
-    " from tests.web.response_app import application;"
-    " make_server('127.0.0.1', int(sys.argv[1]), application).serve_forever()"
-)
-
-SERVERS = {
-    "breezeway": ("-m", "breezeway", APPLICATION, "--bind=127.0.0.1:{port}"),
-    "gunicorn": ("-m", "gunicorn", APPLICATION, "--bind=127.0.0.1:{port}", "--no-control-socket"),
-    "waitress": ("-m", "waitress", "--listen=127.0.0.1:{port}", APPLICATION),
-    "wsgiref": ("-c", BY_WSGIREF, "{port}"),
-}
 
 
 class Running(NamedTuple):
@@ -66,39 +47,13 @@ class Running(NamedTuple):
             time.sleep(POLL_SECONDS)
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=COMMANDS)
 def server(request: Any, tmp_path_factory: Any) -> Iterator[Running]:
     """Run each server."""
     folder = tmp_path_factory.mktemp("responses")
     (folder / "large.bin").write_bytes(LARGE)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, *(each.format(port=port) for each in SERVERS[request.param])],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "RESPONSES_FOLDER": str(folder)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        ends = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1.0).close()
-                break
-            except OSError:
-                assert process.poll() is None, f"{request.param} does not start"
-                assert time.monotonic() < ends, f"{request.param} does not answer"
-                time.sleep(POLL_SECONDS)
+    with running(request.param, APPLICATION, RESPONSES_FOLDER=str(folder)) as (_, port):
         yield Running(port, folder)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(DEADLINE_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
 
 
 def test_content(server: Running) -> None:

@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ..servers import DEADLINE_SECONDS, running
 from .everything_app import create, write
 from .servers import (
-    DEADLINE_SECONDS,
     Address,
     breezeway,
-    gunicorn,
-    wait_for,
     waitress_server,
     wsgiref_server,
 )
@@ -319,7 +317,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Seen]
     found = {}
     with contextlib.ExitStack() as stack:
         target = f"tests.web.everything_app:create({str(folder)!r})"
-        starting = stack.enter_context(gunicorn(target, "--threads=2"))
+        gunicorn = stack.enter_context(running("gunicorn", target, "--threads=2"))
         for name, run in (
             ("breezeway", breezeway),
             ("waitress", waitress_server),
@@ -327,8 +325,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Seen]
         ):
             visitor = Visitor(stack.enter_context(run(create(str(folder)))))
             found[name] = [visitor.ask(ask) for ask in ASKS]
-        wait_for(starting)
-        visitor = Visitor(starting)
+        visitor = Visitor(gunicorn)
         found["gunicorn"] = [visitor.ask(ask) for ask in ASKS]
     return found
 
