@@ -1,6 +1,6 @@
 """How fast a form with a large file is read, and how much memory that takes.
 
-    python3 bench/web/upload.py [--size MIB]
+    .venv/bin/python bench/web/upload.py [--size MIB]      (after `make test`)
 
 A process of its own reads a form whose body is made on the way (1 GiB by default), three times, and prints
 the best rate, its resident memory before (VmHWM of proc(5)) and what the reading has added. One content is
