@@ -39,7 +39,7 @@ class Recorder:
         self._received: list[int] = []
         self._sent: list[int] = []
         self._entries: list[Entry] = []
-        self._uncommon = 0
+        self._uncommon: list[int] = []
         # Bound once, for they are called for each request.
         self.add_duration = self._durations.append
         self.add_queued = self._queued.append
@@ -56,8 +56,7 @@ class Recorder:
 
     def count_uncommon(self, method: str, status: int) -> None:
         """Count a response that is not the common one."""
-        self._uncommon += 1
-        self._tally.count(METHOD_AT.get(method, OTHER_AT) + status // 100, 1)
+        self._uncommon.append(METHOD_AT.get(method, OTHER_AT) + status // 100)
 
     def settle(self) -> None:
         """Count everything that was left, and have the access log write of it."""
@@ -65,12 +64,13 @@ class Recorder:
         if not sent:
             return
         with self._lock:
-            self._tally.count(_COMMON_AT, len(sent) - self._uncommon)
+            self._tally.count(_COMMON_AT, len(sent) - len(self._uncommon))
+            for at in self._uncommon:
+                self._tally.count(at, 1)
             self._tally.count_bytes(sum(self._received), sum(sent))
             if self._access_log is not None:
                 self._access_log.write(self._entries, self._thread)
-        self._uncommon = 0
-        for pending in (sent, self._received, self._entries):
+        for pending in (sent, self._received, self._uncommon, self._entries):
             pending.clear()
         if len(self._durations) >= MOST_PENDING:
             self.advance()
