@@ -6,6 +6,9 @@ Each takes the whole value of its setting, a tuple if the setting is repeatable,
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from breezeway.config import address
 from breezeway.config.kinds import parse_duration
 
@@ -15,6 +18,11 @@ SHORTEST = 0.001
 EVERYWHERE = ""
 """The prefix of a `--request-timeout` that has none."""
 
+SHORTEST_TOKEN: Final = 16
+"""Characters. Whoever tries one after the other, as fast as he can, should not be done in a lifetime."""
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+
 
 def bind(specs: tuple[str, ...]) -> None:
     """Want addresses (`breezeway.config.address`), none twice but those with port 0."""
@@ -22,6 +30,19 @@ def bind(specs: tuple[str, ...]) -> None:
         address.parse(spec)
         if specs.count(spec) > 1 and not spec.endswith(":0"):
             raise ValueError(f"{spec!r} is there twice")
+
+
+def one_address(spec: str) -> None:
+    """Want one address."""
+    address.parse(spec)
+
+
+def token(text: str) -> None:
+    """Want what the field Authorization can carry (RFC 6750 section 2.1), and not too short."""
+    if len(text) < SHORTEST_TOKEN:
+        raise ValueError(f"must have at least {SHORTEST_TOKEN} characters")
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("may have letters, digits and - . _ ~ + / alone, and = at its end")
 
 
 def root_path(path: str) -> None:

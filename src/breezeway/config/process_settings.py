@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from breezeway.config import checks
 from breezeway.config.checks import SHORTEST
 from breezeway.config.kinds import (
+    ADDRESS,
     CALLABLE,
     COUNT,
     DIRECTORY,
@@ -18,6 +19,7 @@ from breezeway.config.kinds import (
     SIZE,
     SOCKET,
     SWITCH,
+    TEXT,
     WORD,
     WORKERS,
 )
@@ -25,6 +27,7 @@ from breezeway.config.setting import setting
 
 PROCESSES = "Processes"
 LOGGING = "Logging"
+ADMIN = "Admin listener"
 SERVICE = "Running as a service"
 DEVELOPMENT = "Development"
 
@@ -144,6 +147,30 @@ class ProcessSettings:
         LOGGING,
         "Where the access log goes, instead of standard output; SIGUSR1 opens it anew.",
         form=checks.file_name,
+    )
+
+    admin_bind: str | None = setting(
+        None,
+        ADDRESS,
+        ADMIN,
+        "Where the dashboard and /metrics are, such as 127.0.0.1:9300 or unix:PATH.",
+        form=checks.one_address,
+    )
+    admin_token: str | None = setting(
+        None,
+        TEXT,
+        ADMIN,
+        "Allows reload, scale and recycle there to those who have it; keep it in a file or variable.",
+        form=checks.token,
+        secret=True,
+    )
+    admin_hosts: tuple[str, ...] = setting(
+        (),
+        TEXT,
+        ADMIN,
+        "Host names beside localhost by which --admin-bind may be reached.",
+        repeatable=True,
+        form=checks.hosts,
     )
 
     pid_file: str | None = setting(

@@ -12,6 +12,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from breezeway.config import (
+    admin_checks,
     checks,
     combinations,
     network_settings,
@@ -38,6 +39,7 @@ GROUPS = (
     request_settings.SIZES,
     process_settings.PROCESSES,
     process_settings.LOGGING,
+    process_settings.ADMIN,
     process_settings.SERVICE,
     process_settings.DEVELOPMENT,
 )
@@ -59,11 +61,17 @@ class Settings(NetworkSettings, RequestSettings, ProcessSettings):
             setting.check(getattr(self, setting.name))
         tls_checks.check(self)
         combinations.check(self)
+        admin_checks.check(self)
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Everything to listen on: `bind`, then `redirect_bind`."""
         return (*self.bind, *self.redirect_bind)
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether requests are counted from the start: the admin listener is somebody who watches."""
+        return self.metrics or self.admin_bind is not None
 
     @property
     def limits(self) -> limits.Limits:

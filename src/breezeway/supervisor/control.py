@@ -80,8 +80,8 @@ class Caller(Protocol):
 Execute = Callable[[dict[str, Any], Caller], None]
 
 
-class ControlServer:
-    """Listens on the control socket, as part of the loop around `selector`.
+class Clients:
+    """Those who speak the protocol, as part of the loop around `selector`.
 
     Each registration's data is a callable that takes the event mask. The loop calls `expire` now
     and then, for the limits of time.
@@ -89,29 +89,25 @@ class ControlServer:
 
     def __init__(
         self,
-        path: str,
         selector: BaseSelector,
         execute: Execute,
         *,
-        take_over: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open the socket at `path`; `execute` gets each request, an object with a "command".
+        """`execute` gets each request, an object with a "command".
 
-        `execute` returns at once and answers through its caller, now or later; a `UserError` that
-        it raises is the answer, too. With `take_over` the socket of a live predecessor, from which
-        this process has taken over, is replaced; the predecessor leaves ours alone when it closes.
-
-        Raises `BindError` if the socket cannot be had, such as when somebody else listens there.
+        It returns at once and answers through its caller, now or later; a `UserError` that it
+        raises is the answer, too.
         """
-        self.path = os.path.abspath(path)
         self.execute = execute
         self.clock = clock
         self.selector = selector
         self.clients: set[_Client] = set()
-        self._listener = _bind(path, self.path, take_over=take_over)
-        self._resume: float | None = None
-        selector.register(self._listener.socket, EVENT_READ, self._accept)
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Take a connected socket, whose other end is a process of ours: it may be idle for ever."""
+        sock.setblocking(False)
+        _Client(self, sock, idle_seconds=float("inf"))
 
     def expire(self) -> float | None:
         """Drop the clients that have been idle for too long.
@@ -121,28 +117,17 @@ class ControlServer:
         now = self.clock()
         for client in [each for each in self.clients if each.deadline <= now]:
             client.close()
-        due = [client.deadline for client in self.clients]
-        if self._resume is not None:
-            if self._resume <= now:
-                self._resume = None
-                self.selector.register(self._listener.socket, EVENT_READ, self._accept)
-            else:
-                due.append(self._resume)
-        nearest = min(due, default=float("inf"))
+        nearest = min((client.deadline for client in self.clients), default=float("inf"))
         return None if nearest == float("inf") else max(nearest - now, 0.0)
 
     def close(self) -> None:
-        """Bring the last answers to the clients, and remove the socket's file if it is still ours.
+        """Bring the last answers to the clients.
 
         Whoever waits for an operation is told that it does not come to an end any more.
         """
         ends = time.monotonic() + LAST_SECONDS
         for client in list(self.clients):
             client.finish(ends)
-        if self._resume is None:
-            _unregister(self.selector, self._listener.socket)
-        self._resume = None
-        self._listener.close()
 
     def close_in_child(self) -> None:
         """Close the descriptors that came with a fork; parent, loop and file stay as they are.
@@ -153,6 +138,56 @@ class ControlServer:
         for client in self.clients:
             client.sock.close()
         self.clients.clear()
+
+
+class ControlServer(Clients):
+    """Listens on the control socket."""
+
+    def __init__(
+        self,
+        path: str,
+        selector: BaseSelector,
+        execute: Execute,
+        *,
+        take_over: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the socket at `path`; the other arguments are those of `Clients`.
+
+        With `take_over` the socket of a live predecessor, from which this process has taken over,
+        is replaced; the predecessor leaves ours alone when it closes.
+
+        Raises `BindError` if the socket cannot be had, such as when somebody else listens there.
+        """
+        super().__init__(selector, execute, clock=clock)
+        self.path = os.path.abspath(path)
+        self._listener = _bind(path, self.path, take_over=take_over)
+        self._resume: float | None = None
+        selector.register(self._listener.socket, EVENT_READ, self._accept)
+
+    def expire(self) -> float | None:
+        """Do so for the pause of accepting as well."""
+        due = super().expire()
+        if self._resume is None:
+            return due
+        left = self._resume - self.clock()
+        if left > 0:
+            return left if due is None else min(left, due)
+        self._resume = None
+        self.selector.register(self._listener.socket, EVENT_READ, self._accept)
+        return due
+
+    def close(self) -> None:
+        """Do so, and remove the socket's file if it is still ours."""
+        super().close()
+        if self._resume is None:
+            _unregister(self.selector, self._listener.socket)
+        self._resume = None
+        self._listener.close()
+
+    def close_in_child(self) -> None:
+        """Close the listener as well."""
+        super().close_in_child()
         self._listener.socket.close()
 
     def _accept(self, _: int) -> None:
@@ -184,8 +219,11 @@ class ControlServer:
 class _Client:
     """One connection."""
 
-    def __init__(self, server: ControlServer, sock: socket.socket) -> None:
+    def __init__(
+        self, server: Clients, sock: socket.socket, *, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self.sock = sock
+        self._idle_seconds = idle_seconds
         self._server = server
         self._input = bytearray()
         self._output = bytearray()
@@ -207,7 +245,7 @@ class _Client:
     def deadline(self) -> float:
         """When it has been idle for too long; nobody is while an operation is under way."""
         waiting = self._busy and not self._output
-        return float("inf") if waiting else self._active + IDLE_SECONDS
+        return float("inf") if waiting else self._active + self._idle_seconds
 
     def send(self, message: dict[str, Any]) -> None:
         """Queue a line, and send what can be sent."""

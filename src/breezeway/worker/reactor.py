@@ -331,7 +331,7 @@ class Reactor:
         recorder = self._recorder
         if recorder is None:
             return
-        wanted = recorder.logs or self.settings.metrics
+        wanted = recorder.logs or self.settings.counts_requests
         if not wanted and self._row is not None:
             wanted = self._row.is_watched(now)
         if wanted and self.recorder is None:

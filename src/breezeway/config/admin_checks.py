@@ -1,0 +1,44 @@
+"""The admin listener: who can reach it, and what that takes."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from breezeway.config import address
+from breezeway.config.address import TcpAddress, UnixAddress
+from breezeway.config.process_settings import ProcessSettings
+from breezeway.config.setting import SettingError
+
+
+def check(settings: ProcessSettings) -> None:
+    """Raise `SettingError` if strangers could look in, or if a setting would do nothing."""
+    spec = settings.admin_bind
+    if spec is None:
+        for name in ("admin_token", "admin_hosts"):
+            if getattr(settings, name):
+                raise SettingError(name, "needs admin_bind, the address that it is about")
+    elif settings.admin_token is None and not is_local(spec):
+        raise SettingError(
+            "admin_token", f"must be set, for others than this machine can reach {spec}"
+        )
+
+
+def is_local(spec: str) -> bool:
+    """Whether nobody beyond this machine can reach an address."""
+    where = address.parse(spec)
+    if isinstance(where, UnixAddress):
+        return True
+    if not isinstance(where, TcpAddress) or where.host is None:
+        return False
+    return is_loopback(where.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name (`localhost` and what is below it, RFC 6761) or an address is this machine."""
+    name = host.lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
