@@ -48,12 +48,10 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callabl
 def _serve(application: Application, settings: Settings) -> int:
     """Serve in this process, or with `workers` in processes that are forked from it."""
     from breezeway import serving
-    from breezeway.config.sources import Resolved
 
     if settings.workers is None:
         return serving.serve_settings(application, settings)
-    resolved = Resolved(settings, {}, None, "", "")
-    return serving.supervise(lambda: resolved, lambda _: application)
+    return serving.supervise_settings(application, settings, "the PasteDeploy file")
 
 
 def server_runner(

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from breezeway import terminal
+from breezeway.config import view
 from breezeway.config.directories import check_directories
-from breezeway.config.settings import Settings
-from breezeway.config.sources import Resolved
+from breezeway.config.settings import TABLE, Settings
+from breezeway.config.sources import DEFAULT, Resolved
 from breezeway.errors import UsageError, UserError
 from breezeway.gateway.types import Application
 from breezeway.observe import logs
@@ -25,8 +26,13 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
     `name` is what the line at start calls the application. Logging that is set up already stays.
 
     Raises:
-        UserError: an address cannot be listened on, or a directory is not there.
+        UserError: an address cannot be listened on, a directory is not there, or a setting needs a
+            supervisor.
     """
+    if settings.admin_bind is not None:
+        raise UsageError(
+            "admin_bind: without workers nobody would serve it.", "One is enough: workers=1."
+        )
     credentials.prepare(settings)
     check_directories(settings)
     listeners = listener.bind_all(settings)
@@ -76,9 +82,19 @@ def supervise(
             call_hook,
             resolved.directory,
             resolved.files,
+            lambda: view.as_rows(resolved),
         )
 
     return service.run(deployment)
+
+
+def supervise_settings(application: Application, settings: Settings, origin: str) -> int:
+    """Serve a loaded application as `supervise` does; `origin` says where its settings come from."""
+    origins = {
+        row.name: DEFAULT if getattr(settings, row.name) == row.default else origin for row in TABLE
+    }
+    resolved = Resolved(settings, origins, None, "", "")
+    return supervise(lambda: resolved, lambda _: application)
 
 
 def serve(application: Application, bind: str | tuple[str, ...], **settings: Any) -> None:
@@ -94,8 +110,7 @@ def serve(application: Application, bind: str | tuple[str, ...], **settings: Any
         if chosen.workers is None:
             status = serve_settings(application, chosen)
         else:
-            resolved = Resolved(chosen, {}, None, "", "")
-            status = supervise(lambda: resolved, lambda _: application)
+            status = supervise_settings(application, chosen, "breezeway.serve")
     except UserError as error:
         terminal.fail(error)
     if status:

@@ -72,6 +72,36 @@ def _with_comment(text: str, comment: str) -> str:
     return f"{text:<{COLUMN}}  # {comment}"
 
 
+def as_rows(resolved: Resolved) -> dict[str, Any]:
+    """Return all of it as JSON can hold it, for a page: values as text, settings in their groups."""
+    groups = [
+        {"name": group, "settings": [_row(resolved, row) for row in rows]}
+        for group, rows in groupby(TABLE, lambda row: row.group)
+    ]
+    middleware = [
+        {
+            "use": table.use,
+            "options": [_option(name, value) for name, value in table.options.items()],
+            "origin": table.place,
+        }
+        for table in resolved.middleware
+    ]
+    return {"application": resolved.application, "groups": groups, "middleware": middleware}
+
+
+def _row(resolved: Resolved, row: Setting) -> dict[str, Any]:
+    given, origin = getattr(resolved.settings, row.name), resolved.origins[row.name]
+    shown = _shown(row, given)
+    return {
+        "name": row.name,
+        "value": shown if row.secret or given is None else toml_text.value(row, given),
+        "default": None if row.default is None else toml_text.value(row, row.default),
+        "origin": origin,
+        "given": origin != DEFAULT,
+        "doc": row.doc,
+    }
+
+
 def as_json(resolved: Resolved) -> str:
     """Return an object: the application, and each setting with its value, default and origin.
 

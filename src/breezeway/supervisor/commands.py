@@ -12,6 +12,7 @@ from breezeway import __version__
 from breezeway.errors import UsageError
 from breezeway.supervisor import systemd
 from breezeway.supervisor.control import Caller
+from breezeway.supervisor.events import Events
 from breezeway.supervisor.handle import READY, RETIRING, Handle
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.rollout import Rollouts
@@ -33,11 +34,16 @@ class Commands:
     """Carries commands out."""
 
     def __init__(
-        self, supervisor: Supervisor, rollouts: Rollouts, upgrade: Callable[[Caller | None], None]
+        self,
+        supervisor: Supervisor,
+        rollouts: Rollouts,
+        upgrade: Callable[[Caller | None], None],
+        events: Events,
     ) -> None:
         self._supervisor = supervisor
         self._rollouts = rollouts
         self._upgrade = upgrade
+        self._events = events
         self._commands: dict[str, Callable[[Request, Caller], None]] = {
             "status": self._on_status,
             "reload": self._on_reload,
@@ -46,6 +52,8 @@ class Commands:
             "recycle": self._on_recycle,
             "stacks": self._on_stacks,
             "upgrade": self._on_upgrade,
+            "settings": self._on_settings,
+            "events": self._on_events,
         }
 
     def execute(self, request: Request, caller: Caller) -> None:
@@ -117,6 +125,15 @@ class Commands:
         if request.get("watch", False):
             self._supervisor.board.watch(WATCH_SECONDS)
         caller.succeed(self.status())
+
+    def _on_settings(self, _: Request, caller: Caller) -> None:
+        caller.succeed(self._supervisor.current.deployment.shown())
+
+    def _on_events(self, request: Request, caller: Caller) -> None:
+        after = request.get("after", 0)
+        if not isinstance(after, int):
+            raise UsageError("events needs the number of the last one that is known.")
+        caller.succeed({"events": self._events.since(after)})
 
     # --- changes -----------------------------------------------------------------------------------
 

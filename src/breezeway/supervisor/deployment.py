@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from breezeway.config.settings import Settings
 from breezeway.errors import UsageError
@@ -23,7 +23,8 @@ class Deployment:
     `load` imports the application; it is called in a worker, or in the zygote. `call_hook` imports
     and calls what a setting names. Both raise `UserError`. `name` is what messages call the
     application. `directory` is where relative paths start, and `files` are those from which the
-    settings were read.
+    settings were read. `shown` returns the settings with their sources, without secrets, as JSON can
+    hold them.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class Deployment:
     call_hook: Callable[[str], None]
     directory: str = ""
     files: tuple[str, ...] = ()
+    shown: Callable[[], dict[str, Any]] = dict
 
     def enter(self) -> None:
         """Make its directory the working directory, in a process that is about to load it.

@@ -26,6 +26,7 @@ from breezeway.supervisor import privileges, report, runtime_directory, systemd
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
 from breezeway.supervisor.deployment import Deployment
+from breezeway.supervisor.events import Events
 from breezeway.supervisor.pid_file import PidFile
 from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.supervisor import (
@@ -149,7 +150,8 @@ class _Service:
         self.rollouts = Rollouts(supervisor)
         self.rollouts.tell = self._tell_systemd
         self._upgrade = Upgrade(supervisor, activated, self._let_go)
-        self._commands = Commands(supervisor, self.rollouts, self._upgrade.start)
+        self._events = Events()
+        self._commands = Commands(supervisor, self.rollouts, self._upgrade.start, self._events)
         supervisor.on_announce = self._announce
         supervisor.on_give_up = self._on_give_up
         supervisor.on_look.append(self._look)
@@ -265,6 +267,7 @@ class _Service:
             self._pid_file.close()
         if self._watcher is not None:
             self._watcher.close()
+        self._events.close()
 
     def _let_go(self) -> None:
         if self._control is not None:
