@@ -72,14 +72,28 @@ def ask(
 def find(path: str | None, pid: int | None) -> str:
     """Return the socket of the supervisor that is meant.
 
-    That is `path`, or the one of the supervisor `pid`, or the one that the settings name, or that
-    of the only supervisor there is. Raises `NoServerError` if there is none, `UsageError` if there
-    are several.
+    Raises `NoServerError` if there is none, `UsageError` if there are several.
+    """
+    found = candidates(path, pid)
+    if len(found) > 1:
+        raise UsageError(
+            f"there are {len(found)} servers; which one?",
+            "Choose one with --pid, or with --socket PATH.",
+            detail="".join(map(_introduce, found)),
+        )
+    return found[0]
+
+
+def candidates(path: str | None, pid: int | None) -> list[str]:
+    """Return the sockets of the supervisors that can be meant, one at least.
+
+    That is `path`, or the one of the supervisor `pid`, or the one that the settings name, or those
+    of all supervisors there are. Raises `NoServerError` if there is none.
     """
     if path is not None:
-        return path
+        return [path]
     if pid is None and (configured := _configured()) is not None:
-        return configured
+        return [configured]
     found = runtime_directory.find()
     if pid is not None:
         found = [each for each in found if runtime_directory.pid_of(each) == pid]
@@ -92,13 +106,7 @@ def find(path: str | None, pid: int | None) -> str:
             " if its control_socket is set, --socket PATH."
         )
         raise NoServerError("no running server was found.", hint)
-    if len(found) > 1:
-        raise UsageError(
-            f"there are {len(found)} servers; which one?",
-            "Choose one with --pid, or with --socket PATH.",
-            detail="".join(map(_introduce, found)),
-        )
-    return found[0]
+    return found
 
 
 def wait_until_gone(path: str) -> None:
