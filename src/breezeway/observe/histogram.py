@@ -71,10 +71,10 @@ def cumulative(counts: Sequence[int], bounds: Sequence[float]) -> list[int]:
     Bounds that are bounds of buckets give exact counts: powers of two, and those between.
     """
     below = [0, *accumulate(counts)]
-    return [below[_buckets_until(bound)] for bound in bounds]
+    return [below[buckets_until(bound)] for bound in bounds]
 
 
-def _buckets_until(bound: float) -> int:
+def buckets_until(bound: float) -> int:
     """Count the buckets that end at `bound` or before."""
     fraction, power = math.frexp(bound)  # from 0.5 up to 1
     step = int((2 * fraction - 1) * STEPS)

@@ -32,7 +32,11 @@ _BYTES_IN: Final = len(METHODS) * len(CLASSES)
 _BYTES_OUT: Final = _BYTES_IN + 1
 _DURATIONS: Final = _BYTES_OUT + 1
 _QUEUED: Final = _DURATIONS + 1 + BUCKETS  # each histogram: the sum in nanoseconds, its buckets
-WORDS: Final = _QUEUED + 1 + BUCKETS
+_HAND_OVERS: Final = _QUEUED + 1 + BUCKETS
+_POOLED: Final = _HAND_OVERS + 1
+_GIL_WAITS: Final = _POOLED + 1
+_GIL_WAITED: Final = _GIL_WAITS + 1  # in nanoseconds
+WORDS: Final = _GIL_WAITED + 1
 
 _WORD_BYTES: Final = 8
 _NANO: Final = 1_000_000_000
@@ -81,6 +85,16 @@ class Totals:
     queued: Histogram = field(default_factory=lambda: Histogram([0] * BUCKETS, 0.0))
     """From a complete request to the call of the application."""
 
+    hand_overs: int = 0
+    """Times that the event loop went from one thread to another."""
+
+    pooled: int = 0
+    """Requests that the event loop has given to another thread."""
+
+    gil_waits: int = 0
+    gil_waited: float = 0.0
+    """Samples of how late a thread ran that wanted to; their sum in seconds."""
+
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
         return {
@@ -92,11 +106,14 @@ class Totals:
             "bytes_out": self.bytes_out,
             "durations": self.durations.as_dict(),
             "queued": self.queued.as_dict(),
+            "hand_overs": self.hand_overs,
+            "pooled": self.pooled,
+            "gil_wait": {"count": self.gil_waits, "seconds": round(self.gil_waited, 6)},
         }
 
 
 class Tally:
-    """What one worker counts; for that worker, one thread at a time."""
+    """What one worker counts; for that worker, one thread at a time for each method."""
 
     def __init__(self, words: memoryview) -> None:
         self._words = words
@@ -117,6 +134,16 @@ class Tally:
             words[at] += int(sum(seconds) * _NANO)
             for bucket, count in buckets_of(seconds).items():
                 words[at + 1 + bucket] += count
+
+    def note_threads(self, hand_overs: int, pooled: int) -> None:
+        """Note how often the event loop, and a request, have gone to another thread so far."""
+        self._words[_HAND_OVERS] = hand_overs
+        self._words[_POOLED] = pooled
+
+    def count_gil_wait(self, seconds: float) -> None:
+        """Count a sample of how late a thread runs that wants to."""
+        self._words[_GIL_WAITED] += max(0, int(seconds * _NANO))
+        self._words[_GIL_WAITS] += 1
 
     def clear(self) -> None:
         """Set everything to zero."""
@@ -176,4 +203,8 @@ def totals_of(words: Sequence[int]) -> Totals:
         words[_BYTES_OUT],
         histogram(_DURATIONS),
         histogram(_QUEUED),
+        words[_HAND_OVERS],
+        words[_POOLED],
+        words[_GIL_WAITS],
+        words[_GIL_WAITED] / _NANO,
     )
