@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-
 from breezeway import __version__
+from breezeway.gateway.error_stream import ERRORS
 from breezeway.gateway.file_wrapper import FileWrapper
 from breezeway.gateway.input import EMPTY_INPUT
 from breezeway.gateway.types import Environ
 
 SERVER_SOFTWARE = f"breezeway/{__version__}"
-
-
-class ErrorStream:
-    """wsgi.errors: the standard error stream, as it is at the time of writing."""
-
-    def write(self, text: str) -> int:
-        """Write text."""
-        return sys.stderr.write(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write several texts."""
-        sys.stderr.writelines(lines)
-
-    def flush(self) -> None:
-        """Make sure that what was written is out."""
-        sys.stderr.flush()
 
 
 def base_environ(
@@ -41,7 +23,7 @@ def base_environ(
         "SCRIPT_NAME": root_path,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.errors": ErrorStream(),
+        "wsgi.errors": ERRORS,
         "wsgi.input": EMPTY_INPUT,
         "wsgi.input_terminated": True,
         "wsgi.file_wrapper": FileWrapper,

@@ -1,12 +1,21 @@
-"""What goes wrong between server and application, and how it is told."""
+"""What goes wrong between server and application, and how it is told.
+
+A client that can make an application fail must not be able to fill the disk: of each kind of failure,
+which is an exception raised in the same place and come to by the same way, the first in ten seconds is
+logged with its traceback, some more in a line each, and of the rest how many there were.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from traceback import format_exception_only
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 from breezeway.gateway.types import Environ
+from breezeway.observe.request_fields import request_fields, request_in_words
+from breezeway.observe.throttle import Throttle
 
 logger = logging.getLogger("breezeway.application")
 
@@ -15,6 +24,9 @@ FAILURE_HEADERS: Final = [("Content-Type", "text/plain; charset=utf-8")]
 FAILURE_BODY: Final = b"500 Internal Server Error\nThe application failed to answer this request.\n"
 
 CLOSE_RAISED: Final = "close() of the result raised"
+
+throttle: Final = Throttle(logger)
+"""That of the failures of all applications of this process; the event loop advances it."""
 
 
 class ApplicationFault(Exception):
@@ -28,16 +40,59 @@ class ClientGone(OSError):
     """
 
 
+class _Kind(NamedTuple):
+    """What failures of one kind have in common."""
+
+    error: str
+    what: str
+    places: tuple[tuple[str, int], ...]
+    function: str
+
+    def __str__(self) -> str:
+        place = ""
+        if self.places:
+            file, line = self.places[-1]
+            place = f" in {self.function} ({file}, line {line})"
+        return f"{self.what}, {self.error}{place}"
+
+
 def log_failure(error: BaseException, environ: Environ, what: str) -> None:
     """Log an application's failure with the user's traceback: frames of this package come off."""
-    request = f"{environ.get('REQUEST_METHOD')} {environ.get('RAW_URI')}"
+    fields = request_fields(environ)
+    request = request_in_words(fields)
     if isinstance(error, ClientGone):
-        logger.debug("%s: the client has gone", request)
-    elif isinstance(error, ApplicationFault):
-        logger.error("%s: %s", request, error)
+        logger.debug("%s: the client has gone", request, extra=fields)
+        return
+    traceback = error.__traceback__
+    fault = isinstance(error, ApplicationFault)
+    if not fault:
+        traceback = _without_our_frames(traceback)
+    number = throttle.admit(time.monotonic(), _kind(error, traceback, what))
+    if not number:
+        return
+    if fault:
+        logger.error("%s: %s", request, error, extra=fields)
+    elif number == 1:
+        exc_info = (type(error), error, traceback)
+        logger.error("%s: %s", request, what, exc_info=exc_info, extra=fields)
     else:
-        traceback = _without_our_frames(error.__traceback__)
-        logger.error("%s: %s", request, what, exc_info=(type(error), error, traceback))
+        said = _in_a_line(error)
+        text = "%s: %s with the same traceback as before: %s"
+        logger.error(text, request, what, said, extra=fields)
+
+
+def _kind(error: BaseException, traceback: TracebackType | None, what: str) -> _Kind:
+    places, function = [], ""
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        places.append((code.co_filename, traceback.tb_lineno or 0))
+        function = code.co_name
+        traceback = traceback.tb_next
+    return _Kind(type(error).__name__, what, tuple(places), function)
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join("".join(format_exception_only(error)).split())
 
 
 def _without_our_frames(traceback: TracebackType | None) -> TracebackType | None:

@@ -1,20 +1,25 @@
-"""Breezeway's own log: one readable line per message, times in UTC.
+"""Breezeway's own log: where its lines go; what they look like is in `log_format`.
 
 It goes to standard error, or to a file that is opened again by `reopen` after it was rotated.
 
 Only the loggers below `breezeway` are touched. The root logger and whatever the application does
-with `logging` stay as they are, and nothing of ours reaches them.
+with `logging` stay as they are, and nothing of ours reaches them. Nor does what the application does
+with `logging` take our log away: `logging.config` closes all handlers that there are, and by default
+disables all loggers that it is not told of.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
 import sys
-import time
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from breezeway.observe.log_file import LogFile
+from breezeway.observe.log_format import JSONFormatter, TextFormatter, role
 
 ROOT = "breezeway"
 """The name above all of Breezeway's loggers."""
@@ -24,28 +29,6 @@ logger = logging.getLogger("breezeway.logs")
 STUCK_SECONDS = 0.1
 """How long a line waits for standard error when nobody empties its pipe; the next ones do not wait at
 all. The event loop writes lines, too."""
-
-_SHORT = {"WARNING": "WARN", "CRITICAL": "FATAL"}
-"""Names cut to five letters, so that the messages stand in one column."""
-
-_role = ""
-"""What this process is to the others, such as `worker`."""
-
-
-class _Line(logging.Formatter):
-    """`2026-11-21 15:04:05.123 INFO  message`, or `... INFO  [worker 1234] message`."""
-
-    converter = staticmethod(time.gmtime)
-    default_msec_format = "%s.%03d"
-
-    def __init__(self, *, process: bool) -> None:
-        who = "[%(role)s%(process)d] " if process else ""
-        super().__init__(f"%(asctime)s %(short)-5s {who}%(message)s")
-
-    def format(self, record: logging.LogRecord) -> str:
-        record.short = _SHORT.get(record.levelname, record.levelname)
-        record.role = f"{_role} " if _role else ""
-        return super().format(record)
 
 
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # generic for mypy alone
@@ -130,8 +113,8 @@ class _File(logging.Handler):
         except Exception:
             self.handleError(record)
 
-    def close(self) -> None:
-        super().close()
+    def dismiss(self) -> None:
+        """Close the file. `close` does not, for `logging.config` calls it, and we go on."""
         self.file.close()
 
 
@@ -140,28 +123,62 @@ def _record(level: int, text: str, *args: object) -> logging.LogRecord:
     return logger.makeRecord(logger.name, level, __file__, 0, text, args, None)
 
 
-def configure(level: str, file: str | None = None, process: bool = False) -> None:
+def configure(
+    level: str, file: str | None = None, process: bool = False, style: str = "text"
+) -> None:
     """Log messages of `level` (`debug` to `critical`) and above to standard error, or to `file`.
 
-    With `process`, each line says which process wrote it. May be called again, to change something.
+    `style` is `text` or `json`. With `process`, each line of text says which process wrote it. May
+    be called again, to change something.
 
     Raises:
         UsageError: the file cannot be written to; then all stays as it was.
     """
     handler = _File(LogFile(file, "--log-file")) if file is not None else _StandardError()
-    handler.setFormatter(_Line(process=process))
+    handler.setFormatter(JSONFormatter() if style == "json" else TextFormatter(process=process))
     ours = logging.getLogger(ROOT)
     before, ours.handlers[:] = ours.handlers[:], [handler]
     for each in before:
         each.close()
+        if isinstance(each, _File):
+            each.dismiss()
     ours.setLevel(level.upper())
     ours.propagate = False
+    revive()
 
 
-def become(role: str) -> None:
-    """Say what this process is to the others, in a word or two, after a fork: `worker 3`."""
-    global _role
-    _role = role
+def become(name: str) -> None:
+    """Say what this process is to the others, in a word and a number, after a fork: `worker 3`."""
+    role.become(name)
+
+
+def revive() -> None:
+    """Enable our loggers again, after somebody has disabled all that he did not name."""
+    for name, found in [*logging.root.manager.loggerDict.items()]:
+        if name.partition(".")[0] == ROOT and isinstance(found, logging.Logger):
+            found.disabled = False
+
+
+@contextlib.contextmanager
+def kept(named: Mapping[str, Any] | None) -> Iterator[None]:
+    """Keep our handlers and our level while `logging` is configured within this.
+
+    `named` is what the configuration says of the logger `breezeway` itself, None if nothing: what
+    it says holds.
+    """
+    ours = logging.getLogger(ROOT)
+    handlers, level, propagate = ours.handlers[:], ours.level, ours.propagate
+    try:
+        yield
+    finally:
+        told = named if named is not None else {}
+        if "handlers" not in told:
+            ours.handlers[:] = handlers
+        if "level" not in told:
+            ours.setLevel(level)
+        if "propagate" not in told:
+            ours.propagate = propagate
+        revive()
 
 
 def reopen() -> None:

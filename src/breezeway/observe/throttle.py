@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections.abc import Hashable
 from typing import Final
 
 LINES: Final = 10
@@ -15,6 +16,11 @@ LINES: Final = 10
 
 WINDOW_SECONDS: Final = 10.0
 """The length of a window."""
+
+MOST_KINDS: Final = 256
+"""Kinds in a window; all further ones are one kind, so that kinds themselves cannot fill the disk."""
+
+OTHERS: Final = "other messages"
 
 
 class _Kind:
@@ -30,7 +36,7 @@ class Throttle:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._kinds: dict[str, _Kind] = {}
+        self._kinds: dict[Hashable, _Kind] = {}
         self._lock = threading.Lock()
 
     def log(
@@ -43,13 +49,24 @@ class Throttle:
         exc_info: bool = False,
     ) -> None:
         """Log a message, unless there have been enough of its kind."""
+        if self.admit(now, kind):
+            self._logger.log(level, message, *args, exc_info=exc_info)
+
+    def admit(self, now: float, kind: Hashable) -> int:
+        """Count a message of a kind, which is named by its text.
+
+        Returns:
+            Its number, from 1, if it may be logged; 0 if there have been enough.
+        """
         with self._lock:
+            if len(self._kinds) >= MOST_KINDS and kind not in self._kinds:
+                kind = OTHERS
             seen = self._kinds.setdefault(kind, _Kind(now))
             if seen.lines >= LINES:
                 seen.withheld += 1
-                return
+                return 0
             seen.lines += 1
-        self._logger.log(level, message, *args, exc_info=exc_info)
+            return seen.lines
 
     def __bool__(self) -> bool:
         """Whether `advance` may have something to do."""

@@ -1,0 +1,46 @@
+"""Which request a thread answers, for what is written to the log meanwhile.
+
+Requests pay nothing for it. A thread in a call of the application has the frame of `Exchange.run` on its
+stack, with the environ among its locals; it is looked for when somebody asks.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final
+
+from breezeway.gateway.exchange import Exchange
+from breezeway.gateway.types import Environ
+from breezeway.observe.request_fields import FIELDS, NONE, request_fields
+
+RUN: Final = Exchange.run.__code__
+
+
+def current_environ() -> Environ | None:
+    """Return the environ of the request that this thread answers; None if it answers none."""
+    frame = sys._getframe(1)
+    while frame.f_code is not RUN:
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    environ: Environ = frame.f_locals["environ"]
+    return environ
+
+
+class RequestFilter(logging.Filter):
+    """Give each record the request that its thread answers, as attributes.
+
+    They are `method`, `target`, `client`, `request_id` and `traceparent`, a dash where there is none.
+    Put it on a handler; then `%(method)s` stands in its format. Of the thread that logs it has to be
+    asked, so that with a `QueueHandler` it belongs on that one.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let a record through, with its request; what it has already stays."""
+        environ = current_environ()
+        fields = request_fields(environ) if environ is not None else {}
+        for name in FIELDS:
+            if name not in record.__dict__:
+                setattr(record, name, fields.get(name, NONE))
+        return True
