@@ -38,7 +38,7 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
     listeners = listener.bind_all(settings)
     try:
         if not logging.getLogger(logs.ROOT).hasHandlers():
-            logs.configure(settings.log_level, settings.log_file)
+            logs.configure(settings.log_level, settings.log_file, style=settings.log_format)
         for each in listeners:
             what = f"Serving {name} on" if name else "Serving on"
             if each.role == listener.REDIRECT:

@@ -169,7 +169,7 @@ def test_stuck_threads_in_the_stacks() -> None:
     """A request that is over for its client is still shown for the thread that is in it."""
     with serving(threads=2) as (server, _):
         assert status(server, "/stuck") == 504
-        [found] = [each for each in stacks(server.reactor) if each.request is not None]
+        [found] = [each for each in stacks() if each.request is not None]
         assert found.request == "GET /stuck"
         assert found.seconds is not None
         assert found.seconds >= 0.1

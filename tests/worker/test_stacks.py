@@ -21,7 +21,7 @@ from .parts import answers, asked, hello, serving
 
 def of_requests(server: LiveServer) -> list[ThreadStack]:
     """Return what the threads in requests do."""
-    return [each for each in stacks(server.reactor) if each.request is not None]
+    return [each for each in stacks() if each.request is not None]
 
 
 def test_requests_are_named() -> None:
@@ -55,7 +55,7 @@ def test_threads_without_a_request() -> None:
 
             def told() -> set[str]:
                 hello(client)  # fast calls: the pool is left
-                return {line for each in stacks(server.reactor) for line in each.stack}
+                return {line for each in stacks() for line in each.stack}
 
             eventually(
                 lambda: (

@@ -120,6 +120,20 @@ class ProcessSettings:
         "Least important messages to log.",
         choices=("debug", "info", "warning", "error", "critical"),
     )
+    log_format: str = setting(
+        "text",
+        WORD,
+        LOGGING,
+        "What a message of the log looks like: a line of text, or a JSON object.",
+        choices=("text", "json"),
+    )
+    slow_request_log: float | None = setting(
+        None,
+        DURATION,
+        LOGGING,
+        "Log requests that take longer than this, each with the stack of its thread. Without it, none.",
+        least=SHORTEST,
+    )
     access_log: bool = setting(False, SWITCH, LOGGING, "Log a line for each request.")
     access_log_format: str = setting(
         "combined",

@@ -82,6 +82,11 @@ class Exchange:
         self.head: ResponseHead | None = None
 
     @property
+    def began(self) -> float:
+        """When the request was complete, in monotonic seconds."""
+        return self._transport.began
+
+    @property
     def started(self) -> bool:
         """Whether the head has gone."""
         return bool(self.flags & STARTED)

@@ -11,6 +11,10 @@ from breezeway.gateway.file_wrapper import FileRange
 class Transport(Protocol):
     """The way to the client."""
 
+    @property
+    def began(self) -> float:
+        """When the request was complete, in monotonic seconds."""
+
     def send(self, *pieces: bytes) -> None:
         """Send the pieces in one go; keep what the client does not take yet.
 

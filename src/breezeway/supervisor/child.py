@@ -282,7 +282,7 @@ class _Worker:
             elif kind == "stacks":
                 from breezeway.worker import stacks  # rarely
 
-                threads = [each.as_dict() for each in stacks.stacks(reactor)]
+                threads = [each.as_dict() for each in stacks.stacks()]
                 channel.send("stacks", threads=threads)
             elif kind == "reopen":
                 logs.reopen()

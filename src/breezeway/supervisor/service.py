@@ -121,7 +121,8 @@ def _make_log_files(settings: Settings, identity: privileges.Identity | None) ->
 
 
 def _configure_logs(settings: Settings) -> None:
-    logs.configure(settings.log_level, settings.log_file, process=settings.workers is not None)
+    process = settings.workers is not None
+    logs.configure(settings.log_level, settings.log_file, process, settings.log_format)
 
 
 def _listeners(settings: Settings, inheritance: Inheritance | None) -> list[Listener]:

@@ -137,11 +137,11 @@ class Connection(Bodies):
         try:
             token = window.pop()
         except IndexError:
-            exchange.called, exchange.returned = called, returned
+            exchange.called, exchange.returned = called, returned or monotonic()
             self._finish_apart(environ, response)
             return False
         if token is not exchange:
-            exchange.called, exchange.returned = called, returned
+            exchange.called, exchange.returned = called, returned or monotonic()
             # This thread had lost the baton, and has just taken it from another one.
             token.uncork()
             self._finish_apart(environ, response)

@@ -19,6 +19,7 @@ class _Nowhere:
     """A transport that throws the response away."""
 
     watched = False
+    began = 0.0
 
     def send(self, *pieces: bytes) -> None:
         """Do nothing."""

@@ -8,15 +8,18 @@ at the same; what is then left to do it puts into `ready` and wakes the poller.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from breezeway.config.settings import Settings
+from breezeway.gateway import failure
 from breezeway.gateway.environ import base_environ
+from breezeway.gateway.error_stream import ERRORS
 from breezeway.gateway.exchange import Exchange
 from breezeway.gateway.input import BodyStore
 from breezeway.gateway.types import Application, Environ
@@ -44,6 +47,9 @@ from breezeway.worker.scoreboard import (
 )
 from breezeway.worker.sender import Sender
 from breezeway.worker.slow_readers import Unsent
+
+if TYPE_CHECKING:
+    from breezeway.worker.slow_requests import SlowRequests
 
 logger = logging.getLogger("breezeway.worker")
 
@@ -122,6 +128,11 @@ class Reactor:
         """Requests under way whose client sends the body after `100 Continue`."""
         self.counters: Counter[str] = Counter()
         self._throttle = Throttle(logger)
+        self._slow_requests: SlowRequests | None = None
+        if settings.slow_request_log is not None:
+            from breezeway.worker.slow_requests import SlowRequests
+
+            self._slow_requests = SlowRequests(settings.slow_request_log)
         self.requests = 0
         self.now = time.monotonic()
         self.stopping = False
@@ -304,9 +315,19 @@ class Reactor:
         if due:
             self.tick_at(due)
             return min(TICK_SECONDS, max(0.0, due - time.monotonic()))
-        if self.deadlines or self.acceptors.restless or self._throttle:
+        if self.deadlines or self.acceptors.restless or self._has_to_tell():
             return TICK_SECONDS
         return -1 if self._row is None else BEAT_SECONDS
+
+    def _has_to_tell(self) -> bool:
+        """Whether a tick may have something for the log."""
+        if self._throttle or failure.throttle or ERRORS.waits:
+            return True
+        slow = self._slow_requests
+        return slow is not None and bool(slow or self._threads_in_requests())
+
+    def _threads_in_requests(self) -> int:
+        return max(0, self.baton.busy_threads - (not self.baton.pooled))  # one of them leads
 
     def tick_at(self, when: float) -> None:
         """Have the next tick no later than that."""
@@ -321,11 +342,25 @@ class Reactor:
         except Exception:
             self._survive(None)
         self.baton.expire(now)
-        self._throttle.advance(now)
+        self._advance_logs(now)
         self._advance_recorder(now)
         self.acceptors.advance(now)
         if self._row is not None:
             self._tell(self._row)
+
+    def _advance_logs(self, now: float) -> None:
+        self._throttle.advance(now)
+        failure.throttle.advance(now)
+        ERRORS.advance(now)
+        if self._slow_requests is not None:
+            self._slow_requests.look(now)
+
+    def _close_logs(self) -> None:
+        self._throttle.close()
+        failure.throttle.close()
+        ERRORS.advance(math.inf)
+        if self._slow_requests is not None:
+            self._slow_requests.close(self.now)
 
     def _advance_recorder(self, now: float) -> None:
         recorder = self._recorder
@@ -345,8 +380,7 @@ class Reactor:
         row[CONNECTIONS] = self.open_connections()
         row[REQUESTS] = self.requests
         row[THREADS] = self.settings.threads
-        leads = not self.baton.pooled  # a thread that leads is in no request
-        row[BUSY] = max(0, self.baton.busy_threads - leads)
+        row[BUSY] = self._threads_in_requests()
         row[ACCEPTING] = self.acceptors.accepting
         row[TIRED] = self.wants_replacement is not None
 
@@ -386,7 +420,7 @@ class Reactor:
         if self.connections():
             return False
         self.admission.close()
-        self._throttle.close()
+        self._close_logs()
         self.baton.stop()
         if self._recorder is not None:
             self._recorder.close()

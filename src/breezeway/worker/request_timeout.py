@@ -81,10 +81,11 @@ def limit(timeouts: tuple[tuple[str, float], ...], environ: Environ) -> float:
 class Guard:
     """The transport of a request with a deadline: lets nothing pass once the request is ousted."""
 
-    __slots__ = ("begun", "busy", "connection", "interim", "mutex", "ousted")
+    __slots__ = ("began", "begun", "busy", "connection", "interim", "mutex", "ousted")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.began = connection.began
         self.mutex = connection.reactor.mutex
         self.ousted = False
         """The event loop has taken the connection."""
@@ -150,7 +151,6 @@ class TimedExchange(Exchange):
         "_interruption",
         "_write_off_at",
         "_written_off",
-        "began",
         "body",
         "environ",
         "finished",
@@ -163,7 +163,6 @@ class TimedExchange(Exchange):
         self.guard = Guard(connection)
         super().__init__(self.guard, encoder, flags)
         self._interruption = Interruption(connection.reactor.mutex)
-        self.began = connection.began
         self.environ: Environ | None = None
         """Set when a thread begins with it."""
         self.body: IO[bytes] | None = None

@@ -11,19 +11,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from traceback import FrameSummary, format_list
+from traceback import FrameSummary, StackSummary, format_list
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from breezeway.gateway.exchange import Exchange
+from breezeway.gateway.current import RUN
 
 if TYPE_CHECKING:
-    from breezeway.worker.reactor import Reactor
+    from breezeway.gateway.exchange import Exchange
 
 FRAMES_SHOWN: Final = 50
 """Innermost frames of a stack; a recursion without end has a thousand."""
-
-_RUN: Final = Exchange.run.__code__
 
 _OURS: Final = ("breezeway.gateway.", "breezeway.worker.")
 
@@ -70,21 +68,20 @@ class ThreadStack:
         return "\n  ".join([what + since, *self.stack])
 
 
-def stacks(reactor: Reactor) -> list[ThreadStack]:
+def stacks() -> list[ThreadStack]:
     """Tell what all threads of this process are doing, those outside of the reactor too."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    began = {id(each.exchange): each.began for each in reactor.connections() if each.exchange}
     now = time.monotonic()
     # Threads run on: first everything is noted that changes, then source files are read.
     seen = [
-        (ident, _at_rest(frame), places(frame), *_request(frame))
+        (ident, _at_rest(frame), places(frame), *request_of(frame))
         for ident, frame in sys._current_frames().items()
     ]
     found = []
     for ident, rest, stack, environ, exchange in seen:
         if ident == threading.get_ident():
             rest, environ, exchange = "taking these stacks", None, None
-        since = began.get(id(exchange)) or getattr(exchange, "began", None)
+        since = None if exchange is None else exchange.began
         found.append(
             ThreadStack(
                 names.get(ident, f"thread {ident}"),
@@ -103,13 +100,13 @@ def describe(environ: dict[str, Any]) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
-def places(frame: FrameType | None) -> list[FrameSummary]:
+def places(frame: FrameType | None) -> StackSummary:
     """Return where a thread is, outermost first, without reading any source yet.
 
     Of a thread in a request, it is the part from the application's first frame on.
     """
     frames = list(_walk(frame))
-    inside = next((at for at, each in enumerate(frames) if each.f_code is _RUN), len(frames))
+    inside = next((at for at, each in enumerate(frames) if each.f_code is RUN), len(frames))
     if inside < len(frames):
         frames = frames[:inside]
         while len(frames) > 1 and _module(frames[-1]).startswith(_OURS):
@@ -117,10 +114,10 @@ def places(frame: FrameType | None) -> list[FrameSummary]:
     else:
         while len(frames) > 1 and _module(frames[-1]) == "threading":
             frames.pop()
-    return [
+    return StackSummary.from_list(
         FrameSummary(each.f_code.co_filename, each.f_lineno, each.f_code.co_name, lookup_line=False)
         for each in reversed(frames)
-    ]
+    )
 
 
 def lines(summaries: Sequence[FrameSummary]) -> list[str]:
@@ -137,11 +134,11 @@ def _at_rest(frame: FrameType) -> str | None:
     return _AT_REST.get((_module(inside), inside.f_code.co_qualname))
 
 
-def _request(frame: FrameType) -> tuple[dict[str, Any] | None, object]:
-    """Return environ and exchange of the request in which a thread is."""
+def request_of(frame: FrameType) -> tuple[dict[str, Any] | None, Exchange | None]:
+    """Return environ and exchange of the request in which another thread is."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return None, None  # without the GIL, locals of a frame that runs must not be looked at
-    run = next((each for each in _walk(frame) if each.f_code is _RUN), None)
+    run = next((each for each in _walk(frame) if each.f_code is RUN), None)
     if run is None:
         return None, None
     return run.f_locals.get("environ"), run.f_locals.get("self")
