@@ -28,7 +28,7 @@ EXCEPTIONS = {"supervisor": {"terminal"}}
 """What one layer may import in addition: the supervisor speaks to whoever started it."""
 
 LEAVES: dict[str, set[str]] = {
-    "config": {"http1.limits", "errors", "semantics", "suggest"},
+    "config": {"http1.limits", "errors", "observe.access_options", "semantics", "suggest"},
     "observe": {"errors"},
     "beneath": set(),
     "errors": set(),

@@ -18,6 +18,7 @@ import pytest
 from breezeway.errors import UsageError
 from breezeway.observe import access_lines, line_buffer
 from breezeway.observe.access_log import AccessLog
+from breezeway.observe.access_target import File, Stream
 from breezeway.observe.line_buffer import BYTES, LineBuffer
 
 from ..live import eventually
@@ -38,7 +39,7 @@ ENVIRON = {
 def lines(*environs: dict[str, object]) -> list[str]:
     """Return the lines for requests with these environs."""
     stream = io.StringIO()
-    log = AccessLog(access_lines.combined(), stream=stream)
+    log = AccessLog(access_lines.combined(), Stream(stream))
     log.write([entry(environ, seconds=0.0015) for environ in environs], "breezeway-1")
     log.close()
     return stream.getvalue().splitlines()
@@ -72,7 +73,7 @@ def test_nothing_ends_a_field_or_the_line(key: str, hostile: str) -> None:
 def test_environ_that_an_application_has_emptied() -> None:
     """The line tells what was asked for, whatever an application leaves of the environ."""
     stream = io.StringIO()
-    log = AccessLog(access_lines.combined(), stream=stream)
+    log = AccessLog(access_lines.combined(), Stream(stream))
     log.write([entry(ENVIRON, left={}), entry(ENVIRON, left={"RAW_URI": 5})], "breezeway-1")
     log.close()
     assert stream.getvalue().count('"GET /a?b HTTP/1.1" 200 5') == 2
@@ -90,7 +91,7 @@ def test_slow_disk_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(line_buffer, "HALF_BYTES", 300)
     stream = Stuck()
-    log = AccessLog(access_lines.combined(), stream=stream)
+    log = AccessLog(access_lines.combined(), Stream(stream))
     log.write(one(), "breezeway-1")
     assert blocked.wait(10)
     for _ in range(10):
@@ -115,7 +116,7 @@ def test_stream_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> N
             return super().write(text)
 
     stream = Failing()
-    log = AccessLog(access_lines.combined(), stream=stream)
+    log = AccessLog(access_lines.combined(), Stream(stream))
     log.write(one(), "breezeway-1")
     eventually(lambda: not stream.failures, "both attempts")
     log.write(one(), "breezeway-1")
@@ -138,7 +139,7 @@ class TestFile:
     def test_reopen(self, tmp_path: Path) -> None:
         """After `reopen`, lines go to a new file, and none is lost."""
         file, rotated = tmp_path / "access.log", tmp_path / "access.log.1"
-        log = AccessLog(access_lines.combined(), file=str(file))
+        log = AccessLog(access_lines.combined(), File(str(file)))
         log.write(one(), "breezeway-1")
         eventually(lambda: file.stat().st_size > 0, "the first line")
         file.rename(rotated)
@@ -153,7 +154,7 @@ class TestFile:
         """If the file cannot be opened again, the log says so, and the old one is written to."""
         directory, moved = tmp_path / "logs", tmp_path / "moved"
         directory.mkdir()
-        log = AccessLog(access_lines.combined(), file=str(directory / "access.log"))
+        log = AccessLog(access_lines.combined(), File(str(directory / "access.log")))
         directory.rename(moved)
         log.reopen()
         eventually(lambda: "still writing to the old one" in caplog.text, "the message")
@@ -164,11 +165,11 @@ class TestFile:
     def test_file_that_cannot_be_opened(self, tmp_path: Path) -> None:
         """A file that is impossible is the user's mistake, told with the option."""
         with pytest.raises(UsageError, match=r"cannot write to .*access.log \(--access-log-file\)"):
-            AccessLog(access_lines.combined(), file=str(tmp_path / "nowhere/access.log"))
+            AccessLog(access_lines.combined(), File(str(tmp_path / "nowhere/access.log")))
 
     def test_full_disk(self, caplog: pytest.LogCaptureFixture) -> None:
         """A full disk is told once, and costs lines alone."""
-        log = AccessLog(access_lines.combined(), file="/dev/full")
+        log = AccessLog(access_lines.combined(), File("/dev/full"))
         log.write(one(), "breezeway-1")
         eventually(lambda: "cannot write" in caplog.text, "the message")
         log.write(one(), "breezeway-1")
@@ -184,7 +185,7 @@ class TestFile:
 
 def written_to(file: Path, count: int, environ: dict[str, object] = ENVIRON) -> None:
     """Write lines to a file."""
-    log = AccessLog(access_lines.combined(), file=str(file))
+    log = AccessLog(access_lines.combined(), File(str(file)))
     for _ in range(count):
         log.write(one(environ), "breezeway-1")
     log.close()
@@ -193,9 +194,11 @@ def written_to(file: Path, count: int, environ: dict[str, object] = ENVIRON) -> 
 WRITER = """
 import sys
 from breezeway.observe import access_lines, access_log
+from breezeway.observe.access_target import File, Stream
 from tests.observe.entries import entry
 access_log.PAUSE_SECONDS = 0.001
-log = access_log.AccessLog(access_lines.combined(), file=sys.argv[2] if sys.argv[2:] else None)
+target = File(sys.argv[2]) if sys.argv[2:] else Stream(sys.stdout)
+log = access_log.AccessLog(access_lines.combined(), target)
 for number in range(3000):
     environ = {"REMOTE_ADDR": "192.0.2.1", "RAW_URI": "/" + sys.argv[1] * (number * 37 % 700)}
     log.write([entry(environ)], "")
@@ -229,7 +232,7 @@ def test_what_a_killed_process_has_left_is_written() -> None:
     memory = memoryview(bytearray(BYTES))
     LineBuffer(memory).put(b"of the dead\n", 1)
     stream = io.StringIO()
-    log = AccessLog(access_lines.combined(), LineBuffer(memory), stream)
+    log = AccessLog(access_lines.combined(), Stream(stream), LineBuffer(memory))
     log.write(one(), "breezeway-1")
     log.close()
     first, second = stream.getvalue().splitlines()

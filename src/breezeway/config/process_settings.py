@@ -16,6 +16,7 @@ from breezeway.config.kinds import (
     MODE,
     NAME,
     PATH,
+    SHARE,
     SIZE,
     SOCKET,
     SWITCH,
@@ -24,6 +25,7 @@ from breezeway.config.kinds import (
     WORKERS,
 )
 from breezeway.config.setting import setting
+from breezeway.observe import access_options
 
 PROCESSES = "Processes"
 LOGGING = "Logging"
@@ -136,11 +138,37 @@ class ProcessSettings:
     )
     access_log: bool = setting(False, SWITCH, LOGGING, "Log a line for each request.")
     access_log_format: str = setting(
-        "combined",
-        WORD,
+        "auto",
+        TEXT,
         LOGGING,
-        "What a line of the access log looks like.",
-        choices=("combined", "json"),
+        "What a line of the access log looks like: auto (line on a terminal, else combined), line,"
+        " combined, json, or a gunicorn format with atoms such as %(h)s.",
+        form=access_options.line_format,
+    )
+    access_log_skip: tuple[str, ...] = setting(
+        (),
+        PATH,
+        LOGGING,
+        "Requests for this path have no line in the access log. May be given several times.",
+        repeatable=True,
+        form=checks.prefixes,
+    )
+    access_log_sample: tuple[str, ...] = setting(
+        (),
+        SHARE,
+        LOGGING,
+        "This share of responses with a status or of a class, such as 2xx=0.1, has a line in the access"
+        " log. May be given several times.",
+        repeatable=True,
+        form=access_options.shares,
+    )
+    access_log_slow: float | None = setting(
+        None,
+        DURATION,
+        LOGGING,
+        "Requests that take less, do not fail and get no 5xx have no line in the access log, but for"
+        " what --access-log-sample keeps.",
+        least=SHORTEST,
     )
     metrics: bool = setting(
         False,
@@ -159,8 +187,9 @@ class ProcessSettings:
         None,
         FILE,
         LOGGING,
-        "Where the access log goes, instead of standard output; SIGUSR1 opens it anew.",
-        form=checks.file_name,
+        "Where the access log goes, instead of standard output: a file, which SIGUSR1 opens anew,"
+        " syslog:ADDRESS or journald.",
+        form=access_options.target,
     )
 
     admin_bind: str | None = setting(

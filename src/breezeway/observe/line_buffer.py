@@ -3,6 +3,8 @@
 Two halves. Lines are put into one while the other is written out; then they change places. A half
 that is full takes nothing more: what does not fit is counted, and no request waits for a disk. When
 the memory is shared with the parent, the next worker that gets it writes what a killed one has left.
+Before each write it is noted how much the target has: so the next one can tell whether the killed one's
+last write came through, and no line is there twice.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import contextlib
 import mmap
 import os
 import threading
-from collections.abc import Callable
 from typing import Final
+
+from breezeway.observe.access_target import Target
 
 HALF_BYTES: Final = 8 * 1024 * 1024
 """Of lines that may wait: some 40,000. Memory that is not used is not taken from the system."""
@@ -23,6 +26,10 @@ BYTES: Final = _HEADER_BYTES + 2 * HALF_BYTES
 
 # Words of the header.
 _ACTIVE, _DROPPED, _FILLED, _WRITTEN = 0, 1, 2, 4  # the last two: a word for each half
+_MARK, _MARKED = (
+    6,
+    7,
+)  # what the target had before a write, and of which place in which half; 0: none
 
 
 class LineBuffer:
@@ -48,25 +55,33 @@ class LineBuffer:
             self._data[start : start + len(lines)] = lines
             words[_FILLED + half] = filled + len(lines)
 
-    def drain(self, write: Callable[[memoryview], int]) -> None:
-        """Hand over all lines that were put in so far, in order.
+    def drain(self, target: Target) -> None:
+        """Write all lines that were put in so far, in order.
 
-        `write` takes whole lines and returns how many bytes of them it has written, whole lines again.
-        What it raises is passed on, and what it has not taken is kept.
+        Raises:
+            OSError: the target takes nothing more; what it has not taken is kept.
         """
         words = self._words
         idle = 1 - words[_ACTIVE]
-        self._drain(idle, write)  # what a killed process or a failure has left
+        self._drain(idle, target)  # what a killed process or a failure has left
         with self._lock:
             if not words[_FILLED + 1 - idle]:
                 return
             words[_ACTIVE] = idle
-        self._drain(1 - idle, write)
+        self._drain(1 - idle, target)
 
-    def _drain(self, half: int, write: Callable[[memoryview], int]) -> None:
+    def _drain(self, half: int, target: Target) -> None:
         words, start = self._words, half * HALF_BYTES
         while (written := words[_WRITTEN + half]) < (filled := words[_FILLED + half]):
-            words[_WRITTEN + half] = written + write(self._data[start + written : start + filled])
+            rest = self._data[start + written : start + filled]
+            if words[_MARKED] == start + written + 1:  # a write has begun, and nobody saw its end
+                done = target.written_since(words[_MARK], rest)
+            else:
+                words[_MARK] = target.mark()
+                words[_MARKED] = start + written + 1
+                done = target.write(rest)
+            words[_WRITTEN + half] = written + done
+            words[_MARKED] = 0
         words[_FILLED + half] = 0  # in this order: killed in between, it is empty
         words[_WRITTEN + half] = 0
 

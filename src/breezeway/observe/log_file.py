@@ -20,6 +20,9 @@ FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 NEWLINE: Final = ord("\n")
 
+SEARCH_BYTES: Final = 64 * 1024 * 1024
+"""At the end of a file, where lines are looked for."""
+
 WAIT_SECONDS: Final = 1.0
 """How long a write waits when the descriptor is not blocking and takes nothing."""
 
@@ -83,6 +86,25 @@ class LogFile:
         self._torn = False
         return whole + len(line)
 
+    def found(self, lines: bytes, start: int) -> int:
+        """Return how many bytes of these lines, from the first on, stand in the file behind `start`.
+
+        They were written in one go or not at all, by a process that cannot be asked any more.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(max(start, os.fstat(file.fileno()).st_size - SEARCH_BYTES))
+                there = file.read()
+        except OSError:
+            return 0
+        first = lines[: lines.find(b"\n") + 1]
+        best, at = 0, there.find(first)
+        while at >= 0:
+            # The longest of all places, for a line may be there several times by itself.
+            best = max(best, _common_lines(there[at : at + len(lines)], lines))
+            at = there.find(first, at + len(first))
+        return best
+
     def reopen(self) -> None:
         """Go over to the file that has the path now; make it if it is not there.
 
@@ -132,6 +154,18 @@ def write_some(fd: int, data: bytes | memoryview) -> int:
         if not select.select([], [fd], [], WAIT_SECONDS)[1]:
             raise
         return os.write(fd, data)
+
+
+def _common_lines(one: bytes, other: bytes) -> int:
+    """Return how many bytes both begin with, whole lines."""
+    same = 0
+    for line, like in zip(
+        one.splitlines(keepends=True), other.splitlines(keepends=True), strict=False
+    ):
+        if line != like:
+            break
+        same += len(line)
+    return same
 
 
 def _open(path: str) -> int:

@@ -203,6 +203,7 @@ class _Worker:
         application = self._load(load)
         # The number of workers can change while this one lives; in development nobody does that.
         multiprocess = (settings.workers or 1) > 1 or not settings.reload
+        seat.row.worker = seat.number
         self._reactor = reactor = Reactor(
             application, seat.listeners, self._settings, multiprocess=multiprocess, row=seat.row
         )

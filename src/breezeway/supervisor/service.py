@@ -22,6 +22,7 @@ from breezeway.config.directories import check_directories
 from breezeway.config.settings import Settings
 from breezeway.errors import UsageError, UserError
 from breezeway.observe import log_file, logs
+from breezeway.observe.access_options import file_of
 from breezeway.supervisor import privileges, report, runtime_directory, systemd
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
@@ -112,7 +113,7 @@ def _make_log_files(settings: Settings, identity: privileges.Identity | None) ->
     """Make the log files for workers that may not make them themselves."""
     if identity is None:
         return
-    for path in (settings.log_file, settings.access_log_file):
+    for path in (settings.log_file, file_of(settings.access_log_file)):
         if path is not None:
             try:
                 log_file.create_for(path, identity.uid, identity.gid)

@@ -111,9 +111,6 @@ class Reactor:
         self.parser = Parser(settings.limits, self._root_path, believed_fields(settings))
         self.encoder = Encoder()
         self.front = front_of(settings, self.note, lambda: not self.stopping)
-        self._recorder = recorder_of(settings, row)
-        self.recorder = self._recorder
-        """Hears of each response; None while nobody wants to know, which saves its cost."""
         self.poller = poller or best_poller()
         self.targets: dict[int, Target] = {self.poller.waker_fd: WakeUp(self.poller)}
         self.deadlines = Deadlines()
@@ -127,6 +124,9 @@ class Reactor:
         self.awaited_bodies = 0
         """Requests under way whose client sends the body after `100 Continue`."""
         self.counters: Counter[str] = Counter()
+        self._recorder = recorder_of(settings, row, self.counters)
+        self.recorder = self._recorder
+        """Hears of each response; None while nobody wants to know, which saves its cost."""
         self._throttle = Throttle(logger)
         self._slow_requests: SlowRequests | None = None
         if settings.slow_request_log is not None:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from breezeway.gateway.types import Environ
 from breezeway.http1.head import Head
 from breezeway.observe import access_lines
-from breezeway.observe.access_log import AccessLog
+from breezeway.observe.access_filter import filtered
+from breezeway.observe.access_log import DROPPED_LINE, DROPPED_OBJECT, AccessLog
+from breezeway.observe.access_options import JOURNALD, JSON
+from breezeway.observe.access_target import target_of
 from breezeway.observe.entry import COMPLETE, LEFT, TIMED_OUT, Entry
 from breezeway.observe.recorder import Recorder
 from breezeway.observe.tally import Tallies
@@ -109,17 +113,38 @@ class Recording(Sender):
         return Head(raw=b"", block=b"", environ=environ, length=0, flags=0)
 
 
-def recorder_of(settings: Settings, row: Row | None) -> Recorder | None:
-    """Make the recorder; without an access log and a supervisor nobody needs one."""
+def recorder_of(settings: Settings, row: Row | None, counters: Counter[str]) -> Recorder | None:
+    """Make the recorder; without an access log and a supervisor nobody needs one.
+
+    Raises:
+        UsageError: the access log cannot be written to.
+    """
     access_log = None
     if settings.access_log or settings.access_log_file is not None:
-        lines = (
-            access_lines.json({"worker": row.number if row is not None else 0, "pid": os.getpid()})
-            if settings.access_log_format == "json"
-            else access_lines.combined()
-        )
-        buffer = row.line_buffer() if row is not None else None
-        access_log = AccessLog(lines, buffer, file=settings.access_log_file)
+        access_log = _access_log_of(settings, row, counters)
     if access_log is None and row is None:
         return None
     return Recorder(row.tally if row is not None else Tallies(0).row(0), access_log)
+
+
+def _access_log_of(settings: Settings, row: Row | None, counters: Counter[str]) -> AccessLog:
+    where, form = settings.access_log_file, settings.access_log_format
+    identity = {"worker": row.worker if row is not None else 0, "pid": os.getpid()}
+    if where == JOURNALD:
+        from breezeway.observe import access_journald, access_json
+
+        lines = access_journald.lines_of(form, access_json.lines_of(identity))
+    else:
+        lines = access_lines.lines_of(form, identity, standard_output=where is None)
+    return AccessLog(
+        filtered(
+            lines,
+            skip=settings.access_log_skip,
+            sample=settings.access_log_sample,
+            slow=settings.access_log_slow,
+        ),
+        target_of(where),
+        row.line_buffer() if row is not None else None,
+        counters=counters,
+        dropped=DROPPED_OBJECT if form == JSON else DROPPED_LINE,
+    )

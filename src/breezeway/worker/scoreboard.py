@@ -83,7 +83,7 @@ class Scoreboard:
 class Row:
     """What one worker tells."""
 
-    __slots__ = ("_buffers", "_start", "_words", "number", "tally")
+    __slots__ = ("_buffers", "_start", "_words", "number", "tally", "worker")
 
     def __init__(self, words: memoryview, number: int, tally: Tally, buffers: LineBuffers) -> None:
         self._words = words
@@ -92,6 +92,8 @@ class Row:
         self.number = number
         self.tally = tally
         """What it counts of its requests."""
+        self.worker = 0
+        """Its number among all workers so far; the worker itself knows it."""
 
     def line_buffer(self) -> LineBuffer:
         """Return where it keeps the lines of the access log, with what the last one left there."""

@@ -1,0 +1,129 @@
+"""Lines of the access log to a syslog server: RFC 5424, by UDP (RFC 5426) or TCP (RFC 6587).
+
+To the socket of the machine's own syslog daemon they go in the form that syslog(3) has there, which
+rsyslog, syslog-ng and journald read; not all of them read RFC 5424 on it.
+
+Only the thread of the log waits for the server, and no longer than `WAIT_SECONDS` at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from breezeway.observe.access_options import Syslog
+from breezeway.observe.access_target import Unmarked, first_lines
+
+PRIORITY: Final = 23 * 8 + 6
+"""Facility local7, severity informational: what nginx takes, too."""
+
+NAME: Final = "breezeway"
+
+WAIT_SECONDS: Final = 0.5
+"""For a connection, and for a server that takes nothing."""
+
+AGAIN_SECONDS: Final = 1.0
+"""Between two attempts to reach a server."""
+
+DATAGRAM_BYTES: Final = 60_000
+"""A longer line is cut: the most that UDP carries over IPv4 is 65,507."""
+
+BATCH_BYTES: Final = 64 * 1024
+"""Of lines that are sent at a time."""
+
+
+class SyslogServer(Unmarked):
+    """One server; connects when there is something to send."""
+
+    def __init__(self, server: Syslog) -> None:
+        self._server = server
+        self._socket: socket.socket | None = None
+        self._again = 0.0
+        self._host = socket.gethostname() or "-"
+
+    def write(self, lines: memoryview) -> int:
+        """Send some of them.
+
+        Raises:
+            OSError: the server is not there, or takes nothing.
+        """
+        batch = first_lines(lines, BATCH_BYTES)
+        messages = self._messages(bytes(batch))
+        connection = self._socket or self._connect()
+        try:
+            if self._server.transport != "tcp":
+                return send_each(connection, batch, messages)
+            connection.sendall(b"".join(b"%d %b" % (len(each), each) for each in messages))
+        except OSError:
+            self._hang_up()  # what a server has got of the last message has no end
+            raise
+        return len(batch)
+
+    def _messages(self, lines: bytes) -> Iterator[bytes]:
+        now, pid = datetime.now(UTC), os.getpid()
+        if self._server.transport == "unix":
+            head = f"<{PRIORITY}>{time.strftime('%b %e %H:%M:%S')} {NAME}[{pid}]: "
+        else:
+            head = f"<{PRIORITY}>1 {now:%Y-%m-%dT%H:%M:%S.%fZ} {self._host} {NAME} {pid} access - "
+        start = head.encode()
+        for line in lines.splitlines():
+            yield start + line
+
+    def _connect(self) -> socket.socket:
+        now = time.monotonic()
+        if now < self._again:
+            raise ConnectionError("the syslog server cannot be reached")
+        self._again = now + AGAIN_SECONDS
+        transport, host, port = self._server
+        if transport == "tcp":
+            connection = socket.create_connection((host, port), WAIT_SECONDS)
+        elif transport == "udp":
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_DGRAM
+            )[0]
+            connection = _connected(socket.socket(family, kind, protocol), address)
+        else:
+            connection = _connected(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), host)
+        self._socket = connection
+        return connection
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._hang_up()
+
+
+def _connected(made: socket.socket, address: object) -> socket.socket:
+    try:
+        made.settimeout(WAIT_SECONDS)
+        made.connect(address)  # type: ignore[arg-type]  # what getaddrinfo says, or a path
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def send_each(connection: socket.socket, lines: memoryview, messages: Iterable[bytes]) -> int:
+    """Send a message for each line; return how many bytes of the lines went.
+
+    Raises:
+        OSError: not even the first was taken.
+    """
+    sent = 0
+    for line, message in zip(bytes(lines).splitlines(keepends=True), messages, strict=True):
+        try:
+            connection.send(message[:DATAGRAM_BYTES])
+        except OSError:
+            if not sent:
+                raise
+            break
+        sent += len(line)
+    return sent

@@ -1,0 +1,155 @@
+"""Where lines of the access log go: a file, standard output, or what has a file of its own here.
+
+Several processes may write to the same file, pipe or terminal. A line of theirs never ends up inside
+another: a file is appended to with whole lines, and a pipe gets no more at a time than it takes in
+one piece (POSIX: PIPE_BUF).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+from typing import Final, Protocol, TextIO
+
+from breezeway.observe.access_options import JOURNALD, Syslog, target
+from breezeway.observe.log_file import LogFile, write_some
+
+PIECE_BYTES: Final = 1024 * 1024
+"""Written to a file at a time."""
+
+
+class Target(Protocol):
+    """Takes lines; all methods are for one thread."""
+
+    def write(self, lines: memoryview) -> int:
+        """Write some of these whole lines; return how many bytes of them, whole lines again.
+
+        Raises:
+            OSError: nothing was written.
+        """
+
+    def mark(self) -> int:
+        """Return how much is there, for `written_since`."""
+
+    def written_since(self, mark: int, lines: memoryview) -> int:
+        """Return how many bytes of these lines another process has written after `mark`."""
+
+    def reopen(self) -> None:
+        """Go over to what has the name now.
+
+        Raises:
+            OSError: that is impossible; all stays as it was.
+        """
+
+    def close(self) -> None:
+        """Give back what the system has lent."""
+
+
+class Unmarked:
+    """What cannot tell how much was written to it: what a killed process had in hand comes twice."""
+
+    def mark(self) -> int:
+        """Return nothing of use."""
+        return 0
+
+    def written_since(self, mark: int, lines: memoryview) -> int:
+        """Say that nothing is known."""
+        return 0
+
+    def reopen(self) -> None:
+        """Go on as before."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class File:
+    """A file of the log's own."""
+
+    def __init__(self, path: str) -> None:
+        """Open it.
+
+        Raises:
+            UsageError: it cannot be written to.
+        """
+        self._file = LogFile(path, "--access-log-file")
+
+    def write(self, lines: memoryview) -> int:
+        """Append them."""
+        return self._file.append(first_lines(lines, PIECE_BYTES))
+
+    def mark(self) -> int:
+        """Return the size of the file."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def written_since(self, mark: int, lines: memoryview) -> int:
+        """Look for them in the file."""
+        return self._file.found(bytes(lines), mark)
+
+    def reopen(self) -> None:
+        """Open the file that has the path now."""
+        self._file.reopen()
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
+
+
+class Stream(Unmarked):
+    """A stream of Python's: standard output."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._fd = -1
+        self._most = PIECE_BYTES
+        try:
+            self._fd = stream.fileno()
+        except (OSError, ValueError):  # a stream within this process
+            return
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            self._most = select.PIPE_BUF
+
+    def write(self, lines: memoryview) -> int:
+        """Write them behind what the application has printed."""
+        if self._fd < 0:
+            self._stream.write(str(lines, "utf-8"))
+            self._stream.flush()
+            return len(lines)
+        self._stream.flush()
+        piece = first_lines(lines, self._most)
+        rest = piece
+        while rest:
+            rest = rest[write_some(self._fd, rest) :]
+        return len(piece)
+
+
+def first_lines(lines: memoryview, most: int) -> memoryview:
+    """Return the first lines, up to `most` bytes; a longer line is a piece of its own."""
+    if len(lines) <= most:
+        return lines
+    end = bytes(lines[:most]).rfind(b"\n") + 1
+    if not end:
+        end = bytes(lines[:PIECE_BYTES]).index(b"\n") + 1
+    return lines[:end]
+
+
+def target_of(text: str | None) -> Target:
+    """Return what a setting names; standard output without one.
+
+    Raises:
+        UsageError: it is a file that cannot be written to.
+    """
+    if text is None:
+        return Stream(sys.stdout)
+    found = target(text)
+    if isinstance(found, Syslog):
+        from breezeway.observe.access_syslog import SyslogServer
+
+        return SyslogServer(found)
+    if found == JOURNALD:
+        from breezeway.observe.access_journald import Journal
+
+        return Journal()
+    return File(found)
