@@ -139,6 +139,14 @@ def _requests(status: Status) -> Iterator[Sample]:
                 yield (method, name), found.get((method, name), 0)
 
 
+def _deaths(status: Status) -> Iterator[Sample]:
+    found = dict.fromkeys(_CAUSES, 0)
+    for each in status.get("death_causes", ()):
+        found[each["cause"]] = found.get(each["cause"], 0) + each["count"]
+    for cause, count in found.items():
+        yield (cause,), count
+
+
 def _reloads(status: Status) -> Iterator[Sample]:
     yield ("ok",), status.get("reloads", 0)
     yield ("failed",), status.get("failed_reloads", 0)
@@ -181,6 +189,7 @@ def _others(status: Status) -> Iterator[Sample]:
 
 
 _OF_THEIR_OWN: Final = ("aborted", "internal_error")
+_CAUSES: Final = ("boot", "exit", "hang", "out_of_memory", "signal", "unknown")
 _LIMITS: Final = ("client", "connections", "idle", "lingering", "slow_head", "unsent")
 _TIMEOUTS: Final = ("body", "body_rate", "head", "layer", "request", "send", "send_rate")
 
@@ -315,8 +324,8 @@ METRICS: Final = (
     Metric(
         "breezeway_hand_overs",
         COUNTER,
-        "Times that the event loop went from one thread to another, for a call of the application "
-        "took long.",
+        "Times that a thread began to run the event loop: one at the start of a worker, and one when it "
+        "goes to another thread, for a call of the application takes long.",
         _value("metrics", "hand_overs"),
     ),
     Metric(
@@ -372,8 +381,8 @@ METRICS: Final = (
         "breezeway_worker_deaths",
         COUNTER,
         "Workers that ended and should not have, by cause.",
-        _each("death_causes", "cause", "detail"),
-        ("cause", "detail"),
+        _deaths,
+        ("cause",),
     ),
     Metric(
         "breezeway_reloads",

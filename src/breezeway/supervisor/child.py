@@ -33,6 +33,7 @@ from breezeway.supervisor.deployment import Deployment
 from breezeway.worker import probe, process
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
+from breezeway.worker.sampling import Sampler
 from breezeway.worker.scoreboard import Row
 
 logger = logging.getLogger("breezeway.worker")
@@ -46,9 +47,6 @@ cannot be loaded."""
 
 QUIT: Final = 131
 """Exit status after SIGQUIT: 128 + 3, as shells have it."""
-
-COUNTERS_SECONDS: Final = 1.0
-"""How often a worker tells what it has counted, so that what a status says is as old at most."""
 
 LOOK_SECONDS: Final = 0.5
 """How often a worker that ends looks whether its grace has become shorter."""
@@ -180,7 +178,7 @@ class _Worker:
         self._reactor: Reactor | None = None
         self._leaving = threading.Event()
         self._deadline = 0.0
-        self._told: dict[str, int] = {}
+        self._told: tuple[dict[str, int], dict[tuple[int, str], int]] = {}, {}
         self._messages = seat.channel.messages()
 
     def run(self, load: Callable[[], Any]) -> int:
@@ -216,9 +214,10 @@ class _Worker:
             return 0
         reactor.start()
         threading.Thread(target=self._obey, name="breezeway-channel", daemon=True).start()
-        while not self._leaving.wait(COUNTERS_SECONDS):
+        sampler = Sampler(reactor, seat.row)
+        while sampler.look(self._leaving):
             self._tell_counters(reactor)
-        return self._finish(reactor)
+        return self._finish(reactor, sampler)
 
     def _may_serve(self) -> bool:
         """Wait for the word: who has taken no connection yet can be ended without a thought."""
@@ -293,9 +292,10 @@ class _Worker:
         self._leave_within(self._settings.graceful_timeout)
         reactor.stop()
 
-    def _finish(self, reactor: Reactor) -> int:
+    def _finish(self, reactor: Reactor, sampler: Sampler) -> int:
         while not reactor.stopped.wait(LOOK_SECONDS):
             if time.monotonic() >= self._deadline:
+            sampler.count_connections()
                 logger.warning(
                     "%d requests were not done in time; they are cut off",
                     reactor.baton.busy_threads,
@@ -306,7 +306,8 @@ class _Worker:
 
     def _tell_counters(self, reactor: Reactor) -> None:
         """Tell the supervisor what was counted, if that is more than it knows."""
-        counters = dict(reactor.counters)
-        if counters != self._told:
-            self._told = counters
-            self._seat.channel.send("counters", counters=counters)
+        counted = counters, refusals = dict(reactor.counters), dict(reactor.refusals)
+        if counted != self._told:
+            self._told = counted
+            listed = [[status, reason, count] for (status, reason), count in refusals.items()]
+            self._seat.channel.send("counters", counters=counters, refusals=listed)

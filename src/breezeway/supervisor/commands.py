@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from breezeway import __version__
 from breezeway.errors import UsageError
 from breezeway.supervisor import systemd
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.events import Events
-from breezeway.supervisor.handle import READY, RETIRING, Handle
+from breezeway.supervisor.handle import READY, RETIRING
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.rollout import Rollouts
+from breezeway.supervisor.status import status
 from breezeway.supervisor.supervisor import MOST_WORKERS, Supervisor
-from breezeway.worker.scoreboard import BUSY, CONNECTIONS, THREADS
 
 logger = logging.getLogger("breezeway.supervisor")
 
@@ -72,54 +70,7 @@ class Commands:
 
     def status(self) -> dict[str, Any]:
         """Say how it stands."""
-        supervisor = self._supervisor
-        generation = supervisor.current
-        state = "serving"
-        if supervisor.stopping:
-            state = "stopping"
-        elif supervisor.candidate is not None:
-            state = "reloading"
-        elif not any(each.state == READY for each in supervisor.workers):
-            state = "starting"
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "application": generation.deployment.name,
-            "state": state,
-            "started": supervisor.started,
-            "uptime": round(time.time() - supervisor.started, 3),
-            "generation": generation.number,
-            "listeners": [each.url for each in generation.listeners],
-            "wanted": supervisor.wanted,
-            "workers": [self._worker(each) for each in supervisor.workers],
-            "reloads": self._rollouts.reloads,
-            "failed_reloads": self._rollouts.failed,
-            "deaths": supervisor.deaths,
-            "counters": self._counters(),
-            "metrics": supervisor.board.totals().as_dict(),
-        }
-
-    def _counters(self) -> dict[str, int]:
-        """Sum up what all workers have counted, those that have ended included."""
-        total = self._supervisor.counters.copy()
-        for each in self._supervisor.workers:
-            total.update(each.counters)
-        return dict(sorted(total.items()))
-
-    @staticmethod
-    def _worker(worker: Handle) -> dict[str, Any]:
-        return {
-            "pid": worker.pid,
-            "number": worker.number,
-            "state": worker.state,
-            "generation": worker.generation.number,
-            "age": round(worker.age, 3),
-            "requests": worker.requests,
-            "connections": worker.row[CONNECTIONS],
-            "busy": worker.row[BUSY],
-            "threads": worker.row[THREADS],
-            "memory": worker.memory,
-        }
+        return status(self._supervisor, self._rollouts)
 
     def _on_status(self, request: Request, caller: Caller) -> None:
         if request.get("watch", False):

@@ -88,6 +88,8 @@ class Handle:
         """What its threads were doing when it was asked; None before it has answered."""
         self.counters: dict[str, int] = {}
         """What it has told about refusals and the like."""
+        self.refusals: list[tuple[int, str, int]] = []
+        """Refused requests: status, reason, how many."""
         self.failure: dict[str, Any] | None = None
         """Why it could not serve: the fields of a `UserError`, and its exit status."""
 
@@ -122,11 +124,7 @@ class Handle:
     @property
     def memory(self) -> int:
         """Resident memory in bytes; 0 where the system does not tell."""
-        try:
-            with open(f"/proc/{self.pid}/statm", "rb") as statm:
-                return int(statm.read().split()[1]) * PAGE_BYTES
-        except (OSError, IndexError):
-            return 0
+        return resident(self.pid)
 
     def has_gone(self) -> bool:
         """Whether it has ended and the zygote, which is its parent, does not tell."""
@@ -192,6 +190,15 @@ class Handle:
         """Give back what belongs to a worker that has ended."""
         self.channel.close()
         os.close(self.dump)
+
+
+def resident(pid: int) -> int:
+    """Return the resident memory of a process in bytes; 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
 
 
 def _is_there(pid: int) -> bool:

@@ -18,7 +18,6 @@ import os
 import selectors
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any, Final
@@ -26,6 +25,7 @@ from typing import Any, Final
 from breezeway import terminal
 from breezeway.config.settings import Settings
 from breezeway.supervisor import child, policy, report
+from breezeway.supervisor.account import Account
 from breezeway.supervisor.channel import Channel, Message
 from breezeway.supervisor.deployment import Deployment, Generation
 from breezeway.supervisor.handle import (
@@ -91,9 +91,7 @@ class Supervisor:
         self.upgrading = False
         """Another supervisor is about to take over."""
         self.started = time.time()
-        self.deaths = 0
-        self.counters: Counter[str] = Counter()
-        """What workers have counted that have ended."""
+        self.account = Account()
         self.operations: list[Operation] = []
         self.selector = selectors.DefaultSelector()
         self.calm_seconds = CALM_SECONDS
@@ -183,6 +181,7 @@ class Supervisor:
         if now - self._looked_at > STILL_SECONDS:
             self._lenient_until = now + LENIENT_SECONDS
         self._looked_at = now
+        self.account.out_of_memory.look(now)
         for worker in list(self.workers):
             self._look_at(worker, now)
         for found in self.zygotes:
@@ -323,7 +322,7 @@ class Supervisor:
         elif kind == "stacks":
             worker.stacks = message["threads"]
         elif kind == "counters":
-            worker.counters = message["counters"]
+            worker.counters, worker.refusals = message["counters"], message["refusals"]
 
     def _on_ready(self, worker: Handle) -> None:
         worker.serve()
@@ -424,17 +423,18 @@ class Supervisor:
         if worker.channel.socket in self.selector.get_map():
             self.selector.unregister(worker.channel.socket)
         self.workers.remove(worker)
-        self.counters.update(worker.counters)
+        self.account.keep(worker)
         self.board.give_back(worker.row)
         worker.close()
         how = describe_exit(status)
         if self.stopping or worker.state in (RETIRING, HUNG):
             logger.debug("%s %s", worker, how)
         elif worker.state == READY:
-            self.deaths += 1
+            self.account.note_death(status)
             hint = " (out of memory?)" if status == signal.SIGKILL else ""
             logger.error("%s %s%s; another one takes its place", worker, how, hint)
         else:
+            self.account.note_failed_boot(status)
             failure = worker.failure or {"message": f"{worker} {how} before it was ready."}
             self._on_boot_failure(worker.generation, failure)
 
@@ -482,9 +482,11 @@ class Supervisor:
 
     def _report_hang(self, worker: Handle, what: str, now: float) -> None:
         """Ask a worker that hangs what it is doing: politely, and by a signal that cannot fail."""
-        self.deaths += 1
         logger.error("%s %s", worker, what)
-        if worker.state == STARTING:
+        if worker.state != STARTING:
+            self.account.note_hang()
+        else:
+            self.account.note_late_boot()
             failure = {"message": f"{worker} {what}."}
             self._on_boot_failure(worker.generation, failure)
         worker.state = HUNG

@@ -99,6 +99,10 @@ class Baton:
         self.window: list[Call] = []
         self.calls = 0
         """Events so far, each of which is a call of the application as a rule; the holder counts."""
+        self.leads = 0
+        """Times that a thread has begun to run the event loop; the thread itself counts."""
+        self.submitted = 0
+        """Requests for which the event loop wanted another thread."""
         self.pooled = False
         self.polling = False
         """The holder waits for events."""
@@ -164,6 +168,16 @@ class Baton:
         """Threads that are in a request or lead."""
         return len(self._threads) - len(self._spares)
 
+    @property
+    def spare_threads(self) -> int:
+        """Threads that wait for something to do."""
+        return len(self._spares)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread."""
+        return len(self._queue)
+
     # --- for the thread that holds the baton -------------------------------------------------
 
     def submit(self, job: Job, expired: Job, now: float) -> bool:
@@ -172,6 +186,7 @@ class Baton:
         `expired` is called in place of `job` when a thread comes too late for it. `now` is the
         monotonic time.
         """
+        self.submitted += 1
         with self._mutex:
             if self._spares:
                 runner = self._spares.pop()

@@ -471,9 +471,7 @@ class Connection(Bodies):
 
     def refuse(self, error: ProtocolError, why: str = "") -> None:
         """Answer a request that cannot be served as it stands, and close; `why` is for the log."""
-        reactor, reason = self.reactor, why or error.reason
-        kind = f"refused.{error.status}"
-        reactor.note(kind, "%s refused with %d: %s", self.peer, error.status, reason)
+        self.reactor.note_refusal(self.peer, error.status, error.reason, why)
         if self.state == AWAITED:
             self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:

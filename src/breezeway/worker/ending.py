@@ -93,8 +93,7 @@ class Ending(Recording):
 
     def _turn_away(self, flags: int) -> None:
         """Answer a request for which there is no thread."""
-        message = "%s refused with 503: no thread was free for it in time"
-        self.reactor.note("refused.503", message, self.peer)
+        self.reactor.note_refusal(self.peer, 503, "no thread was free for it in time")
         text = "The server is busy; try again in a moment."
         self._last_words(503, text, bodiless=bool(flags & METHOD_HEAD))
 

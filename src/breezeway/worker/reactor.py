@@ -40,7 +40,9 @@ from breezeway.worker.scoreboard import (
     BEAT,
     BUSY,
     CONNECTIONS,
+    QUEUED,
     REQUESTS,
+    SPARE,
     THREADS,
     TIRED,
     Row,
@@ -65,6 +67,10 @@ bodies that cost much for each byte, on many connections, do not keep the others
 
 BEAT_SECONDS = 1.0
 """How often at least the event loop of a supervised worker turns, and says so."""
+
+MOST_REASONS = 100
+"""So many reasons are told apart for which requests are refused; they are texts of the server's own,
+a few of which name a limit of the settings, or a field."""
 
 RETIRE_IDLE_SECONDS = 5.0
 """A worker that retires keeps a connection open for so long after its last request, so that a
@@ -127,6 +133,8 @@ class Reactor:
         self._recorder = recorder_of(settings, row, self.counters)
         self.recorder = self._recorder
         """Hears of each response; None while nobody wants to know, which saves its cost."""
+        self.refusals: Counter[tuple[int, str]] = Counter()
+        """Requests that were refused, by status and reason."""
         self._throttle = Throttle(logger)
         self._slow_requests: SlowRequests | None = None
         if settings.slow_request_log is not None:
@@ -218,6 +226,7 @@ class Reactor:
 
     def lead(self, *, as_warden: bool = False) -> None:
         """Run the event loop for as long as this thread holds the baton."""
+        self.baton.leads += 1
         self.uncork()  # the leader before may have lost the baton in the middle of a batch
         if self.recorder is not None:
             self.recorder.change_thread(threading.current_thread().name)
@@ -283,6 +292,13 @@ class Reactor:
         """Count what went wrong with a client, and log it, limited in rate; from any thread."""
         self.counters[kind] += 1
         self._throttle.log(self.now, kind, logging.WARNING, message, *args)
+
+    def note_refusal(self, peer: str, status: int, reason: str, why: str = "") -> None:
+        """Count and log a request that is refused; the log has `why`, if that is more than the reason."""
+        self.note(f"refused.{status}", "%s refused with %d: %s", peer, status, why or reason)
+        if len(self.refusals) >= MOST_REASONS and (status, reason) not in self.refusals:
+            reason = "other"
+        self.refusals[status, reason] += 1
 
     def note_own_error(self) -> None:
         """Count the exception that is being handled, and log it, limited in rate."""
@@ -381,6 +397,9 @@ class Reactor:
         row[REQUESTS] = self.requests
         row[THREADS] = self.settings.threads
         row[BUSY] = self._threads_in_requests()
+        row[SPARE] = self.baton.spare_threads
+        row[QUEUED] = self.baton.queued
+        row.tally.note_threads(self.baton.leads, self.baton.submitted)
         row[ACCEPTING] = self.acceptors.accepting
         row[TIRED] = self.wants_replacement is not None
 

@@ -17,12 +17,17 @@ from breezeway.observe.tally import Tallies, Tally, Totals
 ROWS: Final = 256
 """The most workers at one time, those that retire included."""
 
-BEAT, CONNECTIONS, REQUESTS, BUSY, THREADS, ACCEPTING, TIRED = range(7)
+BEAT, CONNECTIONS, REQUESTS, BUSY, THREADS, ACCEPTING, TIRED, SPARE, QUEUED, STATES = range(10)
 """The words of a row: when the event loop last turned, in milliseconds of the monotonic clock;
 open connections; requests so far; threads in a request; threads; whether it accepts; whether it asks
-to be replaced."""
+to be replaced; threads that wait for a request; requests that wait for a thread; and from the last
+one on, how many connections are in which state."""
 
-_WORDS: Final = 8
+CONNECTION_STATES: Final = ("idle", "reading_head", "reading_body", "busy", "sending", "lingering")
+"""The names of those: between two requests; in the middle of one; with the application; with what is
+left of a response; after the last one."""
+
+_WORDS: Final = 16
 _WORD_BYTES: Final = 8
 _END: Final = ROWS * _WORDS
 """The word behind the rows: where the last one that is in use ends."""
