@@ -87,6 +87,7 @@ ELSEWHERE = {
     "dev-cert": "breezeway.dev_cert",
     "collect": "breezeway.collect",
     "new": "breezeway.project.creation",
+    "top": "breezeway.top.command",
 }
 """Commands that a module of their own has, under their name; it is imported when it is asked for."""
 

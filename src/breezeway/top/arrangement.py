@@ -1,0 +1,82 @@
+"""Which panel gets how many lines of a terminal; what matters least goes first when there are few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+NARROW: Final = 72
+"""Below so many columns the two panels at the top stand one above the other."""
+
+HEAD: Final = 2
+FOOT: Final = 1
+GAUGES: Final = 1
+BORDERS: Final = 2
+
+LATENCY: Final = 6 + BORDERS
+TRAFFIC: Final = 3 + BORDERS
+"""Without its graph; beside the latency it is as high as that."""
+
+LEAST_TABLE: Final = BORDERS + 2
+"""The head and one row."""
+
+LEAST_EVENTS: Final = BORDERS + 1
+MOST_EVENTS: Final = BORDERS + 8
+
+TALL: Final = 34
+"""From so many lines on, the panels at the top get some of the room."""
+
+MOST_EXTRA: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Lines of each panel, with its borders; 0 if it is not shown."""
+
+    narrow: bool
+    traffic: int
+    latency: int
+    workers: int
+    running: int
+    events: int
+
+
+def arrange(width: int, height: int, workers: int, running: int, word: bool) -> Arrangement:
+    """Divide a terminal among the panels.
+
+    There are so many workers and running requests; `word` is whether a line is taken by what is
+    said about an operation.
+    """
+    narrow = width < NARROW
+    room = height - HEAD - FOOT - GAUGES - word
+    extra = min(max(0, height - TALL) // 2, MOST_EXTRA)
+    traffic = TRAFFIC + extra if narrow else LATENCY + extra
+    latency = LATENCY
+    if narrow and room < traffic + latency + LEAST_TABLE:
+        traffic = 0  # the gauges and the table of workers tell the most of it
+    if room < LATENCY + LEAST_TABLE:
+        traffic = latency = 0
+    if not narrow and latency:
+        latency = traffic
+    room -= traffic + latency if narrow else traffic
+    return Arrangement(narrow, traffic, latency, *_lower(room, workers, running))
+
+
+def _lower(room: int, workers: int, running: int) -> tuple[int, int, int]:
+    """Divide the rest: workers first, then running requests, then events."""
+    wanted = [LEAST_TABLE - 1 + max(workers, 1), LEAST_TABLE - 1 + max(running, 1), MOST_EVENTS]
+    given = [0, 0, 0]
+    for at, least in enumerate((LEAST_TABLE, LEAST_TABLE, LEAST_EVENTS)):
+        if room >= least:
+            given[at] = least
+            room -= least
+    for at, each in enumerate(wanted):
+        if given[at]:
+            more = min(room, max(0, each - given[at]))
+            given[at] += more
+            room -= more
+    if given[1]:
+        given[1] += room  # there may be more of them in a moment
+    elif given[0]:
+        given[0] += room
+    return given[0], given[1], given[2]

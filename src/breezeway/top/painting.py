@@ -1,0 +1,225 @@
+"""Readings as coloured text: each function makes the lines of one panel, never wider than it is.
+
+Colours mean something: red is what somebody has to look at, yellow what is about to change, green what
+is well. Nothing is said by colour alone, for there are terminals without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.text import Text
+
+from breezeway import ctl_view
+from breezeway.top import figures
+from breezeway.top.events import BAD, GOOD, Event
+from breezeway.top.span import CLASSES
+from breezeway.top.store import Moment, Reading
+
+DIM: Final = "#7d8da1"
+ACCENT: Final = "#56c8b4"
+BLUE: Final = "#6cb6ff"
+GREEN: Final = "#86d183"
+YELLOW: Final = "#e8c268"
+RED: Final = "bold #ff6b74"
+BOLD: Final = "bold"
+
+STATES: Final = {"green": GREEN, "yellow": YELLOW, "red": RED}
+"""The colours of `ctl_view` as they are here."""
+
+EVENTS: Final = {GOOD: GREEN, BAD: RED}
+CLASS_STYLES: Final = {"2xx": GREEN, "3xx": BLUE, "4xx": YELLOW, "5xx": RED, "none": RED}
+
+GAP: Final = "  "
+LEAST_CURVE: Final = 6
+"""Columns; a shorter curve says nothing."""
+
+EMPTY: Final = "#33404f"
+"""Of a bar, the part that is not full."""
+
+WIDE: Final = 100
+WIDE_BAR: Final = 24
+NARROW_BAR: Final = 12
+
+FULL_SHARE: Final = 0.9
+"""So many of the threads busy are worth a look."""
+
+
+def state_style(state: str) -> str:
+    """Return the style of the state of a server or a worker."""
+    return STATES.get(ctl_view.COLOURS.get(state, ""), "")
+
+
+def fit(pieces: Sequence[Text], width: int) -> Text:
+    """Put pieces into a line with gaps; those that find no room, the last first, are left out."""
+    line = Text(no_wrap=True)
+    for piece in filter(None, pieces):
+        gap = GAP if line else ""
+        if line.cell_len + len(gap) + piece.cell_len > width:
+            break
+        line.append(gap)
+        line.append_text(piece)
+    if not line and pieces:
+        line = pieces[0].copy()
+        line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def spread(left: Text, right: Text, width: int) -> Text:
+    """Put two texts at both ends of a line; the right one only if there is room for it."""
+    room = width - left.cell_len - right.cell_len
+    return Text.assemble(left, " " * room, right) if room >= len(GAP) else left
+
+
+def clock(at: float) -> str:
+    """Write the time of the day, UTC."""
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
+
+
+def head(reading: Reading, trouble: str, paused: bool, width: int) -> Text:
+    """Say which server it is and how it is; two lines. `trouble` is why it cannot be asked."""
+    state, style = reading.state, state_style(reading.state)
+    if trouble:
+        state, style = "not there", RED
+    pieces = [
+        Text.assemble((reading.application, BOLD), GAP, (f"● {state}", style)),
+        Text(f"up {ctl_view.duration(reading.uptime)}"),
+        Text(f"pid {reading.pid}", DIM),
+        Text(f"generation {reading.generation}", DIM),
+        Text(f"Breezeway {reading.version}", DIM),
+    ]
+    now = Text(f"{clock(reading.at)} UTC", DIM)
+    if paused:
+        now = Text(" PAUSED ", "reverse")
+    room = width - now.cell_len - len(GAP)
+    first = spread(fit(pieces, room), now, width)
+    if trouble:
+        second = Text(trouble, RED, no_wrap=True)
+        second.truncate(width, overflow="ellipsis")
+        return Text("\n").join([first, second])
+    second = fit([*_counted(reading), *(Text(url, BLUE) for url in reading.listeners)], width)
+    return Text("\n").join([first, second])
+
+
+def traffic(reading: Reading, width: int, height: int) -> Text:
+    """Show rates: requests with a graph, by class of the status, bytes, refusals."""
+    now, rates = reading.now, [each.requests for each in reading.history]
+    title = Text.assemble((figures.number(now.requests), BOLD), (" requests/s", DIM))
+    if not reading.measured:
+        title = Text("measuring …", DIM)
+    most = Text(f"most {figures.number(max(rates, default=0.0))}", DIM)
+    classes = []
+    for name in CLASSES:
+        rate = now.rate(now.classes[name])
+        if rate or name in ("2xx", "4xx", "5xx"):
+            style = CLASS_STYLES.get(name, "") if rate else DIM
+            classes.append(Text.assemble((f"{name} ", DIM), (figures.number(rate), style)))
+    flow = [
+        Text.assemble(("in ", DIM), figures.size(now.rate(now.bytes_in)), ("/s", DIM)),
+        Text.assemble(("out ", DIM), figures.size(now.rate(now.bytes_out)), ("/s", DIM)),
+        _refusals(reading),
+    ]
+    lines = figures.graph(rates, width, max(height - 3, 1)) if height > 3 else []
+    return Text("\n").join(
+        [
+            spread(title, most, width),
+            *(Text(line, ACCENT) for line in lines),
+            fit(classes, width),
+            fit(flow, width),
+        ]
+    )
+
+
+def latency(reading: Reading, width: int) -> Text:
+    """Show quantiles of the last second and the last ten, and errors, with their curves."""
+    history, now, recent = reading.history, reading.now, reading.recent
+    rows = [Text(f"{'':6}{'1 s':>8}{'10 s':>8}", DIM)]
+    for name, share, style in (("p50", 0.5, GREEN), ("p90", 0.9, YELLOW), ("p99", 0.99, "#ff9f5a")):
+        values = (now.latency(share), recent.latency(share))
+        rows.append(
+            _curve_row(name, map(figures.seconds, values), _series(history, name), style, width)
+        )
+    values = (now.queue(0.99), recent.queue(0.99))
+    rows.append(
+        _curve_row("queue", map(figures.seconds, values), _series(history, "queue"), BLUE, width)
+    )
+    errors = (now.errors, recent.errors)
+    shown = [f"{figures.number(each)}/s" for each in errors]
+    row = _curve_row("errors", shown, _series(history, "errors"), RED, width)
+    if recent.errors:
+        row.stylize(RED, 6, 22)
+    rows.append(row)
+    return Text("\n").join(rows)
+
+
+def gauges(reading: Reading, width: int, *, brief: bool) -> Text:
+    """Show threads, connections and memory in a line; if that is all there is room for, rates too."""
+    share = reading.busy / reading.threads if reading.threads else 0.0
+    full, rest = figures.bar(share, WIDE_BAR if width >= WIDE else NARROW_BAR)
+    style = RED if share >= FULL_SHARE else GREEN
+    busy = f" {reading.busy}/{reading.threads}"
+    pieces = [
+        Text.assemble(("threads ", DIM), (full, style), (rest, EMPTY), busy),
+        Text.assemble(("connections ", DIM), f"{reading.connections:,}"),
+        Text.assemble(("memory ", DIM), ctl_view.memory(reading.memory)),
+    ]
+    if brief:
+        p99 = figures.seconds(reading.recent.latency(0.99))
+        pieces[:0] = [
+            Text.assemble((figures.number(reading.now.requests), BOLD), (" requests/s", DIM)),
+            Text.assemble(("p99 ", DIM), p99),
+            Text.assemble(("errors ", DIM), f"{figures.number(reading.recent.errors)}/s"),
+        ]
+    return fit(pieces, width)
+
+
+def events(found: Sequence[Event], width: int, height: int) -> Text:
+    """Show the newest events, the newest at the top."""
+    lines = []
+    for each in list(reversed(found))[:height]:
+        line = Text.assemble((clock(each.at), DIM), GAP, (each.text, EVENTS.get(each.kind, "")))
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return Text("\n").join(lines) if lines else Text("nothing yet", DIM)
+
+
+def _counted(reading: Reading) -> list[Text]:
+    ready = f"{reading.ready}/{reading.wanted} workers ready"
+    pieces = [Text(ready, GREEN if reading.ready >= reading.wanted else YELLOW)]
+    for name, one, more in ctl_view.COUNTED:
+        if count := getattr(reading, name):
+            style = "" if name == "reloads" else RED
+            pieces.append(Text(f"{count} {one if count == 1 else more}", style))
+    return pieces
+
+
+def _refusals(reading: Reading) -> Text:
+    """Name what was refused most in the last seconds."""
+    counters = reading.recent.counters
+    if not counters:
+        return Text("refused 0", DIM)
+    name, _ = counters.most_common(1)[0]
+    rate = figures.number(reading.recent.refusals)
+    return Text.assemble(
+        ("refused ", DIM), (f"{rate}/s", YELLOW), (f" {ctl_view.clean(name)}", DIM)
+    )
+
+
+def _series(history: Sequence[Moment], name: str) -> list[float]:
+    return [getattr(each, name) for each in history]
+
+
+def _curve_row(
+    name: str, values: Sequence[str] | map[str], series: Sequence[float], style: str, width: int
+) -> Text:
+    """Make a row: a name, two values, and a curve where there is room for one."""
+    row = Text.assemble((f"{name:6}", DIM), *(f"{value:>8}" for value in values), GAP)
+    room = width - row.cell_len
+    most = max((each for each in series if not math.isnan(each)), default=0.0)
+    if room >= LEAST_CURVE and most > 0:
+        row.append(figures.curve(series, room), style)
+    row.truncate(width)
+    return row
