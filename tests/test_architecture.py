@@ -44,6 +44,7 @@ LEAVES: dict[str, set[str]] = {
 EXTRAS = {
     "collect_writing": {"brotli", "zstandard"},
     "config.environment": {"dotenv"},
+    "": {"prometheus_client"},
     "middleware.compress.codings": {"brotli", "zstandard"},
     "middleware.decompress.codings": {"brotli", "zstandard"},
     "middleware.opentelemetry": {"opentelemetry"},
@@ -54,6 +55,7 @@ EXTRAS = {
     "middleware.proxy.wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
     "middleware.sessions.cookie": {"itsdangerous"},
+    "observe.application_metrics": {"prometheus_client"},
     "web.form_parser": {"multipart"},
     "web.forms": {"multipart"},
     "web.json_encoding": {"msgspec", "orjson"},

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from breezeway.errors import RequestTimeout
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from breezeway.simple_server import SimpleServer
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["RequestTimeout", "__version__", "make_server", "run", "serve"]
+__all__ = ["RequestTimeout", "__version__", "make_server", "run", "serve", "share_metrics"]
 
 
 def serve(
@@ -63,3 +65,18 @@ def make_server(host: str, port: int, app: Any, **settings: Any) -> SimpleServer
     from breezeway.simple_server import SimpleServer
 
     return SimpleServer(host, port, app, **settings)
+
+
+def share_metrics() -> CollectorRegistry:
+    """Have metrics of prometheus_client count for all workers together, and return a registry of them.
+
+    To be called before the first metric is made: metrics that are there already stay as they are. In
+    a process that no supervisor of Breezeway has started (tests, another server, `breezeway.serve`)
+    nothing is changed, and the registry is the default one.
+
+    Raises:
+        ImportError: prometheus_client is not installed.
+    """
+    from breezeway.observe import application_metrics
+
+    return application_metrics.share()

@@ -196,6 +196,7 @@ class _Worker:
         privileges.drop(settings.user, settings.group, settings.umask)
         seat.deployment.enter()
         check_directories(settings)  # may this user write there?
+        seat.row.enter_metrics()
         if settings.after_fork is not None:
             seat.deployment.call_hook(settings.after_fork)
         application = self._load(load)

@@ -151,6 +151,7 @@ def run(generation: Generation, channel: Channel, board: Scoreboard, dump: int) 
         settings = generation.settings
         privileges.drop(settings.user, settings.group, settings.umask)
         generation.deployment.enter()
+        board.expect_metrics()
         application = generation.deployment.load()
         # The collector would write to the header of every object, and so unshare its page.
         gc.collect()

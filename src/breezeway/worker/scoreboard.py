@@ -11,6 +11,9 @@ import mmap
 import time
 from typing import Final
 
+from breezeway.observe import application_metrics
+from breezeway.observe.application_metrics_families import Family, merge
+from breezeway.observe.application_metrics_memory import Regions
 from breezeway.observe.line_buffer import LineBuffer, LineBuffers
 from breezeway.observe.tally import Tallies, Tally, Totals
 
@@ -49,6 +52,7 @@ class Scoreboard:
         self._words = memoryview(mmap.mmap(-1, (_WATCHED + 1) * _WORD_BYTES)).cast("Q")
         self._tallies = Tallies(ROWS)
         self._buffers = LineBuffers(ROWS)
+        self._regions = Regions(ROWS)
         self._used: set[int] = set()
 
     def take(self) -> Row:
@@ -70,6 +74,7 @@ class Scoreboard:
         """Take a row back from a worker that has ended."""
         row.clear()
         self._tallies.retire(row.number)
+        self._regions.retire(row.number)
         self._used.discard(row.number)
 
     def watch(self, seconds: float) -> None:
@@ -80,18 +85,34 @@ class Scoreboard:
         """Add up what all workers have counted, those that have ended included."""
         return self._tallies.totals(self._used)
 
+    def application_metrics(self) -> list[Family]:
+        """Merge the application's own metrics, of all workers; for any process."""
+        return merge(self._regions.read())
+
+    def expect_metrics(self) -> None:
+        """Share the metrics of an application that this process loads and its forks will serve."""
+        application_metrics.expect(self._regions)
+
     def row(self, number: int) -> Row:
         """Return a row by its number."""
-        return Row(self._words, number, self._tallies.row(number), self._buffers)
+        return Row(self._words, number, self._tallies.row(number), self._buffers, self._regions)
 
 
 class Row:
     """What one worker tells."""
 
-    __slots__ = ("_buffers", "_start", "_words", "number", "tally", "worker")
+    __slots__ = ("_buffers", "_regions", "_start", "_words", "number", "tally", "worker")
 
-    def __init__(self, words: memoryview, number: int, tally: Tally, buffers: LineBuffers) -> None:
+    def __init__(
+        self,
+        words: memoryview,
+        number: int,
+        tally: Tally,
+        buffers: LineBuffers,
+        regions: Regions,
+    ) -> None:
         self._words = words
+        self._regions = regions
         self._start = number * _WORDS
         self._buffers = buffers
         self.number = number
@@ -103,6 +124,10 @@ class Row:
     def line_buffer(self) -> LineBuffer:
         """Return where it keeps the lines of the access log, with what the last one left there."""
         return self._buffers.open(self.number)
+
+    def enter_metrics(self) -> None:
+        """Share the metrics of the application that this process serves, as the worker of this row."""
+        application_metrics.enter(self._regions, self.number)
 
     def __getitem__(self, word: int) -> int:
         """Read a word."""
