@@ -24,6 +24,7 @@ from breezeway.errors import UsageError, UserError
 from breezeway.observe import log_file, logs
 from breezeway.observe.access_options import file_of
 from breezeway.supervisor import privileges, report, runtime_directory, systemd
+from breezeway.supervisor.admin import Admin
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
 from breezeway.supervisor.deployment import Deployment
@@ -98,15 +99,8 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         service = _Service(supervisor, inheritance, activated)
         stack.callback(service.close)
         service.open()
-        service.rollouts.apply = partial(_apply, own_logs)
+        service.rollouts.apply = partial(service.apply, own_logs)
         return supervisor.run()
-
-
-def _apply(own_logs: bool, settings: Settings) -> None:
-    """Put in force what a reload has changed for the supervisor itself."""
-    if own_logs:
-        _configure_logs(settings)
-    descriptors.warn_if_few(settings.limit_connections)
 
 
 def _make_log_files(settings: Settings, identity: privileges.Identity | None) -> None:
@@ -151,9 +145,10 @@ class _Service:
         self._on_terminal = os.isatty(0)
         self.rollouts = Rollouts(supervisor)
         self.rollouts.tell = self._tell_systemd
-        self._upgrade = Upgrade(supervisor, activated, self._let_go)
+        self._upgrade = Upgrade(supervisor, activated, self._hand_over)
         self._events = Events()
         self._commands = Commands(supervisor, self.rollouts, self._upgrade.start, self._events)
+        self._admin = self._upgrade.admin = Admin(supervisor, self._commands.execute)
         supervisor.on_announce = self._announce
         supervisor.on_give_up = self._on_give_up
         supervisor.on_look.append(self._look)
@@ -182,8 +177,11 @@ class _Service:
         if inheritance is not None:
             supervisor.wanted = inheritance.wanted or supervisor.wanted
             supervisor.announce_at = supervisor.wanted
+            self._admin.bind(inheritance.adopt_admin(settings.admin_bind))
         else:
             self._open_control()
+            self._admin.bind()
+            self._admin.start()
         inherited = inheritance.pid_file if inheritance is not None else None
         if settings.pid_file is not None:
             self._pid_file = self._upgrade.pid_file = (
@@ -242,10 +240,14 @@ class _Service:
             if each.role == REDIRECT:
                 what = "Redirecting to https from"
             report.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
+        if self._admin.listener is not None:
+            url = click.style(self._admin.listener.url, fg="green", bold=True)
+            report.say(f"Dashboard on {url}")
         self._tell_systemd("ready")
 
     def _take_over(self, inheritance: Inheritance) -> None:
-        inheritance.take_over(self._supervisor.settings.addresses)
+        settings = self._supervisor.settings
+        inheritance.take_over(settings.addresses, settings.admin_bind)
         # From here on nobody else serves: what goes wrong must not end this.
         try:
             self._open_control()
@@ -257,19 +259,33 @@ class _Service:
         except UserError as error:
             logger.error("%s", error.message)
         inheritance.finish()
+        self._admin.start()
 
     def _on_give_up(self, failure: dict[str, Any]) -> None:
         if self._inheritance is not None:
             self._inheritance.channel.send("failed", **failure)
 
+    def apply(self, own_logs: bool, settings: Settings) -> None:
+        """Put in force what a reload has changed for all but the workers."""
+        if own_logs:
+            _configure_logs(settings)
+        descriptors.warn_if_few(settings.limit_connections)
+        self._admin.apply(settings)
+
     def close(self) -> None:
         """Give back what is ours."""
+        self._admin.close()
         self._let_go()
         if self._pid_file is not None:
             self._pid_file.close()
         if self._watcher is not None:
             self._watcher.close()
         self._events.close()
+
+    def _hand_over(self, *, admin: bool) -> None:
+        """Let another supervisor have what is there once; `admin`: it has our admin listener."""
+        self._admin.leave(taken=admin)
+        self._let_go()
 
     def _let_go(self) -> None:
         if self._control is not None:
@@ -358,5 +374,6 @@ class _Service:
         except UserError as error:
             logger.error("%s", error.message)
         logs.reopen()
+        self._admin.reopen()
         for worker in self._supervisor.workers:
             worker.channel.send("reopen")

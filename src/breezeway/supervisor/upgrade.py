@@ -23,12 +23,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from breezeway.config.settings import TABLE
 from breezeway.supervisor import child, systemd
+from breezeway.supervisor.admin import Admin
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.pid_file import PidFile
@@ -49,6 +50,13 @@ CANNOT_EXECUTE: Final = 127
 """Exit status when the command cannot be executed, as shells have it."""
 
 
+class LetGo(Protocol):
+    """Closes what only one supervisor can have."""
+
+    def __call__(self, *, admin: bool) -> None:
+        """Do it; `admin` says whether the other one has our admin listener."""
+
+
 @dataclass
 class Inheritance:
     """What the new supervisor gets from the old one."""
@@ -60,6 +68,8 @@ class Inheritance:
     """The number of workers, if it is another one than the settings say."""
     listeners: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """File descriptor by `--bind`, and whether the file of a unix socket goes with it."""
+    admin: tuple[str, int, bool] | None = None
+    """The same for `--admin-bind`, which is first."""
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> Inheritance | None:
@@ -72,7 +82,19 @@ class Inheritance:
         sock.set_inheritable(False)
         found = cls(Channel(sock), fields["pid_file"], fields["activated"], fields["wanted"])
         found.listeners = {spec: (fd, owned) for spec, fd, owned in fields["listeners"]}
+        if fields["admin"] is not None:
+            found.admin = tuple(fields["admin"])
         return found
+
+    def adopt_admin(self, spec: str | None) -> Listener | None:
+        """Return the admin listener if that is wanted still, else close it."""
+        if self.admin is None:
+            return None
+        its_spec, fd, owned = self.admin
+        if its_spec == spec:
+            return listener.adopt(fd, its_spec, owned=owned)
+        os.close(fd)
+        return None
 
     def adopt(self, specs: tuple[str, ...]) -> dict[str, Listener]:
         """Make listeners of those that are still wanted, and close the others."""
@@ -84,10 +106,11 @@ class Inheritance:
                 os.close(fd)
         return adopted
 
-    def take_over(self, specs: tuple[str, ...]) -> None:
-        """Say that all workers are ready, and wait for the answer; `specs` are the addresses."""
+    def take_over(self, specs: tuple[str, ...], admin: str | None) -> None:
+        """Say that all workers are ready, and wait for the answer; the arguments are the addresses."""
         taken = [spec for spec in self.listeners if spec in specs]
-        self.channel.send("ready", listeners=taken)
+        has_admin = self.admin is not None and self.admin[0] == admin
+        self.channel.send("ready", listeners=taken, admin=has_admin)
         for _ in self.channel.messages():
             break
 
@@ -104,13 +127,14 @@ class Upgrade:
         self,
         supervisor: Supervisor,
         activated: list[str],
-        let_go: Callable[[], None],
+        let_go: LetGo,
     ) -> None:
         """`let_go` closes the control socket; `activated` are the sockets that systemd has passed."""
         self._supervisor = supervisor
         self._activated = activated
         self._let_go = let_go
         self.pid_file: PidFile | None = None
+        self.admin: Admin | None = None
         self._channel: Channel | None = None
         self._caller: Caller | None = None
         self._pid = 0
@@ -118,6 +142,8 @@ class Upgrade:
         self._failure: dict[str, Any] | None = None
         self._taken: list[str] | None = None
         """The listeners that the new supervisor has; None before it is ready."""
+        self._admin_taken = False
+        """Whether it has that of the admin process as well."""
         supervisor.on_look.append(self._look)
 
     def start(self, caller: Caller | None = None) -> None:
@@ -170,6 +196,8 @@ class Upgrade:
             inherited = [theirs.socket.fileno()]
             listeners = supervisor.current.listeners
             inherited += [each.socket.fileno() for each in listeners]
+            admin = self.admin.listener if self.admin is not None else None
+            inherited += [] if admin is None else [admin.socket.fileno()]
             pid_file = self.pid_file.fileno() if self.pid_file is not None else None
             inherited += [] if pid_file is None else [pid_file]
             for fd in inherited:
@@ -183,6 +211,7 @@ class Upgrade:
                     "listeners": [
                         [each.spec, each.socket.fileno(), each.owned] for each in listeners
                     ],
+                    "admin": admin and [admin.spec, admin.socket.fileno(), admin.owned],
                 }
             )
             systemd.pass_on(os.environ)
@@ -201,7 +230,7 @@ class Upgrade:
             if message["kind"] == "failed":
                 self._failure = message
             elif message["kind"] == "ready" and not self._supervisor.stopping:
-                self._taken = message["listeners"]
+                self._taken, self._admin_taken = message["listeners"], message["admin"]
                 channel.send("yours")
             elif message["kind"] == "taken":
                 channel.at_end = True
@@ -231,7 +260,7 @@ class Upgrade:
         if self._caller is not None:
             self._caller.progress("the new supervisor serves", 1, 1)
             self._caller.succeed({"pid": self._pid})
-        self._let_go()
+        self._let_go(admin=self._admin_taken)
         self._end()
         for each in supervisor.current.listeners:
             if each.spec in taken:
