@@ -100,7 +100,7 @@ def test_plain_text_for_others() -> None:
     assert result["content-type"] == "text/plain; charset=utf-8"
     assert result.body.startswith(b"Traceback (most recent call last):\n")
     assert result.body.endswith(b"LookupError: no <b>such</b> thing\n")
-    assert b"breezeway" not in result.body
+    assert b"breezeway/middleware" not in result.body
 
 
 def test_secrets_within_values_are_masked() -> None:

@@ -14,6 +14,7 @@ import importlib.metadata
 import os
 import random
 import re
+import shlex
 import shutil
 import socket
 import sys
@@ -216,7 +217,7 @@ class Reader:
         if terminal is None:
             terminal = Terminal(self.directory, self._environ, self._terminals)
         if command == VENV:
-            command = f"{sys.executable} -m venv --without-pip .venv"
+            command = f"{shlex.quote(sys.executable)} -m venv --without-pip .venv"
         terminal.type(command)
         if re.search("^Serving", shown, re.MULTILINE):
             self._wait(terminal, shown)
