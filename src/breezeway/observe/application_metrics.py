@@ -121,7 +121,7 @@ def share() -> CollectorRegistry:
     Raises:
         ImportError: there is no prometheus_client.
     """
-    from prometheus_client import REGISTRY, CollectorRegistry, values
+    from prometheus_client import REGISTRY, values
 
     regions = STORE.regions
     if regions is None:
@@ -136,9 +136,20 @@ def share() -> CollectorRegistry:
         _warn_of_earlier(REGISTRY)
         values.ValueClass = SharedValue
         os.register_at_fork(after_in_child=STORE.forget_parent)
-        STORE.registry = CollectorRegistry(support_collectors_without_names=True)
-        STORE.registry.register(_Collector(regions))
+        STORE.registry = _registry_of(_Collector(regions))
     return STORE.registry
+
+
+def _registry_of(collector: _Collector) -> CollectorRegistry:
+    """Make a registry of what is collected; a scrape can choose by name from 0.25 on."""
+    from prometheus_client import CollectorRegistry
+
+    try:
+        registry = CollectorRegistry(support_collectors_without_names=True)
+    except TypeError:
+        registry = CollectorRegistry()
+    registry.register(collector)
+    return registry
 
 
 def _warn_of_earlier(registry: CollectorRegistry) -> None:
