@@ -39,13 +39,15 @@ class Arrangement:
     workers: int
     running: int
     events: int
+    word: int
+    """What is said about an operation."""
 
 
 def arrange(width: int, height: int, workers: int, running: int, word: bool) -> Arrangement:
     """Divide a terminal among the panels.
 
-    There are so many workers and running requests; `word` is whether a line is taken by what is
-    said about an operation.
+    There are so many workers and running requests; `word` is whether something is to be said about
+    an operation.
     """
     narrow = width < NARROW
     room = height - HEAD - FOOT - GAUGES - word
@@ -59,7 +61,7 @@ def arrange(width: int, height: int, workers: int, running: int, word: bool) -> 
     if not narrow and latency:
         latency = traffic
     room -= traffic + latency if narrow else traffic
-    return Arrangement(narrow, traffic, latency, *_lower(room, workers, running))
+    return Arrangement(narrow, traffic, latency, *_lower(room, workers, running), int(word))
 
 
 def _lower(room: int, workers: int, running: int) -> tuple[int, int, int]:

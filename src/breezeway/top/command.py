@@ -42,7 +42,8 @@ def _find_one(socket: str | None, pid: int | None) -> str:
 
 
 def _has_screen() -> bool:
-    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    # Textual writes to standard error.
+    is_terminal = all(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
     return is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "")
 
 

@@ -19,8 +19,8 @@ def number(value: float) -> str:
     """Write a count or a rate: `0.4`, `12`, `12,345`, `1.23M`."""
     if value >= 1_000_000:
         return f"{value / 1_000_000:.2f}M"
-    if 0 < value < 9.95 and value != int(value):
-        return f"{value:.1f}"
+    if 0 < value < 9.95:
+        return f"{value:.1f}".removesuffix(".0")
     return f"{value:,.0f}"
 
 

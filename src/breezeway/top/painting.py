@@ -33,6 +33,8 @@ STATES: Final = {"green": GREEN, "yellow": YELLOW, "red": RED}
 EVENTS: Final = {GOOD: GREEN, BAD: RED}
 CLASS_STYLES: Final = {"2xx": GREEN, "3xx": BLUE, "4xx": YELLOW, "5xx": RED, "none": RED}
 
+QUANTILES: Final = (("p50", 0.5, GREEN), ("p90", 0.9, YELLOW), ("p99", 0.99, "#ff9f5a"))
+
 GAP: Final = "  "
 LEAST_CURVE: Final = 6
 """Columns; a shorter curve says nothing."""
@@ -133,26 +135,24 @@ def traffic(reading: Reading, width: int, height: int) -> Text:
     )
 
 
-def latency(reading: Reading, width: int) -> Text:
-    """Show quantiles of the last second and the last ten, and errors, with their curves."""
+def latency(reading: Reading, width: int, height: int) -> Text:
+    """Show quantiles of the last second and the last ten, and errors, with their curves.
+
+    What there is of height beyond a line for each makes the curve of the 99th percentile taller.
+    """
     history, now, recent = reading.history, reading.now, reading.recent
     rows = [Text(f"{'':6}{'1 s':>8}{'10 s':>8}", DIM)]
-    for name, share, style in (("p50", 0.5, GREEN), ("p90", 0.9, YELLOW), ("p99", 0.99, "#ff9f5a")):
-        values = (now.latency(share), recent.latency(share))
-        rows.append(
-            _curve_row(name, map(figures.seconds, values), _series(history, name), style, width)
-        )
-    values = (now.queue(0.99), recent.queue(0.99))
-    rows.append(
-        _curve_row("queue", map(figures.seconds, values), _series(history, "queue"), BLUE, width)
-    )
-    errors = (now.errors, recent.errors)
-    shown = [f"{figures.number(each)}/s" for each in errors]
-    row = _curve_row("errors", shown, _series(history, "errors"), RED, width)
+    for name, share, style in QUANTILES:
+        values = [figures.seconds(each.latency(share)) for each in (now, recent)]
+        lines = max(1, height - 5) if share == QUANTILES[-1][1] else 1
+        rows += _curve_rows(name, values, _series(history, name), style, width, lines)
+    values = [figures.seconds(each.queue(0.99)) for each in (now, recent)]
+    rows += _curve_rows("queue", values, _series(history, "queue"), BLUE, width, 1)
+    values = [f"{figures.number(each.errors)}/s" for each in (now, recent)]
+    errors = _curve_rows("errors", values, _series(history, "errors"), RED, width, 1)
     if recent.errors:
-        row.stylize(RED, 6, 22)
-    rows.append(row)
-    return Text("\n").join(rows)
+        errors[0].stylize(RED, 6, 22)
+    return Text("\n").join([*rows, *errors])
 
 
 def gauges(reading: Reading, width: int, *, brief: bool) -> Text:
@@ -212,14 +212,21 @@ def _series(history: Sequence[Moment], name: str) -> list[float]:
     return [getattr(each, name) for each in history]
 
 
-def _curve_row(
-    name: str, values: Sequence[str] | map[str], series: Sequence[float], style: str, width: int
-) -> Text:
-    """Make a row: a name, two values, and a curve where there is room for one."""
-    row = Text.assemble((f"{name:6}", DIM), *(f"{value:>8}" for value in values), GAP)
-    room = width - row.cell_len
+def _curve_rows(
+    name: str, values: Sequence[str], series: Sequence[float], style: str, width: int, height: int
+) -> list[Text]:
+    """Make a row: a name, two values, and a curve, of so many lines, where there is room for one."""
+    label = f"{name:6}{values[0]:>8}{values[1]:>8}{GAP}"
+    room = width - len(label)
     most = max((each for each in series if not math.isnan(each)), default=0.0)
+    curves = [""] * height
     if room >= LEAST_CURVE and most > 0:
-        row.append(figures.curve(series, room), style)
-    row.truncate(width)
-    return row
+        curves = figures.graph(series, room, height)
+    rows = []
+    for at, curve in enumerate(curves):
+        is_last = at == height - 1
+        row = Text.assemble(label if is_last else " " * len(label), (curve, style))
+        row.stylize(DIM, 0, len(name) if is_last else 0)
+        row.truncate(width)
+        rows.append(row)
+    return rows

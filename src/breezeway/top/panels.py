@@ -22,12 +22,20 @@ class Panel(Widget):
         """Make it; with a title it has a border."""
         super().__init__(id=id, classes="boxed" if title else "")
         self._paint = paint
+        self._painted = Text()
         if title:
             self.border_title = title
 
     def render(self) -> Text:
         """Paint it anew."""
-        return self._paint(*self.content_size)
+        self._painted = self._paint(*self.content_size)
+        return self._painted
+
+    def update(self) -> None:
+        """Have it rendered if it would look different; what is the same need not cross the network."""
+        new = self._paint(*self.content_size)
+        if new != self._painted or new.spans != self._painted.spans:
+            self.refresh()
 
 
 class Table(Panel, can_focus=True):
@@ -59,10 +67,9 @@ class Table(Panel, can_focus=True):
         self._keys = keys
         if self._key not in keys:
             self._key = keys[min(max(before, 0), len(keys) - 1)] if keys else None
-        self.refresh()
 
     def action_move(self, rows: int) -> None:
         """Choose another row."""
         if self._keys:
             self._key = self._keys[min(max(self.chosen + rows, 0), len(self._keys) - 1)]
-            self.refresh()
+            self.update()

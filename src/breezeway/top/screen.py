@@ -34,12 +34,12 @@ from breezeway.top.store import Reading, Store
 
 KEYS: Final = (
     ("q", "quit"),
+    ("?", "help"),
     ("r", "reload"),
     ("+ -", "scale"),
     ("x", "recycle"),
     ("s", "stacks"),
     ("p", "pause"),
-    ("?", "help"),
 )
 
 ENDING: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
@@ -137,7 +137,7 @@ class Top(App[int]):
         self._trouble = ""
         self._paused = False
         self._word = Text()
-        self._arrangement = Arrangement(False, 0, 0, 0, 0, 0)
+        self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1)
 
     # --- panels ------------------------------------------------------------------------------------
 
@@ -146,9 +146,7 @@ class Top(App[int]):
         yield Panel(self._paint_head, id="head")
         with Horizontal(id="boxes"):
             yield Panel(self._of(painting.traffic), id="traffic", title="Requests")
-            yield Panel(
-                self._of(lambda r, w, _: painting.latency(r, w)), id="latency", title="Latency"
-            )
+            yield Panel(self._of(painting.latency), id="latency", title="Latency")
         yield Panel(self._of(self._paint_gauges), id="gauges")
         yield Table(self._paint_workers, id="workers", title="Workers")
         yield Table(self._paint_requests, id="running", title="Running requests")
@@ -195,15 +193,8 @@ class Top(App[int]):
             self._shown = Shown(self._latest, self._in_threads, tuple(self._store.events))
         reading, running = self._shown.reading, self._shown.running
         workers = reading.workers if reading else ()
-        size = self.size
-        found = arrange(size.width, size.height, len(workers), len(running), bool(self._word))
-        self._arrangement = found
-        self.query_one("#boxes").set_class(found.narrow, "narrow")
-        for name in ("traffic", "latency", "workers", "running", "events"):
-            styles = self.query_one(f"#{name}").styles
-            styles.height = lines = getattr(found, name)
-            styles.display = "block" if lines else "none"
-        self.query_one("#word").styles.display = "block" if self._word else "none"
+        size, word = self.size, bool(self._word)
+        self._arrange(arrange(size.width, size.height, len(workers), len(running), word))
         table = self.query_one("#workers", Table)
         table.border_title = f"Workers {len(workers)}"
         table.show([each.pid for each in workers])
@@ -211,7 +202,18 @@ class Top(App[int]):
         table.border_title = f"Running requests {len(running)}, the longest first"
         table.show([each.key for each in running])
         for panel in self.query(Panel):
-            panel.refresh()
+            panel.update()
+
+    def _arrange(self, new: Arrangement) -> None:
+        """Give the panels their room, if it has changed."""
+        if new == self._arrangement:
+            return
+        self._arrangement = new
+        self.query_one("#boxes").set_class(new.narrow, "narrow")
+        for name in ("traffic", "latency", "workers", "running", "events", "word"):
+            styles = self.query_one(f"#{name}").styles
+            styles.height = lines = getattr(new, name)
+            styles.display = "block" if lines else "none"
 
     # --- beginning and end -----------------------------------------------------------------------
 

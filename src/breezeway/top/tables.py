@@ -22,7 +22,9 @@ STUCK_SECONDS: Final = 10.0
 MARK: Final = "▸"
 """Before the row that is chosen."""
 
-BAR_CELLS: Final = 12
+BAR_CELLS: Final = 8
+MOST_BAR_CELLS: Final = 40
+"""The bar that shows the share of a worker in the requests."""
 
 Row = TypeVar("Row")
 
@@ -33,12 +35,14 @@ class Column(Generic[Row]):
 
     title: str
     width: int
-    """Cells; 0 for what is left."""
+    """Cells; 0 for what is left of the width."""
     rank: int
     cell: Callable[[Row], tuple[str, str]]
     """Returns text and style."""
     left: bool = False
     """Whether it stands on the left, as words do."""
+    least: int = 24
+    """Cells that it needs, if it has no width of its own."""
 
 
 def table(
@@ -64,10 +68,11 @@ def workers(rows: Sequence[Worker], chosen: int, width: int, height: int) -> Tex
 
     def share(row: Worker) -> tuple[str, str]:
         rate = 0.0 if math.isnan(row.rate) or not most else row.rate / most
-        return figures.bar(rate, BAR_CELLS)[0] if rate else "", ACCENT
+        return figures.bar(rate, room)[0], ACCENT
 
-    columns = [*WORKER_COLUMNS, Column("", BAR_CELLS, 8, share, left=True)]
-    return table(columns, rows, chosen, width, height)
+    shown = _that_fit([*WORKER_COLUMNS, Column("", 0, 8, share, left=True, least=BAR_CELLS)], width)
+    room = min(MOST_BAR_CELLS, width - _needed(shown[:-1]) - 1)
+    return table(shown, rows, chosen, width, height)
 
 
 def running(rows: Sequence[Request], chosen: int, width: int, height: int) -> Text:
@@ -86,7 +91,7 @@ def _that_fit(columns: Sequence[Column[Row]], width: int) -> list[Column[Row]]:
 
 def _needed(columns: Sequence[Column[Row]]) -> int:
     """Return how wide they are together, with the mark and a gap before each."""
-    return 1 + sum(1 + (each.width or 24) for each in columns)
+    return 1 + sum(1 + (each.width or each.least) for each in columns)
 
 
 def _line(
