@@ -37,6 +37,21 @@ def one_address(spec: str) -> None:
     address.parse(spec)
 
 
+def statsd(spec: str) -> None:
+    """Want an address that datagrams can be sent to."""
+    where = address.parse(spec)
+    if isinstance(where, address.InheritedSocket) or (
+        isinstance(where, address.TcpAddress) and not where.port
+    ):
+        raise ValueError(f"must be HOST:PORT or unix:PATH, not {spec!r}")
+
+
+def statsd_prefix(text: str) -> None:
+    """Want names with dots between them, or nothing."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]*", text):
+        raise ValueError(f"may have letters, digits and . _ - alone, not {text!r}")
+
+
 def token(text: str) -> None:
     """Want what the field Authorization can carry (RFC 6750 section 2.1), and not too short."""
     if len(text) < SHORTEST_TOKEN:

@@ -176,6 +176,33 @@ class ProcessSettings:
         LOGGING,
         "Count requests, and how long they take, from the start; else only while somebody watches.",
     )
+    statsd: str | None = setting(
+        None,
+        ADDRESS,
+        LOGGING,
+        "Push the metrics there: HOST:PORT over UDP, or unix:PATH.",
+        form=checks.statsd,
+    )
+    statsd_interval: float = setting(
+        10.0,
+        DURATION,
+        LOGGING,
+        "Time between two pushes.",
+        least=1.0,
+    )
+    statsd_prefix: str = setting(
+        "breezeway",
+        WORD,
+        LOGGING,
+        "What the names of pushed metrics begin with.",
+        form=checks.statsd_prefix,
+    )
+    statsd_tags: bool = setting(
+        False,
+        SWITCH,
+        LOGGING,
+        "Push labels as tags, as DogStatsD has them; else they are parts of the names.",
+    )
     log_file: str | None = setting(
         None,
         FILE,

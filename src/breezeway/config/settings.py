@@ -70,8 +70,8 @@ class Settings(NetworkSettings, RequestSettings, ProcessSettings):
 
     @property
     def counts_requests(self) -> bool:
-        """Whether requests are counted from the start: the admin listener is somebody who watches."""
-        return self.metrics or self.admin_bind is not None
+        """Whether requests are counted from the start: for whoever looks at any time."""
+        return self.metrics or self.admin_bind is not None or self.statsd is not None
 
     @property
     def limits(self) -> limits.Limits:

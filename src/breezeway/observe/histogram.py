@@ -12,7 +12,7 @@ import math
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -55,14 +55,18 @@ def quantile(counts: Sequence[int], share: float) -> float:
 
     It is NaN when nothing was counted.
     """
-    total = sum(counts)
-    if not total:
-        return math.nan
-    rank = max(1, math.ceil(share * total))
-    for bucket, below in enumerate(accumulate(counts)):
+    return quantile_of({at: count for at, count in enumerate(counts) if count}, share)
+
+
+def quantile_of(counts: Mapping[int, int], share: float) -> float:
+    """Return the same for counts by bucket."""
+    rank = max(1, math.ceil(share * sum(counts.values())))
+    below = 0
+    for bucket in sorted(counts):
+        below += counts[bucket]
         if below >= rank:
             return (lower_bound(bucket) + lower_bound(bucket + 1)) / 2
-    raise AssertionError("the ranks go up to the total")
+    return math.nan
 
 
 def cumulative(counts: Sequence[int], bounds: Sequence[float]) -> list[int]:

@@ -7,8 +7,8 @@ server of another version: what is missing there counts as nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from breezeway.observe.histogram import buckets_until
@@ -32,12 +32,25 @@ Status = dict[str, Any]
 
 @dataclass(frozen=True)
 class Distribution:
-    """What was measured: how many, their sum, and how many up to each of the bounds."""
+    """What was measured: how many, their sum, and how many are in which bucket of `histogram`."""
 
     count: int
     sum: float
-    bounds: tuple[float, ...] = ()
-    below: Sequence[int] = ()
+    buckets: Mapping[int, int] = field(default_factory=dict)
+
+    def below(self, bound: float) -> int:
+        """Count those up to a bound; it is exact if a bucket ends there."""
+        limit = buckets_until(bound)
+        return sum(count for at, count in self.buckets.items() if at < limit)
+
+    def since(self, before: Distribution) -> Distribution:
+        """Return what was measured since then."""
+        added = {at: count - before.buckets.get(at, 0) for at, count in self.buckets.items()}
+        return Distribution(
+            self.count - before.count,
+            self.sum - before.sum,
+            {at: count for at, count in added.items() if count},
+        )
 
 
 Sample = tuple[tuple[str, ...], float | Distribution]
@@ -56,6 +69,8 @@ class Metric:
     labels: tuple[str, ...] = ()
     unit: str = ""
     """`seconds` or `bytes`; the name ends with it."""
+    bounds: tuple[float, ...] = ()
+    """Those of a histogram, in ascending order."""
 
 
 # --- how rows are read ---------------------------------------------------------------------------
@@ -100,25 +115,22 @@ def _each(where: str, *labels: str) -> Callable[[Status], Iterable[Sample]]:
     return read
 
 
-def _of_workers(field: str, scale: float = 1) -> Callable[[Status], Iterable[Sample]]:
+def _of_workers(name: str) -> Callable[[Status], Iterable[Sample]]:
     """Read a field of each worker."""
 
     def read(status: Status) -> Iterator[Sample]:
         for worker in status.get("workers", ()):
-            if field in worker:
-                yield (str(worker["number"]),), worker[field] * scale
+            if name in worker:
+                yield (str(worker["number"]),), worker[name]
 
     return read
 
 
-def _distribution(name: str, bounds: tuple[float, ...]) -> Callable[[Status], Iterable[Sample]]:
+def _distribution(name: str) -> Callable[[Status], Iterable[Sample]]:
     def read(status: Status) -> Iterator[Sample]:
         found = status.get("metrics", {}).get(name)
         if found is not None:
-            pairs = found.get("buckets", ())
-            limits = [buckets_until(bound) for bound in bounds]
-            below = [sum(count for at, count in pairs if at < limit) for limit in limits]
-            yield (), Distribution(found["count"], found["seconds"], bounds, below)
+            yield (), Distribution(found["count"], found["seconds"], dict(found.get("buckets", ())))
 
     return read
 
@@ -243,15 +255,17 @@ METRICS: Final = (
         "breezeway_request_duration_seconds",
         HISTOGRAM,
         "Time from a complete request to the last byte of its response.",
-        _distribution("durations", BOUNDS),
+        _distribution("durations"),
         unit="seconds",
+        bounds=BOUNDS,
     ),
     Metric(
         "breezeway_request_queue_seconds",
         HISTOGRAM,
         "Time from a complete request to the call of the application.",
-        _distribution("queued", BOUNDS),
+        _distribution("queued"),
         unit="seconds",
+        bounds=BOUNDS,
     ),
     Metric(
         "breezeway_refused_requests",
@@ -338,7 +352,7 @@ METRICS: Final = (
         "breezeway_gil_wait_seconds",
         SUMMARY,
         "How late a thread runs that wants to, by samples: what it waits for the GIL and for a core.",
-        _distribution("gil_wait", ()),
+        _distribution("gil_wait"),
         unit="seconds",
     ),
     Metric(

@@ -49,17 +49,20 @@ def _samples(metric: Metric, status: dict[str, Any], created: str) -> Iterator[s
     for values, value in metric.read(status):
         labels = dict(zip(metric.labels, values, strict=True))
         if isinstance(value, Distribution):
-            yield from _of_distribution(metric.name, labels, value)
+            yield from _of_distribution(metric, labels, value)
         else:
             yield f"{metric.name}{suffix}{_braces(labels)} {_number(value)}"
         if created and (metric.kind == COUNTER or isinstance(value, Distribution)):
             yield f"{metric.name}_created{_braces(labels)}{created}"
 
 
-def _of_distribution(name: str, labels: Mapping[str, str], value: Distribution) -> Iterator[str]:
-    if value.bounds:
-        for bound, count in zip(value.bounds, value.below, strict=True):
-            yield f"{name}_bucket{_braces({**labels, 'le': _number(bound)})} {count}"
+def _of_distribution(
+    metric: Metric, labels: Mapping[str, str], value: Distribution
+) -> Iterator[str]:
+    name = metric.name
+    for bound in metric.bounds:
+        yield f"{name}_bucket{_braces({**labels, 'le': _number(bound)})} {value.below(bound)}"
+    if metric.bounds:
         yield f"{name}_bucket{_braces({**labels, 'le': '+Inf'})} {value.count}"
     yield f"{name}_count{_braces(labels)} {value.count}"
     yield f"{name}_sum{_braces(labels)} {_number(value.sum)}"
