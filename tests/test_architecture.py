@@ -56,13 +56,15 @@ EXTRAS = {
     "middleware.redis_link": {"redis"},
     "middleware.sessions.cookie": {"itsdangerous"},
     "observe.application_metrics": {"prometheus_client"},
+    "observe.application_metrics_registry": {"prometheus_client"},
     "web.form_parser": {"multipart"},
     "web.forms": {"multipart"},
     "web.json_encoding": {"msgspec", "orjson"},
     "web.templates": {"jinja2"},
 }
 """What a file may import, within a function or for its types, that is an extra of pyproject.toml;
-`middleware.proxy.wire` is itself imported within a function."""
+`middleware.proxy.wire` and
+`observe.application_metrics_registry` are themselves imported within a function."""
 
 WITHOUT_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time"}
 """What `http1` does without: no socket, no thread, no clock."""

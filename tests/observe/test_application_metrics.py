@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 
 import prometheus_client
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Enum,
+    Gauge,
+    Histogram,
+    Info,
+    Summary,
+    values,
+)
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -212,10 +221,31 @@ def test_the_application_s_own_page(regions: Regions) -> None:
         Counter("mine", "Of this one.", registry=None).inc()
         page = prometheus_client.generate_latest(registry).decode()
         only = registry.restricted_registry(["mine_total"])
-        if hasattr(registry, "_collectors_without_names"):  # from 0.25 on
-            assert b"mine_total 1.0" in prometheus_client.generate_latest(only)
+        assert b"mine_total 1.0" in prometheus_client.generate_latest(only)
+        assert b"other" not in prometheus_client.generate_latest(only)
     assert "\nmine_total 1.0\n" in page
     assert "\nother_total 1.0\n" in page
+
+
+def test_metrics_can_be_made_in_that_registry(regions: Regions) -> None:
+    """Those that are shared are told once, and those that cannot be for this worker."""
+    run(regions, 1, lambda: Counter("mine", "Of all.", registry=None).inc())
+    with sharing(regions, 0) as registry:
+        Counter("mine", "Of all.", registry=registry).inc()
+        Info("version", "Which.", registry=registry).info({"number": "1.2"})
+        Enum("state", "How it is.", states=["up", "down"], registry=registry).state("down")
+        found = {
+            each.name: (family.name, each.labels, each.value)
+            for family in registry.collect()
+            for each in family.samples
+            if each.value and each.name != f"{UNSHARED}_total"
+        }
+        assert registry.get_sample_value("mine_total") == 2.0
+    assert found == {
+        "mine_total": ("mine", {}, 2.0),
+        "version_info": ("version", {"number": "1.2"}, 1.0),
+        "state": ("state", {"state": "down"}, 1.0),
+    }
 
 
 def test_without_a_supervisor_nothing_changes() -> None:

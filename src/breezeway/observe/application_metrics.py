@@ -14,16 +14,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from breezeway.observe.application_metrics_families import merge
 from breezeway.observe.application_metrics_memory import Region, Regions
 from breezeway.observe.application_metrics_series import key_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.metrics_core import Metric
 
 logger = logging.getLogger("breezeway.worker")
 
@@ -133,35 +131,17 @@ def share() -> CollectorRegistry:
         except OSError as error:
             logger.error("metrics are not shared: %s", error)
             return REGISTRY
-        _warn_of_earlier(REGISTRY)
+        from breezeway.observe.application_metrics_registry import SharedRegistry, registered
+
+        if early := registered():
+            names = ", ".join(early)
+            logger.warning(
+                "metrics made before share_metrics() was called are not shared: %s", names
+            )
         values.ValueClass = SharedValue
         os.register_at_fork(after_in_child=STORE.forget_parent)
-        STORE.registry = _registry_of(_Collector(regions))
+        STORE.registry = SharedRegistry(regions)
     return STORE.registry
-
-
-def _registry_of(collector: _Collector) -> CollectorRegistry:
-    """Make a registry of what is collected; a scrape can choose by name from 0.25 on."""
-    from prometheus_client import CollectorRegistry
-
-    try:
-        registry = CollectorRegistry(support_collectors_without_names=True)
-    except TypeError:
-        registry = CollectorRegistry()
-    registry.register(collector)
-    return registry
-
-
-def _warn_of_earlier(registry: CollectorRegistry) -> None:
-    """Tell of metrics that were made before, whose values stay where they are."""
-    from prometheus_client.metrics import MetricWrapperBase
-
-    collectors = list(registry._collector_to_names)
-    names = [each._name for each in collectors if isinstance(each, MetricWrapperBase)]
-    if names:
-        logger.warning(
-            "metrics made before share_metrics() was called are not shared: %s", ", ".join(names)
-        )
 
 
 class SharedValue:
@@ -216,20 +196,3 @@ class SharedValue:
 
     def get_exemplar(self) -> None:
         """There is none."""
-
-
-class _Collector:
-    """Collects the metrics of all workers."""
-
-    def __init__(self, regions: Regions) -> None:
-        self._regions = regions
-
-    def collect(self) -> Iterator[Metric]:
-        """Return them as prometheus_client has them."""
-        from prometheus_client.metrics_core import Metric
-
-        for family in merge(self._regions.read()):
-            metric = Metric(family.name, family.help, family.kind)
-            for name, labels, value in family.samples:
-                metric.add_sample(name, dict(labels), value)
-            yield metric
