@@ -23,6 +23,7 @@ from breezeway.worker.ending import (
     IDLE,
     LINGER,
 )
+from breezeway.worker.scoreboard import BUSY as BUSY_THREADS
 from breezeway.worker.scoreboard import CONNECTION_STATES, STATES, Row
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Sampler:
     def look(self, leaving: threading.Event) -> bool:
         """Look for one round; return False as soon as the worker is leaving."""
         requests, self._requests = self._requests, self._reactor.requests
-        samples = SAMPLES if self._requests != requests else 1
+        samples = SAMPLES if self._row[BUSY_THREADS] or self._requests != requests else 1
         seconds = ROUND_SECONDS / samples
         for _ in range(samples):
             began = time.monotonic()
