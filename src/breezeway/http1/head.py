@@ -87,7 +87,8 @@ class Head:
     """Bytes of `raw`."""
 
     whole: int = field(init=False)
-    """Bytes of `raw` and the body; meaningless when chunked."""
+    """Bytes of `raw` and of the body as it is on the wire: of one in chunks, or of one that does not
+    come at one go, those that have come so far."""
 
     common: bool = field(init=False)
     """The method is GET."""
@@ -97,7 +98,7 @@ class Head:
 
     def __post_init__(self) -> None:
         self.size = len(self.raw)
-        self.whole = self.size + self.length
+        self.whole = self.size + max(self.length, 0)
         self.common = self.environ["REQUEST_METHOD"] == "GET"
 
 
@@ -189,6 +190,14 @@ class Parser:
         if request_line.environ["REQUEST_METHOD"] == "HEAD":
             flags |= METHOD_HEAD
         return Head(raw, last.block, environ, last.length, flags)
+
+    def environ_of_line(self, line: bytes) -> Environ:
+        """Return what a request line without its CRLF adds to the environ.
+
+        Raises:
+            ProtocolError: it is malformed.
+        """
+        return {**self._request_line(line).environ}
 
     def _request_line(self, line: bytes) -> RequestLine:
         memo = self._request_lines

@@ -276,8 +276,10 @@ class Bodies(Ending):
         """Give up a connection that the client has ended."""
         if self.state == AWAITED:
             self.deliver(None, ClientGone("the client has left in the middle of its body"))
-        else:
-            self.close()
+            return
+        if self.state == BODY and self.intake is not None:
+            self.enter_lost(self.intake.begun())
+        self.close()
 
     def _end_body(self) -> ProtocolError | None:
         """Close the request's body; return why it was refused, if it was while it came."""

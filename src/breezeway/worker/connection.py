@@ -223,8 +223,9 @@ class Connection(Bodies):
                     self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
             reactor = self.reactor
-            self.request = None
             self.intake = Intake(reactor.parser, reactor.bodies, reactor.settings.stream_body)
+        if self.state != AWAITED:
+            self.request = None
         try:
             request = self.intake.take(data, self._environ)
         except ProtocolError as error:
@@ -475,8 +476,8 @@ class Connection(Bodies):
         if self.state == AWAITED:
             self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)
         else:
-            if self.intake is not None and self.intake.head is not None:
-                self.request = self.intake.head
+            if self.intake is not None and self.request is None:
+                self.request = self.introduced(self.intake.begun())
             bodiless = self.intake is not None and self.intake.method_head
             self._last_words(error.status, error.reason, bodiless=bodiless)
 

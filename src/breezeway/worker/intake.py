@@ -6,6 +6,7 @@ head that is all there. It makes no difference in which pieces the bytes come.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import time
@@ -14,6 +15,7 @@ from typing import IO, NamedTuple
 from breezeway.gateway.input import EMPTY_INPUT, BodyStore, Spool
 from breezeway.gateway.types import Environ
 from breezeway.http1.body import Body, ChunkedBody, CountedBody
+from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, EXPECT_CONTINUE, Head, Parser, leading_empty_line
 
 
@@ -38,6 +40,7 @@ class Intake:
         "_buffer",
         "_parser",
         "_received",
+        "_refused",
         "_scanned",
         "_spool",
         "_store",
@@ -65,6 +68,7 @@ class Intake:
         self._streams = streams
         self._buffer = bytearray()  # of a head that is not complete, or sent ahead
         self._scanned = 0
+        self._refused = b""  # the head that was
         self.head: Head | None = None
         """Of the request whose body is being collected."""
         self._body: Body | None = None
@@ -130,7 +134,23 @@ class Intake:
         del self._buffer[:end]
         self._scanned = 0
         self.started = 0.0
-        return self._parser.parse(raw, base)
+        try:
+            return self._parser.parse(raw, base)
+        except ProtocolError:
+            self._refused = raw
+            raise
+
+    def begun(self) -> Head:
+        """Return the head of a request that is refused, or as much of it as was understood."""
+        if self.head is not None:
+            return self.head
+        raw = self._refused or bytes(self._buffer)
+        line, end, _ = raw[leading_empty_line(raw) :].partition(b"\r\n")
+        environ: Environ = {"REQUEST_METHOD": "-"}
+        if end:
+            with contextlib.suppress(ProtocolError):
+                environ = self._parser.environ_of_line(line)
+        return Head(raw=raw, block=b"", environ=environ, length=0, flags=0)
 
     def expect_body(self, head: Head) -> None:
         """Take what follows as the body of `head`."""
@@ -139,6 +159,7 @@ class Intake:
         limit = self._parser.limits.body
         self._body = ChunkedBody(limit) if head.length == CHUNKED else CountedBody(head.length)
         self._received = 0
+        head.whole = head.size
         self._waited = 0.0
         self._waits_since = time.monotonic()
         environ = head.environ
@@ -149,12 +170,18 @@ class Intake:
         """Return the content in what was received; keep what comes after the body."""
         body = self._body
         assert body is not None
-        content = body.feed(data)
         self._received += len(data)
+        self._note_received()
+        content = body.feed(data)
         if body.done:
             self._received -= len(body.rest)
+            self._note_received()
             self._buffer += body.rest
         return content
+
+    def _note_received(self) -> None:
+        if self.head is not None:
+            self.head.whole = self.head.size + self._received
 
     def _take_body(self, data: bytes) -> Request | None:
         assert self._body is not None

@@ -20,7 +20,7 @@ from breezeway.observe.access_filter import filtered
 from breezeway.observe.access_log import DROPPED_LINE, DROPPED_OBJECT, AccessLog
 from breezeway.observe.access_options import JOURNALD, JSON
 from breezeway.observe.access_target import target_of
-from breezeway.observe.entry import COMPLETE, LEFT, TIMED_OUT, Entry
+from breezeway.observe.entry import ABORTED, COMPLETE, LEFT, TIMED_OUT, Entry
 from breezeway.observe.recorder import Recorder
 from breezeway.observe.tally import Tallies
 from breezeway.worker.health import UNLOGGED
@@ -73,7 +73,7 @@ class Recording(Sender):
             getattr(exchange, "first", 0.0),
             exchange.returned,
             0.0,
-            COMPLETE,
+            ABORTED if exchange.aborted else COMPLETE,
         )
         self._unrecorded = entry, threading.current_thread().name, UNLOGGED not in environ
 
@@ -85,7 +85,8 @@ class Recording(Sender):
         response = OwnResponse(status, head)
         if self._unrecorded is not None:
             entry, thread, logged = self._unrecorded
-            self._unrecorded = (*entry[:2], response, len(body), *entry[4:]), thread, logged
+            answered = (*entry[:2], response, len(body), *entry[4:9], COMPLETE)
+            self._unrecorded = answered, thread, logged
             return
         now = time.monotonic()
         request = self.request or self._unread()
@@ -101,16 +102,34 @@ class Recording(Sender):
         if self._unrecorded is None:
             return
         (entry, thread, logged), self._unrecorded = self._unrecorded, None
+        if outcome == COMPLETE:
+            outcome = entry[9]
         if outcome == LEFT and self.timed_out:
             outcome = TIMED_OUT
         recorder = self.reactor.recorder
         if recorder is not None:
             recorder.record((*entry[:8], finished, outcome), thread, logged=logged)
 
+    def enter_lost(self, request: Head) -> None:
+        """Note a request that the client has left in the middle of its body."""
+        if self.reactor.recorder is None:
+            return
+        now = time.monotonic()
+        entry = (self.introduced(request), request.environ, None, 0, now, now, 0.0, now, 0.0, LEFT)
+        self._unrecorded = entry, threading.current_thread().name, True
+
+    def introduced(self, request: Head) -> Head:
+        """Name the client in a head that was not complete, or not understood."""
+        environ = request.environ
+        if self.layer is not None and self.layer.ready:
+            environ.update(self.layer.environ())
+        environ.setdefault("REMOTE_ADDR", "" if self.peer == "unix" else self.peer)
+        return request
+
     def _unread(self) -> Head:
-        """Stand in for a head that was not complete, or not understood."""
-        environ = {"REMOTE_ADDR": self.peer, "REQUEST_METHOD": "-"}
-        return Head(raw=b"", block=b"", environ=environ, length=0, flags=0)
+        """Stand in for the head of a request of which nothing was understood."""
+        environ = {"REQUEST_METHOD": "-"}
+        return self.introduced(Head(raw=b"", block=b"", environ=environ, length=0, flags=0))
 
 
 def recorder_of(settings: Settings, row: Row | None, counters: Counter[str]) -> Recorder | None:
