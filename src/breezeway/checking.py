@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from breezeway import importer
+from breezeway import importer, logging_setup
 from breezeway.config.directories import check_directories
 from breezeway.config.sources import DEFAULT, Resolved
 from breezeway.worker import credentials
@@ -30,8 +30,9 @@ def check(
         UserError: a start would fail with this error, or the application breaks PEP 3333.
     """
     settings = resolved.settings
-    loaded = importer.load(application, settings.app_dir)
-    wrapped = wrap(loaded, resolved.middleware, settings.app_dir)
+    with logging_setup.around_import(resolved.logging, settings.app_dir):
+        loaded = importer.load(application, settings.app_dir)
+        wrapped = wrap(loaded, resolved.middleware, settings.app_dir)
     for hook in (settings.before_fork, settings.after_fork):
         if hook is not None:
             importer.find_hook(hook, settings.app_dir)

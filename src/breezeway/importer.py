@@ -36,7 +36,7 @@ def load(target: str, app_dir: str) -> Callable[..., Any]:
     no WSGI application, `ApplicationFailedError` if the user's code raises on the way.
     """
     wanted = parse(target)
-    module = _import(wanted.module, _enter(app_dir))
+    module = _import(wanted.module, enter(app_dir))
     attribute = wanted.attribute or _default_attribute(module)
     found = _attribute(module, attribute)
     if wanted.call is not None:
@@ -67,7 +67,7 @@ def find_hook(target: str, app_dir: str) -> Callable[[], object]:
 def find(target: str, app_dir: str, what: str = "the middleware") -> Callable[..., Any]:
     """Import what `target` (MODULE:NAME) names, which is called later; raise as `load` does."""
     wanted = parse(target)
-    module = _import(wanted.module, _enter(app_dir))
+    module = _import(wanted.module, enter(app_dir))
     found = _attribute(module, wanted.attribute or _default_attribute(module))
     if not callable(found):
         reason = f"{what} {target!r} is {_article(found)}, not a function."
@@ -80,7 +80,7 @@ def is_loading() -> bool:
     return _loading
 
 
-def _enter(app_dir: str) -> str:
+def enter(app_dir: str) -> str:
     """Put a directory first on `sys.path`; return its absolute path."""
     directory = os.path.abspath(app_dir)
     if not os.path.isdir(directory):

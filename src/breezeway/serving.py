@@ -64,7 +64,7 @@ def supervise(
     Raises:
         UserError: a setting cannot be, or what it asks for cannot be had.
     """
-    from breezeway import importer
+    from breezeway import importer, logging_setup
     from breezeway.supervisor import service
     from breezeway.supervisor.deployment import Deployment
 
@@ -72,13 +72,17 @@ def supervise(
         resolved = resolve()
         shown = name if name is not None else resolved.application or ""
 
+        def load_application() -> Application:
+            with logging_setup.around_import(resolved.logging, resolved.settings.app_dir):
+                return load(resolved)
+
         def call_hook(target: str) -> None:
             importer.call_hook(target, resolved.settings.app_dir)
 
         return Deployment(
             resolved.settings,
             shown,
-            lambda: load(resolved),
+            load_application,
             call_hook,
             resolved.directory,
             resolved.files,

@@ -155,7 +155,7 @@ def test_mistakes(mistake, text, message, hint):
     assert hinted == hint
 
 
-@pytest.mark.parametrize("header", ["[breezeway]", "[tool.breezeway]", "[logging]"])
+@pytest.mark.parametrize("header", ["[breezeway]", "[tool.breezeway]", "[server]"])
 def test_tables(mistake, header):
     """Settings do not stand in tables."""
     said, hint = mistake(f"{header}\nthreads = 3\n")

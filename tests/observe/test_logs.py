@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -241,3 +242,44 @@ def test_pipe_that_nobody_empties():
     assert re.search(r"INFO  line \d+ x*$", last)  # it may have been cut
     assert re.search("WARN  standard error took nothing for a while: [0-9]+ lines are lost", note)
     assert line.endswith("after all")
+
+
+class TestLoggingConfig:
+    """What an application does with `logging` does not take our log away."""
+
+    def test_handlers_are_closed(self, tmp_path):
+        """`logging.config` closes all handlers that there are; ours goes on writing to its file."""
+        file = tmp_path / "log"
+        logs.configure("info", str(file))
+        logging.shutdown([weakref.ref(each) for each in logging.getLogger("breezeway").handlers])
+        LOGGER.info("still here")
+        assert file.read_text().endswith("still here\n")
+
+    def test_loggers_are_disabled(self, capsys):
+        """`disable_existing_loggers`, which is the default, does not silence us."""
+        logs.configure("info")
+        LOGGER.disabled = True
+        logs.revive()
+        LOGGER.info("still here")
+        assert "still here" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("named", "handlers", "level", "propagate"),
+        [
+            (None, "ours", logging.INFO, False),
+            ({"level": "ERROR"}, "ours", logging.ERROR, False),
+            ({"handlers": []}, "none", logging.INFO, False),
+            ({"handlers": [], "level": "DEBUG", "propagate": True}, "none", logging.DEBUG, True),
+        ],
+    )
+    def test_kept(self, named, handlers, level, propagate):
+        """Our logger stays as it is, but for what a configuration says of it."""
+        logs.configure("info")
+        ours = logging.getLogger("breezeway")
+        before = ours.handlers[:]
+        with logs.kept(named):
+            ours.handlers[:] = []
+            ours.setLevel(named.get("level", 0) if named else 0)
+            ours.propagate = (named or {}).get("propagate", True)
+        assert ours.handlers == (before if handlers == "ours" else [])
+        assert (ours.level, ours.propagate) == (level, propagate)

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from breezeway.observe.throttle import LINES, WINDOW_SECONDS, Throttle
+from breezeway.observe.throttle import LINES, MOST_KINDS, OTHERS, WINDOW_SECONDS, Throttle
 
 from ..live import eventually, serving
 
@@ -64,3 +64,12 @@ def test_flood_on_a_server(caplog: pytest.LogCaptureFixture) -> None:
     eventually(lambda: any("more in the last" in text for text in caplog.messages), "the sum")
     assert sum("refused with 400" in text for text in caplog.messages) == LINES
     assert f"refused.400: {100 - LINES} more in the last 10 s" in caplog.messages
+
+
+def test_kinds_are_bounded(throttle: Throttle, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever makes up kinds does not get around the limit."""
+    for number in range(3 * MOST_KINDS):
+        throttle.log(100.0, f"kind {number}", logging.WARNING, "%d", number)
+    assert len(caplog.messages) == MOST_KINDS + LINES
+    throttle.close()
+    assert caplog.messages[-1] == f"{OTHERS}: {2 * MOST_KINDS - LINES} more in the last 10 s"

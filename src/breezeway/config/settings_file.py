@@ -15,8 +15,9 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from breezeway import suggest
-from breezeway.config import middleware_tables
+from breezeway.config import logging_table, middleware_tables
 from breezeway.config.kinds import MODE, SWITCH
+from breezeway.config.logging_table import LoggingTable
 from breezeway.config.middleware_tables import MiddlewareTable
 from breezeway.config.setting import Setting, SettingError
 from breezeway.config.settings import TABLE
@@ -28,6 +29,9 @@ TABLE_OF_PROJECT = ("tool", "breezeway")
 
 APPLICATION = "application"
 """The one key that is no setting: what `breezeway` serves without an argument."""
+
+TABLES = (middleware_tables.KEY, logging_table.KEY)
+"""The keys that have tables of their own."""
 
 ROWS = {row.name: row for row in TABLE}
 
@@ -58,19 +62,26 @@ class SettingsFile:
     prefix: tuple[str, ...]
     table: Mapping[str, Any]
 
-    def place(self, key: str) -> str:
-        """Say where a key of the table is: `breezeway.toml, line 3`."""
-        return f"{self.name}, line {line_of(self.text, (*self.prefix, key))}"
+    def place(self, *path: str) -> str:
+        """Say where a key of the table is, or of a table in it: `breezeway.toml, line 3`."""
+        return f"{self.name}, line {line_of(self.text, (*self.prefix, *path))}"
 
     def values(self) -> dict[str, Any]:
         """Return the values of the table, checked each for itself; `application` is one of them."""
-        settings = {key: found for key, found in self.table.items() if key != middleware_tables.KEY}
+        settings = {key: found for key, found in self.table.items() if key not in TABLES}
         return {key: self._value(key, found) for key, found in settings.items()}
 
     def middleware(self) -> tuple[MiddlewareTable, ...]:
         """Return what is put around the application."""
         found = self.table.get(middleware_tables.KEY, [])
         return middleware_tables.read(found, self.name, self.text, self.prefix)
+
+    def logging(self) -> LoggingTable | None:
+        """Return what is said of the standard library's logging."""
+        found = self.table.get(logging_table.KEY)
+        if found is None:
+            return None
+        return logging_table.read(found, lambda path: self.place(logging_table.KEY, *path))
 
     def _value(self, key: str, found: object) -> object:
         if key == APPLICATION:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from breezeway.config import environment, settings_file
+from breezeway.config.logging_table import LoggingTable
 from breezeway.config.middleware_tables import MiddlewareTable
 from breezeway.config.setting import SettingError
 from breezeway.config.settings import TABLE, Settings
@@ -34,7 +35,7 @@ class Resolved:
     as `BREEZEWAY_THREADS`, or a place such as `breezeway.toml, line 3`. `application` is the text
     that names it, None if no source does; its origin is empty then. `directory` is where relative
     paths start. `files` are those that were read, as absolute paths. `middleware` is put around the
-    application, the first outermost.
+    application, the first outermost; `logging` is put in force before that is imported.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Resolved:
     directory: str
     files: tuple[str, ...] = ()
     middleware: tuple[MiddlewareTable, ...] = ()
+    logging: LoggingTable | None = None
 
 
 def resolve(
@@ -86,6 +88,7 @@ def resolve(
         resolved,
         files=tuple(os.path.join(directory, name) for name in read),
         middleware=middleware,
+        logging=file.logging() if file is not None else None,
     )
 
 

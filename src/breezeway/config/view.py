@@ -8,10 +8,13 @@ names the source and the default, all other comments say `default`.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
 from breezeway.config import toml_text
+from breezeway.config.logging_table import LoggingTable
 from breezeway.config.middleware_tables import MiddlewareTable
 from breezeway.config.setting import Setting
 from breezeway.config.settings import TABLE
@@ -19,6 +22,9 @@ from breezeway.config.sources import DEFAULT, Resolved
 
 HIDDEN = "***"
 """What is shown of the value of a secret setting."""
+
+_LOGGING_SECRET = re.compile(r"secret|password|token|credentials|dsn|key$")
+"""Arguments of handlers, such as those of `SMTPHandler`."""
 
 COLUMN = 40
 """Where the comments begin, if there is room."""
@@ -42,7 +48,27 @@ def as_toml(resolved: Resolved) -> list[tuple[str, bool]]:
         lines.append((f"use = {toml_text.string(table.use)}", True))
         lines += [(_option(name, value), True) for name, value in table.options.items()]
         lines.append(("", False))
+    if resolved.logging is not None:
+        lines.append((_with_comment("[logging]", resolved.logging.place(())), True))
+        told = _logging(resolved.logging)
+        lines += [(f"{key} = {toml_text.plain(found)}", True) for key, found in told]
+        lines.append(("", False))
     return lines[:-1]
+
+
+def _logging(table: LoggingTable) -> Iterator[tuple[str, Any]]:
+    """Yield what a table says, without what may be a secret."""
+    for key, found in table.config.items():
+        yield key, _without_secrets(found)
+
+
+def _without_secrets(found: Any) -> Any:
+    if not isinstance(found, dict):
+        return found
+    return {
+        key: HIDDEN if _LOGGING_SECRET.search(key) else _without_secrets(value)
+        for key, value in found.items()
+    }
 
 
 def _option(name: str, value: Any) -> str:
@@ -127,5 +153,11 @@ def as_json(resolved: Resolved) -> str:
         }
         for table in resolved.middleware
     ]
-    whole = {"application": application, "settings": rows, "middleware": middleware}
+    logging = None if resolved.logging is None else dict(_logging(resolved.logging))
+    whole = {
+        "application": application,
+        "settings": rows,
+        "middleware": middleware,
+        "logging": logging,
+    }
     return json.dumps(whole, indent=2, default=str)

@@ -106,7 +106,7 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "role": role.name or "main",
+            "role": role.name or "server",
             "worker": role.number,
             "pid": record.process,
             "thread": record.threadName,

@@ -147,6 +147,12 @@ def configure(
     revive()
 
 
+def is_json() -> bool:
+    """Whether messages are JSON objects."""
+    handlers = logging.getLogger(ROOT).handlers
+    return any(isinstance(each.formatter, JSONFormatter) for each in handlers)
+
+
 def become(name: str) -> None:
     """Say what this process is to the others, in a word and a number, after a fork: `worker 3`."""
     role.become(name)

@@ -9,7 +9,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import click
+
 from breezeway import terminal
+from breezeway.observe import logs
 
 logger = logging.getLogger("breezeway.supervisor")
 
@@ -20,8 +23,14 @@ _logged: dict[str, str] = {}
 """The last failure that was logged in full."""
 
 
-def say(text: str) -> None:
-    """Print a line for whoever has started the server, if there is still somebody who reads it."""
+def say(text: str, level: int = logging.INFO) -> None:
+    """Print a line for whoever has started the server, if there is still somebody who reads it.
+
+    Where the log is of JSON objects, it is a message of that level instead: a machine reads it.
+    """
+    if logs.is_json():
+        logger.log(level, "%s", click.unstyle(text))
+        return
     with contextlib.suppress(OSError):
         terminal.say(text)
 

@@ -87,6 +87,7 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
 
     settings = resolve_activated().settings
     identity = privileges.resolve(settings.user, settings.group)
+    logs.become("supervisor")
     own_logs = not logging.getLogger(logs.ROOT).hasHandlers()
     _make_log_files(settings, identity)
     if own_logs:

@@ -316,7 +316,8 @@ class Supervisor:
             worker.failure = message
         elif kind == "broken":
             worker.failure = message
-            report.say(message["detail"] + terminal.complaint(message["message"], message["hint"]))
+            complaint = terminal.complaint(message["message"], message["hint"])
+            report.say(message["detail"] + complaint, logging.ERROR)
         elif kind == "ready" and worker.state == STARTING:
             self._on_ready(worker)
         elif kind == "stacks":
@@ -453,7 +454,7 @@ class Supervisor:
         if not self.stopping:
             self.on_give_up(failure)
             error = terminal.complaint(failure["message"], failure.get("hint", ""))
-            report.say(failure.get("detail", "") + error)
+            report.say(failure.get("detail", "") + error, logging.ERROR)
             self.quit(failure.get("status", child.FAILED))
 
     # --- health --------------------------------------------------------------------------------
