@@ -25,9 +25,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import breezeway
 from breezeway.observe import application_metrics, application_metrics_memory
-from breezeway.observe.application_metrics_families import UNSHARED, Family, lines, merge
+from breezeway.observe.application_metrics_families import UNSHARED, Family, merge
 from breezeway.observe.application_metrics_memory import Contents, Region, Regions
 from breezeway.observe.application_metrics_series import key_of
+from breezeway.observe.application_metrics_text import lines
 
 ROWS = 4
 

@@ -38,10 +38,10 @@ def app(environ, start_response):
 """
 
 
-def samples(server: Server) -> dict[str, float]:
-    """Read the page of the application; samples by name, those with labels added up."""
+def samples(server: Server, url: str | None = None) -> dict[str, float]:
+    """Read the page of the application, or that at `url`; samples by name, added up over labels."""
     found: dict[str, float] = {}
-    for family in text_string_to_metric_families(server.get("/metrics")):
+    for family in text_string_to_metric_families(server.get("/metrics", url)):
         for each in family.samples:
             found[each.name] = found.get(each.name, 0.0) + each.value
     return found
@@ -50,8 +50,10 @@ def samples(server: Server) -> dict[str, float]:
 @pytest.mark.parametrize("options", [(), ("--preload",)], ids=["each loads", "preload"])
 def test_counters_never_fall(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Every worker tells of all; a killed one and recycled ones stay counted, and no gauge of theirs."""
+    options = ("--admin-bind", "127.0.0.1:0", "--admin-hosts", "test", *options)
     with serving(tmp_path, *options, workers=2, application=APPLICATION) as server:
         sent = 0
+        admin = server.log.wait_for(r"Dashboard on (\S+)")[1]
 
         def ask(until: int) -> None:
             nonlocal sent
@@ -60,8 +62,8 @@ def test_counters_never_fall(tmp_path: Path, options: tuple[str, ...]) -> None:
                 answered.add(server.get())
                 sent += 1
                 assert sent < 10_000
-            for _ in range(4):
-                found = samples(server)
+            for url in (None, None, None, admin):
+                found = samples(server, url)
                 assert found["shop_total"] == found["shop_requests_total"] == sent
                 assert found["shop_seconds_count"] == sent
                 assert found["alive"] == 2.0

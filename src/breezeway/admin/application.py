@@ -23,6 +23,8 @@ from breezeway.admin.link import Link, LinkError, RefusedError
 from breezeway.admin.source import Source
 from breezeway.admin.streams import MEDIA_TYPE, STREAMS, Streams
 from breezeway.observe import prometheus
+from breezeway.observe.application_metrics_families import Family
+from breezeway.observe.application_metrics_text import lines
 from breezeway.semantics.negotiation import choose_type
 
 logger = logging.getLogger("breezeway.admin")
@@ -45,12 +47,17 @@ class Application:
         actions: Link,
         streams: Streams,
         access: Access,
+        application_metrics: Callable[[], list[Family]],
     ) -> None:
-        """`actions` is a link of its own: a reload takes as long as it takes."""
+        """`actions` is a link of its own: a reload takes as long as it takes.
+
+        `application_metrics` collects those of the application that is served.
+        """
         self._source = source
         self._actions = actions
         self._streams = streams
         self._access = access
+        self._application_metrics = application_metrics
         self._acting = threading.Lock()
         self._free: dict[str, Handler] = {
             path: File(name, media_type) for path, (name, media_type) in FILES.items()
@@ -120,7 +127,8 @@ class Application:
         offered = (prometheus.TEXT, prometheus.OPENMETRICS)
         chosen = choose_type(environ.get("HTTP_ACCEPT"), offered) or prometheus.TEXT
         openmetrics = chosen == prometheus.OPENMETRICS
-        body = prometheus.render(self._source.status(), openmetrics=openmetrics)
+        more = lines(self._application_metrics(), openmetrics=openmetrics)
+        body = prometheus.render(self._source.status(), openmetrics=openmetrics, more=more)
         return send(environ, start_response, body, chosen, ("Vary", "Accept"))
 
     def _status(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

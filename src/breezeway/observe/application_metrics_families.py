@@ -1,9 +1,7 @@
-"""The metrics of the application, of all workers together, and as text for Prometheus."""
+"""The metrics of the application, of all workers together."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,8 +13,6 @@ Labels = tuple[tuple[str, str], ...]
 
 UNSHARED: Final = "breezeway_unshared_values"
 """The metric that tells what had no room."""
-
-_NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9_:]")
 
 
 @dataclass
@@ -102,38 +98,3 @@ def merge(contents: Contents) -> list[Family]:
         samples = [(f"{UNSHARED}_total", (), float(contents.refused))]
         families.append(Family(UNSHARED, "counter", text, samples))
     return families
-
-
-def lines(families: Iterable[Family], *, openmetrics: bool) -> Iterator[str]:
-    """Write families in the text format 0.0.4 or in OpenMetrics 1.0, without the line at its end.
-
-    Characters that a name may not have become `_`.
-    """
-    for family in families:
-        name = _NOT_IN_NAMES.sub("_", family.name)
-        text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
-        if openmetrics:
-            text = text.replace('"', '\\"')
-        elif family.kind == "counter":
-            name += "_total"
-        yield f"# HELP {name} {text}"
-        yield f"# TYPE {name} {family.kind}"
-        for sample, labels, value in family.samples:
-            yield f"{_NOT_IN_NAMES.sub('_', sample)}{_braces(labels)} {_number(value)}"
-
-
-def _braces(labels: Labels) -> str:
-    if not labels:
-        return ""
-    pairs = (f'{_NOT_IN_NAMES.sub("_", name)}="{_quoted(value)}"' for name, value in labels)
-    return f"{{{','.join(pairs)}}}"
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _number(value: float) -> str:
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return "NaN" if math.isnan(value) else repr(value)

@@ -6,7 +6,8 @@ https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from breezeway.observe.metrics import COUNTER, GAUGE, INFO, METRICS, Distribution, Metric
@@ -16,21 +17,25 @@ OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8
 """The media types of the two."""
 
 
-def render(status: dict[str, Any], *, openmetrics: bool) -> bytes:
-    """Write what the control command `status` answers in OpenMetrics, else in the text format."""
-    created = f" {_number(status['started'])}" if openmetrics and "started" in status else ""
+def render(status: dict[str, Any], *, openmetrics: bool, more: Iterable[str] = ()) -> bytes:
+    """Write what the control command `status` answers in OpenMetrics, else in the text format.
+
+    `more` are lines for other metrics, which come last.
+    """
+    created = f" {number(status['started'])}" if openmetrics and "started" in status else ""
     lines = []
     for metric in METRICS:
         samples = list(_samples(metric, status, created))
         if samples:
             lines += [*_head(metric, openmetrics=openmetrics), *samples]
+    lines += more
     if openmetrics:
         lines.append("# EOF")
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines).encode(errors="replace")
 
 
 def _head(metric: Metric, *, openmetrics: bool) -> Iterator[str]:
-    name, kind, text = metric.name, metric.kind, _escaped(metric.help)
+    name, kind, text = metric.name, metric.kind, escaped(metric.help)
     if openmetrics:
         text = text.replace('"', '\\"')
     elif kind == COUNTER:
@@ -51,9 +56,9 @@ def _samples(metric: Metric, status: dict[str, Any], created: str) -> Iterator[s
         if isinstance(value, Distribution):
             yield from _of_distribution(metric, labels, value)
         else:
-            yield f"{metric.name}{suffix}{_braces(labels)} {_number(value)}"
+            yield f"{metric.name}{suffix}{braces(labels)} {number(value)}"
         if created and (metric.kind == COUNTER or isinstance(value, Distribution)):
-            yield f"{metric.name}_created{_braces(labels)}{created}"
+            yield f"{metric.name}_created{braces(labels)}{created}"
 
 
 def _of_distribution(
@@ -61,14 +66,15 @@ def _of_distribution(
 ) -> Iterator[str]:
     name = metric.name
     for bound in metric.bounds:
-        yield f"{name}_bucket{_braces({**labels, 'le': _number(bound)})} {value.below(bound)}"
+        yield f"{name}_bucket{braces({**labels, 'le': number(bound)})} {value.below(bound)}"
     if metric.bounds:
-        yield f"{name}_bucket{_braces({**labels, 'le': '+Inf'})} {value.count}"
-    yield f"{name}_count{_braces(labels)} {value.count}"
-    yield f"{name}_sum{_braces(labels)} {_number(value.sum)}"
+        yield f"{name}_bucket{braces({**labels, 'le': '+Inf'})} {value.count}"
+    yield f"{name}_count{braces(labels)} {value.count}"
+    yield f"{name}_sum{braces(labels)} {number(value.sum)}"
 
 
-def _braces(labels: Mapping[str, str]) -> str:
+def braces(labels: Mapping[str, str]) -> str:
+    """Write labels behind a name."""
     if not labels:
         return ""
     pairs = (f'{name}="{_quoted(value)}"' for name, value in labels.items())
@@ -76,12 +82,16 @@ def _braces(labels: Mapping[str, str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    return _escaped(value).replace('"', '\\"')
+    return escaped(value).replace('"', '\\"')
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Write a text, as help has it; one in quotes needs more."""
     return text.replace("\\", "\\\\").replace("\n", "\\n")
 
 
-def _number(value: float) -> str:
-    return repr(value)
+def number(value: float) -> str:
+    """Write a number."""
+    if math.isfinite(value):
+        return repr(value)
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

@@ -33,6 +33,7 @@ from breezeway.supervisor.supervisor import Supervisor
 from breezeway.worker import listener
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
+from breezeway.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger("breezeway.supervisor")
 
@@ -212,7 +213,8 @@ class Admin:
                             ours.close()
                             for sock, _ in pairs:
                                 sock.close()
-                            _run(own, self._settings, theirs, [sock for _, sock in pairs])
+                            links = [sock for _, sock in pairs]
+                            _run(own, self._settings, theirs, links, supervisor.board)
             except OSError as error:
                 pause = self._backoff.fail()
                 logger.error("cannot start the admin process: %s; again in %g s", error, pause)
@@ -268,7 +270,13 @@ def _concern(settings: Settings) -> tuple[Any, ...]:
 # --- the process itself --------------------------------------------------------------------------
 
 
-def _run(own: Listener, settings: Settings, channel: Channel, links: list[socket.socket]) -> None:
+def _run(
+    own: Listener,
+    settings: Settings,
+    channel: Channel,
+    links: list[socket.socket],
+    board: Scoreboard,
+) -> None:
     """Be the admin process from here on."""
     status = child.CRASHED
     own.disown()
@@ -276,7 +284,7 @@ def _run(own: Listener, settings: Settings, channel: Channel, links: list[socket
         logs.become("admin")
         child.forget_supervising()
         privileges.drop(settings.user, settings.group, settings.umask)
-        _Admin(own, settings, channel, links).serve()
+        _Admin(own, settings, channel, links, board).serve()
         status = 0
     except UserError as error:
         channel.send("failed", **child.in_words(error))
@@ -290,7 +298,12 @@ class _Admin:
     """The admin process, inside."""
 
     def __init__(
-        self, own: Listener, settings: Settings, channel: Channel, links: list[socket.socket]
+        self,
+        own: Listener,
+        settings: Settings,
+        channel: Channel,
+        links: list[socket.socket],
+        board: Scoreboard,
     ) -> None:
         from breezeway.admin.access import Access  # in this process alone, from here on
         from breezeway.admin.application import Application
@@ -302,7 +315,13 @@ class _Admin:
         self._source = Source(Link(numbers), Link(stacks))
         self._streams = Streams(self._source)
         access = Access(own.spec, settings.admin_token, settings.admin_hosts)
-        application = Application(self._source, Link(actions, seconds=None), self._streams, access)
+        application = Application(
+            self._source,
+            Link(actions, seconds=None),
+            self._streams,
+            access,
+            board.application_metrics,
+        )
         self._channel = channel
         own_settings = Settings(
             bind=(own.spec,),
