@@ -24,10 +24,12 @@ LAYERS = ("supervisor", "worker", "gateway", "http1")
 SERVICES = {"config", "observe", "semantics", "errors", "__version__", "beneath"}
 """What every layer of the server may import beside the layers below it."""
 
-EXCEPTIONS = {"supervisor": {"terminal"}}
-"""What one layer may import in addition: the supervisor speaks to whoever started it."""
+EXCEPTIONS = {"supervisor": {"admin", "terminal"}}
+"""What one layer may import in addition: the supervisor speaks to whoever started it, and forks the
+process that serves the admin listener."""
 
 LEAVES: dict[str, set[str]] = {
+    "admin": {"config.address", "config.admin_checks", "observe", "semantics", "top.span"},
     "config": {"http1.limits", "errors", "observe.access_options", "semantics", "suggest"},
     "observe": {"errors"},
     "beneath": set(),

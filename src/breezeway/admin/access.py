@@ -1,7 +1,8 @@
 """Who may read and who may act.
 
 There is one token (`--admin-token`). Without it nobody acts, and the listener is on this machine alone,
-where everybody may read. With it, who has it acts; on an address that others can reach, reading takes
+where everybody may read; what clients have sent in a query is left out, for there may be other
+users. With it, who has it acts; on an address that others can reach, reading takes
 it as well.
 
 Against pages of other sites in the operator's own browser:
@@ -54,8 +55,8 @@ class Access:
         """`bind` is where it listens, and `hosts` are names beside those that this gives."""
         where = address.parse(bind)
         bound = where.host if isinstance(where, TcpAddress) else None
-        self._any_address = bound in (None, "0.0.0.0", "::") and not isinstance(  # noqa: S104
-            where, UnixAddress
+        self._any_address = bound in (None, "0.0.0.0", "::") and isinstance(  # noqa: S104
+            where, TcpAddress
         )
         self._hosts = Hosts([*hosts, *([] if bound is None else [_as_host(bound)])])
         self._token = None if token is None else token.encode()
@@ -63,6 +64,8 @@ class Access:
         self._clock = clock
         self.reading_is_free = is_local(bind)
         """Whether it takes no token to read."""
+        self.is_private = isinstance(where, UnixAddress)
+        """Whether other users of this machine are kept out as well."""
 
     @property
     def has_token(self) -> bool:

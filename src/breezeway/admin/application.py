@@ -69,6 +69,7 @@ class Application:
             "/api/status": self._status,
             "/api/running": self._running,
             "/api/settings": self._settings,
+            "/api/log": self._log,
         }
         self._sessions: dict[str, Handler] = {
             "/api/login": self._login,
@@ -137,8 +138,14 @@ class Application:
     def _settings(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return send_json(environ, start_response, self._source.settings())
 
+    def _log(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return send_json(environ, start_response, {"events": self._source.events()})
+
     def _running(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return send_json(environ, start_response, {"running": self._source.running()})
+        running = self._source.running()
+        if not (self._access.is_private or self._access.may_act(environ)):
+            running = [{**each, "request": _without_query(each["request"])} for each in running]
+        return send_json(environ, start_response, {"running": running})
 
     def _events(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         fields = [("Content-Type", MEDIA_TYPE), ("X-Accel-Buffering", "no")]
@@ -198,6 +205,11 @@ class Application:
     def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         logger.info("%s, as somebody at the admin listener has asked", command)
         return self._actions.ask(command, **arguments)
+
+
+def _without_query(request: str) -> str:
+    target, mark, _ = request.partition("?")
+    return f"{target}?…" if mark else request
 
 
 def _unauthorized(text: str) -> Problem:

@@ -82,7 +82,7 @@ class Inheritance:
         sock.set_inheritable(False)
         found = cls(Channel(sock), fields["pid_file"], fields["activated"], fields["wanted"])
         found.listeners = {spec: (fd, owned) for spec, fd, owned in fields["listeners"]}
-        if fields["admin"] is not None:
+        if fields.get("admin") is not None:
             found.admin = tuple(fields["admin"])
         return found
 
@@ -230,7 +230,8 @@ class Upgrade:
             if message["kind"] == "failed":
                 self._failure = message
             elif message["kind"] == "ready" and not self._supervisor.stopping:
-                self._taken, self._admin_taken = message["listeners"], message["admin"]
+                self._taken = message["listeners"]
+                self._admin_taken = message.get("admin", False)
                 channel.send("yours")
             elif message["kind"] == "taken":
                 channel.at_end = True
