@@ -151,8 +151,8 @@ class _Service:
         self._events = Events()
         self._commands = Commands(supervisor, self.rollouts, self._upgrade.start, self._events)
         self._admin = self._upgrade.admin = Admin(supervisor, self._commands.execute)
-        supervisor.on_announce = self._announce
         self._statsd = StatsdPush(supervisor, self._commands.status)
+        supervisor.on_announce = self._announce
         supervisor.on_give_up = self._on_give_up
         supervisor.on_look.append(self._look)
         supervisor.close_in_child.append(self._close_in_child)
@@ -177,8 +177,8 @@ class _Service:
         """
         supervisor, inheritance = self._supervisor, self._inheritance
         settings = supervisor.settings
-        if inheritance is not None:
         self._statsd.open()
+        if inheritance is not None:
             supervisor.wanted = inheritance.wanted or supervisor.wanted
             supervisor.announce_at = supervisor.wanted
             self._admin.bind(inheritance.adopt_admin(settings.admin_bind))
@@ -275,13 +275,13 @@ class _Service:
             _configure_logs(settings)
         descriptors.warn_if_few(settings.limit_connections)
         self._admin.apply(settings)
-
         self._statsd.apply(settings)
+
     def close(self) -> None:
         """Give back what is ours."""
         self._admin.close()
-        self._let_go()
         self._statsd.close()
+        self._let_go()
         if self._pid_file is not None:
             self._pid_file.close()
         if self._watcher is not None:
