@@ -1,0 +1,338 @@
+"""Where the access log goes: syslog, journald, a file; none of them blocks or gets a line twice."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from breezeway.observe import (
+    access_filter,
+    access_journald,
+    access_json,
+    access_lines,
+    access_log,
+    access_options,
+    access_syslog,
+    line_buffer,
+)
+from breezeway.observe.access_journald import Journal
+from breezeway.observe.access_log import DROPPED, AccessLog
+from breezeway.observe.access_options import Syslog
+from breezeway.observe.access_syslog import SyslogServer
+from breezeway.observe.access_target import File, Stream, Target, Unmarked, target_of
+from breezeway.observe.line_buffer import BYTES, LineBuffer
+
+from ..live import eventually
+from .entries import entry
+
+ENVIRON = {
+    "REMOTE_ADDR": "192.0.2.1",
+    "REQUEST_METHOD": "GET",
+    "RAW_URI": "/a?b",
+    "PATH_INFO": "/a",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+}
+WAIT = 20.0
+
+
+class Two(Unmarked):
+    """Takes two lines at a time, and breaks down when it is told to."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.broken = False
+
+    def write(self, lines: memoryview) -> int:
+        if self.broken:
+            raise OSError("broken")
+        taken = bytes(lines).splitlines(keepends=True)[:2]
+        self.lines += taken
+        return sum(map(len, taken))
+
+
+@contextmanager
+def receiver(family: int, kind: int, address: Any) -> Iterator[socket.socket]:
+    """Open a socket that something is sent to."""
+    with socket.socket(family, kind) as made:
+        made.bind(address)
+        made.settimeout(WAIT)
+        yield made
+
+
+@pytest.fixture
+def short() -> Iterator[str]:
+    """Make a directory whose path fits the address of a unix socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        yield directory
+
+
+# --- names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("/var/log/a.log", "/var/log/a.log"),
+        ("journald", "journald"),
+        ("syslog:", Syslog("unix", "/dev/log")),
+        ("syslog:/run/log", Syslog("unix", "/run/log")),
+        ("syslog:udp://logs.example", Syslog("udp", "logs.example", 514)),
+        ("syslog:tcp://192.0.2.1:601", Syslog("tcp", "192.0.2.1", 601)),
+        ("syslog:tcp://[2001:db8::1]:601", Syslog("tcp", "2001:db8::1", 601)),
+    ],
+)
+def test_names(text: str, found: Any) -> None:
+    """A setting names a file, a syslog server or the journal."""
+    assert access_options.target(text) == found
+    assert (access_options.file_of(text) == text) is text.startswith("/")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a\0b", "syslog:logs", "syslog:udp://", "syslog:http://a", "syslog:tcp://a:0"]
+)
+def test_wrong_names(text: str) -> None:
+    """What names nothing is refused."""
+    with pytest.raises(ValueError, match="must be"):
+        access_options.target(text)
+
+
+# --- syslog ----------------------------------------------------------------------------------------
+
+RFC5424 = (
+    rb"<190>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ breezeway %d access - "
+    rb"192\.0\.2\.1 - - .*\" \d\.\dms" % os.getpid()
+)
+
+
+def log_to(target: Target, **more: Any) -> AccessLog:
+    """Begin an access log in the combined format."""
+    return AccessLog(access_lines.combined(), target, **more)
+
+
+def test_udp() -> None:
+    """Each line is a datagram (RFC 5426) with a message of RFC 5424."""
+    with receiver(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)) as server:
+        log = log_to(target_of(f"syslog:udp://127.0.0.1:{server.getsockname()[1]}"))
+        log.write([entry(ENVIRON), entry(ENVIRON)], "")
+        messages = [server.recv(4096), server.recv(4096)]
+        log.close()
+    assert all(re.fullmatch(RFC5424, each) for each in messages), messages
+
+
+def test_tcp_and_again(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are framed by their length (RFC 6587); who was away gets what waited."""
+    monkeypatch.setattr(access_syslog, "AGAIN_SECONDS", 0.0)
+    with receiver(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        # It is bound, but refuses: nobody listens yet.
+        log = log_to(SyslogServer(Syslog("tcp", "127.0.0.1", port)))
+        log.write([entry(ENVIRON)], "")
+        eventually(lambda: "cannot write to the access log: " in caplog.text, "the message")
+        server.listen()
+        connection, _ = server.accept()
+        log.write([entry(ENVIRON)], "")
+        log.close()
+        with connection, connection.makefile("rb") as stream:
+            received = stream.read()
+    messages = []
+    while received:
+        size, _, rest = received.partition(b" ")
+        messages.append(rest[: int(size)])
+        received = rest[int(size) :]
+    assert "the access log is written again" in caplog.text
+    assert all(re.fullmatch(RFC5424, each) for each in messages), messages
+    assert len(messages) == 2
+
+
+def test_local_socket(short: str) -> None:
+    """The daemon of the machine gets the form that syslog(3) has."""
+    path = f"{short}/log"
+    with receiver(socket.AF_UNIX, socket.SOCK_DGRAM, path) as server:
+        log = log_to(target_of(f"syslog:{path}"))
+        log.write([entry(ENVIRON)], "")
+        message = server.recv(4096)
+        log.close()
+    pattern = rb"<190>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d breezeway\[%d\]: 192\.0\.2\.1 - .*"
+    assert re.fullmatch(pattern % os.getpid(), message), message
+
+
+def test_dead_server_stops_nobody(
+    short: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes nothing costs lines alone; they are counted and told."""
+    monkeypatch.setattr(line_buffer, "HALF_BYTES", 1000)
+    monkeypatch.setattr(access_syslog, "WAIT_SECONDS", 0.01)
+    path = f"{short}/log"
+    counters: Counter[str] = Counter()
+    with receiver(socket.AF_UNIX, socket.SOCK_DGRAM, path) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        log = log_to(target_of(f"syslog:{path}"), counters=counters)
+        for _ in range(3000):  # more than any socket keeps
+            log.write([entry(ENVIRON)], "")
+        eventually(lambda: counters[DROPPED] > 0, "lines to be dropped")
+        log.close()
+    assert "the access log has lost" in caplog.text
+
+
+# --- journald --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("auto", "192.0.2.1 GET /a?b 500 5 1.5ms"),
+        ("%(m)s %(s)s", "GET 500"),
+        ("json", "{"),
+    ],
+)
+def test_journald(short: str, form: str, message: str) -> None:
+    """Each line is a datagram of fields: the message, and a field for each member."""
+    path = f"{short}/socket"
+    lines = access_journald.lines_of(form, access_json.lines_of({"worker": 3}))
+    with receiver(socket.AF_UNIX, socket.SOCK_DGRAM, path) as server:
+        log = AccessLog(lines, Journal(path))
+        hostile = {**ENVIRON, "REMOTE_USER": "a\nMESSAGE=forged\tb"}
+        log.write([entry(ENVIRON, left=hostile, status=500, seconds=0.0015)], "breezeway-1")
+        datagram = server.recv(8192).decode()
+        log.close()
+    fields = dict(line.split("=", 1) for line in datagram.splitlines())
+    assert len(fields) == datagram.count("\n")
+    assert fields["MESSAGE"].startswith(message)
+    if form == "json":
+        assert json.loads(fields["MESSAGE"])["status"] == 500
+    assert fields["SYSLOG_IDENTIFIER"] == "breezeway"
+    assert fields["PRIORITY"] == "4"
+    assert fields["BREEZEWAY_STATUS"] == "500"
+    assert fields["BREEZEWAY_WORKER"] == "3"
+    assert fields["BREEZEWAY_USER"] == r"a\nMESSAGE=forged\tb"
+
+
+def test_journald_gets_notes(short: str) -> None:
+    """A line that is no object is a message by itself."""
+    path = f"{short}/socket"
+    with receiver(socket.AF_UNIX, socket.SOCK_DGRAM, path) as server:
+        journal = Journal(path)
+        note = b"# 7 lines dropped\n"
+        assert journal.write(memoryview(note)) == len(note)
+        assert b"MESSAGE=# 7 lines dropped\n" in server.recv(4096)
+        journal.close()
+
+
+# --- what is lost, and what is not -----------------------------------------------------------------
+
+
+def test_drops_are_counted_while_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counter goes up while the target is broken; the log says so when it is not."""
+    monkeypatch.setattr(line_buffer, "HALF_BYTES", 300)
+    counters: Counter[str] = Counter()
+    target = Two()
+    target.broken = True
+    log = log_to(target, counters=counters, dropped=access_log.DROPPED_OBJECT)
+    for _ in range(20):
+        log.write([entry(ENVIRON)], "")
+    eventually(lambda: counters[DROPPED] > 0, "the count")
+    target.broken = False
+    log.close()
+    dropped = sum(json.loads(line)["dropped"] for line in target.lines if line[:1] == b"{")
+    assert dropped == counters[DROPPED]
+    assert dropped + sum(line[:1] != b"{" for line in target.lines) == 20
+
+
+def test_line_that_cannot_be_made(caplog: pytest.LogCaptureFixture) -> None:
+    """What an application has left in the environ costs its own line alone."""
+
+    class Hostile:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    stream, counters = io.StringIO(), Counter[str]()
+    log = log_to(Stream(stream), counters=counters)
+    bad = entry(ENVIRON, left={**ENVIRON, "REMOTE_USER": Hostile()})
+    log.write([entry(ENVIRON), bad, entry(ENVIRON)], "")
+    log.close()
+    assert stream.getvalue().count("GET /a?b") == 2
+    assert counters[DROPPED] == 1
+    assert "cannot be made" in caplog.text
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+class Mortal(File):
+    """A file whose process is killed in the middle of a write, or just before or after one."""
+
+    def __init__(self, path: str, when: str) -> None:
+        super().__init__(path)
+        self._when = when
+
+    def write(self, lines: memoryview) -> int:
+        half = bytes(lines)[: bytes(lines).rfind(b"\n", 0, len(lines) // 2) + 1]
+        if self._when != "before":
+            super().write(memoryview(half) if self._when == "within" else lines)
+        raise Killed
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+def test_no_line_twice(tmp_path: Path, when: str) -> None:
+    """Wherever in a write a process is killed, the next one goes on exactly there."""
+    path = str(tmp_path / "access.log")
+    (tmp_path / "access.log").write_bytes(b"line 0\n" * 3)  # like the first, but of others
+    memory = memoryview(bytearray(BYTES))
+    buffer = LineBuffer(memory)
+    buffer.put(b"".join(b"line %d\n" % (number // 3) for number in range(300)), 300)
+    dying = Mortal(path, when)
+    with pytest.raises(Killed):
+        buffer.drain(dying)
+    dying.close()
+    with open(path, "ab") as other:
+        other.write(b"other\n")
+    successor = File(path)
+    LineBuffer(memory).drain(successor)
+    successor.close()
+    found = (tmp_path / "access.log").read_bytes().splitlines()[3:]
+    found.remove(b"other")
+    assert found == [b"line %d" % (number // 3) for number in range(300)]
+
+
+# --- filters ---------------------------------------------------------------------------------------
+
+
+def test_no_filter_costs_nothing() -> None:
+    """Without a filter the lines are made by the same function."""
+    lines = access_lines.combined()
+    assert access_filter.filtered(lines) is lines
+
+
+def test_sampling() -> None:
+    """Of a class so many have a line; a status counts before its class."""
+    draws = iter([0.05, 0.2] * 2)
+    lines = access_filter.filtered(
+        access_lines.combined(), sample=["2xx=0.1", "204=1", "4xx=0"], chance=lambda: next(draws)
+    )
+    entries = [entry(ENVIRON, status=status) for status in (200, 200, 204, 404, 500)]
+    assert [line.split()[8] for line in lines(entries, "")] == ["200", "204", "500"]
+
+
+@pytest.mark.parametrize("spec", ["", "2xx", "2xx=2", "2xx=-1", "2xx=nan", "6xx=1", "20x=1"])
+def test_wrong_shares(spec: str) -> None:
+    """What is no share is refused."""
+    with pytest.raises(ValueError, match="must be STATUS=SHARE"):
+        access_options.shares([spec])
+
+
+def test_share_twice() -> None:
+    """A status has one share."""
+    with pytest.raises(ValueError, match="has 2xx twice"):
+        access_options.shares(["2xx=1", "2xx=0"])
