@@ -59,6 +59,7 @@ EXTRAS = {
     "middleware.sessions.cookie": {"itsdangerous"},
     "observe.application_metrics": {"prometheus_client"},
     "observe.application_metrics_registry": {"prometheus_client"},
+    "report.sources": {"zstandard"},
     "web.form_parser": {"multipart"},
     "web.forms": {"multipart"},
     "web.json_encoding": {"msgspec", "orjson"},

@@ -84,6 +84,7 @@ class _Command(click.Command):
 
 ELSEWHERE = {
     "ctl": "breezeway.ctl",
+    "report": "breezeway.report.command",
     "dev-cert": "breezeway.dev_cert",
     "collect": "breezeway.collect",
     "new": "breezeway.project.creation",
