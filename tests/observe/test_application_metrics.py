@@ -199,19 +199,48 @@ def test_what_is_counted_before_a_fork_is_each_worker_s(regions: Regions) -> Non
 
 def test_forks_of_a_worker_count_for_themselves(regions: Regions) -> None:
     """Two processes never write to the same word; and no lock stays locked in the child."""
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with application_metrics.STORE.lock:
+            held.set()
+            assert over.wait(20)
+
     with sharing(regions, 0):
         counter = Counter("jobs", "Jobs.", registry=None)
         counter.inc()
-        with application_metrics.STORE.lock:
-            pid = os.fork()
-            if not pid:
-                signal.alarm(20)  # ends it if it waits for the lock
-                counter.inc()
-                Counter("child", "In the child.", registry=None).inc()
-                os._exit(counter._value.get() != 2.0)
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(20)
+        pid = os.fork()
+        if not pid:
+            counter.inc()
+            Counter("child", "In the child.", registry=None).inc()
+            os._exit(counter._value.get() != 2.0)
+        over.set()
+        holder.join()
+        killer = threading.Timer(20, os.kill, (pid, signal.SIGKILL))  # if it waits for the lock
+        killer.start()
         assert os.waitpid(pid, 0)[1] == 0
+        killer.cancel()
         counter.inc()
     assert told(regions) == {sample("jobs_total"): 2.0}
+
+
+def test_what_interrupts_counting_can_count(regions: Regions) -> None:
+    """Signal handlers and finalizers run anywhere, also while their thread has the lock."""
+    with sharing(regions, 0):
+        counter = Counter("signals", "Signals.", registry=None)
+
+        def interrupt() -> None:
+            with application_metrics.STORE.lock:
+                counter.inc()
+
+        thread = threading.Thread(target=interrupt, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert told(regions) == {sample("signals_total"): 1.0}
 
 
 def test_the_application_s_own_page(regions: Regions) -> None:

@@ -41,8 +41,8 @@ class _Store:
     )
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        """Held by who changes a value."""
+        self.lock = threading.RLock()
+        """Held by who changes a value; a signal handler or a finalizer may do so in the middle of that."""
         self.regions: Regions | None = None
         """Those of all workers; None without a supervisor."""
         self.number: int | None = None
@@ -87,7 +87,7 @@ class _Store:
 
     def forget_parent(self) -> None:
         """Go on after a fork: somebody may have held the lock, and the region is the parent's."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         if self.number is not None:
             self.number = None
             self.use(Region.private())
