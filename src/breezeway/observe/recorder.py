@@ -106,5 +106,9 @@ class Recorder:
         """Take what is left, and have it written."""
         self.settle()
         self.advance()
+        self.end_log()
+
+    def end_log(self) -> None:
+        """Have the access log write what it has; from any thread."""
         if self._access_log is not None:
             self._access_log.close()

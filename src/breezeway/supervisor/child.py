@@ -301,6 +301,7 @@ class _Worker:
                     "%d requests were not done in time; they are cut off",
                     reactor.baton.busy_threads,
                 )
+                reactor.end_logs()
                 break
         self._tell_counters(reactor)
         return 0

@@ -65,4 +65,5 @@ def finish(reactor: Reactor, grace: float) -> int:
             reactor.baton.busy_threads,
             grace,
         )
+        reactor.end_logs()
     return 0

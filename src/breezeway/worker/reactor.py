@@ -408,6 +408,11 @@ class Reactor:
         if self._recorder is not None:
             self._recorder.reopen()
 
+    def end_logs(self) -> None:
+        """Have what is in the access log so far written, before requests are cut off."""
+        if self._recorder is not None:
+            self._recorder.end_log()
+
     def open_connections(self) -> int:
         """Count the connections that are open."""
         return len(self.targets) - 1 - self.acceptors.watched
