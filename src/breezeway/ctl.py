@@ -130,6 +130,24 @@ def _upgrade(**common: Any) -> int:
     return _run({"command": "upgrade"}, common, view=view)
 
 
+def _telemetry(**common: Any) -> int:
+    from breezeway import ctl_client, telemetry
+
+    chosen, pid = common["common_socket"], common["common_pid"]
+
+    def ask() -> Answer:
+        path = ctl_client.find(chosen, pid)
+        return ctl_client.ask(
+            path,
+            {"command": "status"},
+            seconds=ctl_client.ANSWER_SECONDS,
+            on_progress=lambda *_: None,
+        )
+
+    telemetry.export(ask, str(ask().get("application") or "breezeway"))
+    return 0
+
+
 def _request(command: str, **arguments: Any) -> dict[str, Any]:
     """Put a request together; what is None is left out."""
     given = {name: value for name, value in arguments.items() if value is not None}
@@ -250,6 +268,9 @@ elsewhere it is JSON. The exit status is 0 if the operation succeeded.""",
             help="Replace the worker PID, or all one after the other, losing no request.",
         ),
         _Command("upgrade", _upgrade, help="Start the supervisor anew, losing no request."),
+        _Command(
+            "telemetry", _telemetry, help="Send the metrics to OpenTelemetry (OTLP) until Ctrl-C."
+        ),
     ],
 )
 """`breezeway ctl`; each command returns its exit status."""

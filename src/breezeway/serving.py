@@ -35,6 +35,7 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
         )
     credentials.prepare(settings)
     check_directories(settings)
+    application = _traced(application, settings, name)
     listeners = listener.bind_all(settings)
     try:
         if not logging.getLogger(logs.ROOT).hasHandlers():
@@ -74,7 +75,7 @@ def supervise(
 
         def load_application() -> Application:
             with logging_setup.around_import(resolved.logging, resolved.settings.app_dir):
-                return load(resolved)
+                return _traced(load(resolved), resolved.settings, shown)
 
         def call_hook(target: str) -> None:
             importer.call_hook(target, resolved.settings.app_dir)
@@ -90,6 +91,16 @@ def supervise(
         )
 
     return service.run(deployment)
+
+
+def _traced(application: Application, settings: Settings, name: str) -> Application:
+    """Return the application within what --otel puts around it; `name` is that of the service."""
+    if not settings.otel:
+        return application
+    from breezeway import telemetry
+
+    traced: Application = telemetry.traced(application, name or "breezeway")
+    return traced
 
 
 def supervise_settings(application: Application, settings: Settings, origin: str) -> int:

@@ -203,6 +203,13 @@ class ProcessSettings:
         LOGGING,
         "Push labels as tags, as DogStatsD has them; else they are parts of the names.",
     )
+    otel: bool = setting(
+        False,
+        SWITCH,
+        LOGGING,
+        "Trace requests with OpenTelemetry, and send spans and durations to OTLP, if the application"
+        " has not set it up itself.",
+    )
     log_file: str | None = setting(
         None,
         FILE,

@@ -72,6 +72,11 @@ class Metric:
     bounds: tuple[float, ...] = ()
     """Those of a histogram, in ascending order."""
 
+    @property
+    def is_distribution(self) -> bool:
+        """Whether its samples are distributions."""
+        return self.kind in (HISTOGRAM, SUMMARY)
+
 
 # --- how rows are read ---------------------------------------------------------------------------
 
