@@ -42,6 +42,9 @@ LEAST_CURVE: Final = 6
 EMPTY: Final = "#33404f"
 """Of a bar, the part that is not full."""
 
+NARROW: Final = 40
+"""Below so many columns the time of the day is left out if need be."""
+
 WIDE: Final = 100
 WIDE_BAR: Final = 24
 NARROW_BAR: Final = 12
@@ -73,7 +76,10 @@ def fit(pieces: Sequence[Text], width: int) -> Text:
 def spread(left: Text, right: Text, width: int) -> Text:
     """Put two texts at both ends of a line; the right one only if there is room for it."""
     room = width - left.cell_len - right.cell_len
-    return Text.assemble(left, " " * room, right) if room >= len(GAP) else left
+    if room >= len(GAP):
+        return Text.assemble(left, " " * room, right)
+    left.truncate(max(width, 0), overflow="ellipsis")
+    return left
 
 
 def clock(at: float) -> str:
@@ -96,8 +102,8 @@ def head(reading: Reading, trouble: str, paused: bool, width: int) -> Text:
     now = Text(f"{clock(reading.at)} UTC", DIM)
     if paused:
         now = Text(" PAUSED ", "reverse")
-    room = width - now.cell_len - len(GAP)
-    first = spread(fit(pieces, room), now, width)
+    first = fit(pieces, width - now.cell_len - len(GAP) if width >= NARROW else width)
+    first = spread(first, now, width)
     if trouble:
         second = Text(trouble, RED, no_wrap=True)
         second.truncate(width, overflow="ellipsis")
@@ -122,7 +128,7 @@ def traffic(reading: Reading, width: int, height: int) -> Text:
     flow = [
         Text.assemble(("in ", DIM), figures.size(now.rate(now.bytes_in)), ("/s", DIM)),
         Text.assemble(("out ", DIM), figures.size(now.rate(now.bytes_out)), ("/s", DIM)),
-        _refusals(reading),
+        *_refusals(reading),
     ]
     lines = figures.graph(rates, width, max(height - 3, 1)) if height > 3 else []
     return Text("\n").join(
@@ -141,7 +147,7 @@ def latency(reading: Reading, width: int, height: int) -> Text:
     What there is of height beyond a line for each makes the curve of the 99th percentile taller.
     """
     history, now, recent = reading.history, reading.now, reading.recent
-    rows = [Text(f"{'':6}{'1 s':>8}{'10 s':>8}", DIM)]
+    rows = [fit([Text(f"{'':6}{'1 s':>8}{'10 s':>8}", DIM)], width)]
     for name, share, style in QUANTILES:
         values = [figures.seconds(each.latency(share)) for each in (now, recent)]
         lines = max(1, height - 5) if share == QUANTILES[-1][1] else 1
@@ -183,7 +189,7 @@ def events(found: Sequence[Event], width: int, height: int) -> Text:
         line = Text.assemble((clock(each.at), DIM), GAP, (each.text, EVENTS.get(each.kind, "")))
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
-    return Text("\n").join(lines) if lines else Text("nothing yet", DIM)
+    return Text("\n").join(lines) if lines else fit([Text("nothing yet", DIM)], width)
 
 
 def _counted(reading: Reading) -> list[Text]:
@@ -196,16 +202,17 @@ def _counted(reading: Reading) -> list[Text]:
     return pieces
 
 
-def _refusals(reading: Reading) -> Text:
-    """Name what was refused most in the last seconds."""
+def _refusals(reading: Reading) -> list[Text]:
+    """Count what was refused in the last seconds, and name what was refused most."""
     counters = reading.recent.counters
     if not counters:
-        return Text("refused 0", DIM)
-    name, _ = counters.most_common(1)[0]
+        return [Text("refused 0", DIM)]
     rate = figures.number(reading.recent.refusals)
-    return Text.assemble(
-        ("refused ", DIM), (f"{rate}/s", YELLOW), (f" {ctl_view.clean(name)}", DIM)
-    )
+    ((name, _),) = counters.most_common(1)
+    return [
+        Text.assemble(("refused ", DIM), (f"{rate}/s", YELLOW)),
+        Text(ctl_view.clean(name), DIM),
+    ]
 
 
 def _series(history: Sequence[Moment], name: str) -> list[float]:

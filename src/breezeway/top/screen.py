@@ -138,23 +138,38 @@ class Top(App[int]):
         self._paused = False
         self._word = Text()
         self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1)
+        self._boxes = Horizontal(id="boxes")
+        self._worker_table = Table(self._paint_workers, id="workers", title="Workers")
+        self._request_table = Table(self._paint_requests, id="running", title="Running requests")
+        self._panels: dict[str, Panel] = {
+            each.id or "": each
+            for each in (
+                Panel(self._paint_head, id="head"),
+                Panel(self._of(painting.traffic), id="traffic", title="Requests"),
+                Panel(self._of(painting.latency), id="latency", title="Latency"),
+                Panel(self._of(self._paint_gauges), id="gauges"),
+                self._worker_table,
+                self._request_table,
+                Panel(self._paint_events, id="events", title="Events"),
+                Panel(lambda *_: self._word, id="word"),
+                Panel(self._paint_keys, id="keys"),
+            )
+        }
 
     # --- panels ------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
         """Make the panels."""
-        yield Panel(self._paint_head, id="head")
-        with Horizontal(id="boxes"):
-            yield Panel(self._of(painting.traffic), id="traffic", title="Requests")
-            yield Panel(self._of(painting.latency), id="latency", title="Latency")
-        yield Panel(self._of(self._paint_gauges), id="gauges")
-        yield Table(self._paint_workers, id="workers", title="Workers")
-        yield Table(self._paint_requests, id="running", title="Running requests")
-        yield Panel(
-            lambda w, h: painting.events(self._shown.events, w, h), id="events", title="Events"
-        )
-        yield Panel(lambda *_: self._word, id="word")
-        yield Panel(self._paint_keys, id="keys")
+        panels = self._panels
+        yield panels["head"]
+        with self._boxes:
+            yield panels["traffic"]
+            yield panels["latency"]
+        yield panels["gauges"]
+        yield self._worker_table
+        yield self._request_table
+        for name in ("events", "word", "keys"):
+            yield panels[name]
 
     def _of(self, paint: Callable[[Reading, int, int], Text]) -> Callable[[int, int], Text]:
         """Return a function that paints the reading, once there is one."""
@@ -183,25 +198,30 @@ class Top(App[int]):
     def _paint_requests(self, chosen: int, width: int, height: int) -> Text:
         return tables.running(self._shown.running, chosen, width, height)
 
+    def _paint_events(self, width: int, height: int) -> Text:
+        return painting.events(self._shown.events, width, height)
+
     def _paint_keys(self, width: int, _: int) -> Text:
         pieces = [Text.assemble((key, "bold"), f" {what}") for key, what in KEYS]
         return painting.fit(pieces, width)
 
     def _show(self) -> None:
         """Show what is known by now, unless that is to stand still."""
+        if not self._worker_table.is_attached:  # the end has come
+            return
         if not self._paused:
             self._shown = Shown(self._latest, self._in_threads, tuple(self._store.events))
         reading, running = self._shown.reading, self._shown.running
         workers = reading.workers if reading else ()
         size, word = self.size, bool(self._word)
         self._arrange(arrange(size.width, size.height, len(workers), len(running), word))
-        table = self.query_one("#workers", Table)
+        table = self._worker_table
         table.border_title = f"Workers {len(workers)}"
         table.show([each.pid for each in workers])
-        table = self.query_one("#running", Table)
+        table = self._request_table
         table.border_title = f"Running requests {len(running)}, the longest first"
         table.show([each.key for each in running])
-        for panel in self.query(Panel):
+        for panel in self._panels.values():
             panel.update()
 
     def _arrange(self, new: Arrangement) -> None:
@@ -209,9 +229,9 @@ class Top(App[int]):
         if new == self._arrangement:
             return
         self._arrangement = new
-        self.query_one("#boxes").set_class(new.narrow, "narrow")
+        self._boxes.set_class(new.narrow, "narrow")
         for name in ("traffic", "latency", "workers", "running", "events", "word"):
-            styles = self.query_one(f"#{name}").styles
+            styles = self._panels[name].styles
             styles.height = lines = getattr(new, name)
             styles.display = "block" if lines else "none"
 
@@ -223,7 +243,7 @@ class Top(App[int]):
         for number in ENDING:
             loop.add_signal_handler(number, self.exit, 128 + number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-        self.query_one("#workers").focus()
+        self._worker_table.focus()
         self._show()
         if len(self._choices) > 1:
             self.push_screen(dialogs.Servers(self._choices), self._watch)
@@ -315,7 +335,7 @@ class Top(App[int]):
         """Show the running requests, or their stacks to whoever has asked for them."""
         found = requests(message.answer)
         if message.asked:
-            chosen = self.query_one("#running", Table).chosen
+            chosen = self._request_table.chosen
             key = self._shown.running[chosen].key if chosen >= 0 else None
             first = next((at for at, each in enumerate(found) if each.key == key), 0)
             self.push_screen(dialogs.stack_pages(found, first, painting.clock(time.time())))
@@ -383,7 +403,7 @@ class Top(App[int]):
 
     def action_recycle(self) -> None:
         """Replace the chosen worker, after a question."""
-        chosen = self.query_one("#workers", Table).chosen
+        chosen = self._worker_table.chosen
         if self._shown.reading is None or chosen < 0:
             return
         worker = self._shown.reading.workers[chosen]

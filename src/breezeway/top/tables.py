@@ -11,7 +11,7 @@ from rich.text import Text
 
 from breezeway import ctl_view
 from breezeway.top import figures
-from breezeway.top.painting import ACCENT, DIM, RED, YELLOW, state_style
+from breezeway.top.painting import ACCENT, DIM, RED, YELLOW, fit, state_style
 from breezeway.top.running import Request
 from breezeway.top.store import Worker
 
@@ -78,7 +78,7 @@ def workers(rows: Sequence[Worker], chosen: int, width: int, height: int) -> Tex
 def running(rows: Sequence[Request], chosen: int, width: int, height: int) -> Text:
     """Show the running requests."""
     if not rows:
-        return Text("none", DIM)
+        return fit([Text("none", DIM)], width)
     return table(REQUEST_COLUMNS, rows, chosen, width, height)
 
 
