@@ -295,8 +295,8 @@ class _Worker:
 
     def _finish(self, reactor: Reactor, sampler: Sampler) -> int:
         while not reactor.stopped.wait(LOOK_SECONDS):
-            if time.monotonic() >= self._deadline:
             sampler.count_connections()
+            if time.monotonic() >= self._deadline:
                 logger.warning(
                     "%d requests were not done in time; they are cut off",
                     reactor.baton.busy_threads,
