@@ -285,6 +285,30 @@ def test_without_a_supervisor_nothing_changes() -> None:
     assert values.ValueClass is before
 
 
+@pytest.mark.parametrize("is_preloaded", [False, True])
+def test_a_worker_that_cannot_have_the_memory_serves_all_the_same(
+    regions: Regions,
+    is_preloaded: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It counts for itself, and says so."""
+
+    def region(_: int) -> Region:
+        raise OSError("Cannot allocate memory")
+
+    monkeypatch.setattr(regions, "region", region)
+    with sharing(regions, None if is_preloaded else 0):
+        counter = Counter("alone", "Alone.", registry=None)
+        if is_preloaded:
+            application_metrics.enter(regions, 0)
+        counter.inc()
+        assert counter._value.get() == 1.0
+    assert [each.message for each in caplog.records] == [
+        "the metrics of this worker are not shared: Cannot allocate memory"
+    ]
+
+
 def test_metrics_that_are_too_early_are_told(
     regions: Regions, caplog: pytest.LogCaptureFixture
 ) -> None:

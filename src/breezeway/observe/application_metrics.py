@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("breezeway.worker")
 
+SHOWN_BYTES: Final = 200
+"""Of a key in the log; a label can have any length."""
+
+_NOT_SHARED: Final = "the metrics of this worker are not shared: %s"
+
 
 class _Store:
     """Where the values of this process are."""
@@ -81,7 +86,7 @@ class _Store:
             logger.error(
                 "no room for more values of metrics, the first is %s: from here on new ones count for"
                 " this worker alone, and are not told; do labels have values without bound?",
-                key.decode(),
+                key[:SHOWN_BYTES].decode(),
             )
         return None
 
@@ -106,7 +111,11 @@ def enter(regions: Regions, number: int) -> None:
     """Be the worker of this row, before it loads its application."""
     expect(regions)
     if STORE.registry is not None:  # by --preload
-        STORE.use(regions.region(number))
+        try:
+            STORE.use(regions.region(number))
+        except OSError as error:
+            logger.error(_NOT_SHARED, error)
+            return
     STORE.number = number
 
 
@@ -129,7 +138,7 @@ def share() -> CollectorRegistry:
             number = STORE.number
             STORE.use(Region.private() if number is None else regions.region(number))
         except OSError as error:
-            logger.error("metrics are not shared: %s", error)
+            logger.error(_NOT_SHARED, error)
             return REGISTRY
         from breezeway.observe.application_metrics_registry import SharedRegistry, registered
 
