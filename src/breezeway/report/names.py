@@ -39,7 +39,8 @@ _BROWSERS: Final = (
 )
 """What tells a browser, the first that is there: most name those that they want to be taken for."""
 
-_BOT: Final = re.compile(r"[\w.-]{0,40}(?:bot|crawl|spider|slurp)[\w.-]{0,40}", re.IGNORECASE)
+_BOT: Final = re.compile("bot|crawl|spider|slurp", re.IGNORECASE)
+_WORD: Final = re.compile(r"[\w.-]+")
 _PRODUCT: Final = re.compile(r"[^\s/;(]+")
 
 
@@ -66,8 +67,8 @@ def program_of(agent: str) -> str:
     agent = agent[:400]
     if agent in ("", "-"):
         return "-"
-    if bot := _BOT.search(agent):
-        return cut(bot[0])
+    if _BOT.search(agent):
+        return cut(next(word for word in _WORD.findall(agent) if _BOT.search(word)))
     if agent.startswith("Mozilla/"):
         for sign, name in _BROWSERS:
             if sign in agent:

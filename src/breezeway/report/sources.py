@@ -24,6 +24,9 @@ STANDARD_INPUT: Final = "-"
 SLICE: Final = 8_000_000
 """Bytes of a task: a few tenths of a second, so that the bar moves, and all processes end together."""
 
+CHUNK: Final = 65_536
+"""Bytes that are decompressed at a time; what is damaged costs no more of what is before it."""
+
 LONGEST_LINE: Final = 1_000_000
 """Bytes of a line that are read; our longest are some 70 KB. What is longer is no line of a log."""
 
@@ -127,38 +130,41 @@ def _lines_between(path: str, start: int, end: int) -> bytes:
 
 def _pieces(stream: IO[bytes], path: str, warn: Warn) -> Iterator[bytes]:
     """Read a stream to its end, in pieces of whole lines."""
-    rest = b""
-    while data := _read(stream, path, warn):
-        data = rest + data
-        cut = data.rfind(b"\n") + 1
-        if not cut and len(data) > LONGEST_LINE:
-            cut = len(data)
-        rest = data[cut:]
-        if cut:
-            yield data[:cut]
-    if rest:
-        yield rest
+    parts: list[bytes] = []
+    size = 0
+    for data in _chunks(stream, path, warn):
+        parts.append(data)
+        size += len(data)
+        if size < SLICE:
+            continue
+        whole = b"".join(parts)
+        cut = whole.rfind(b"\n") + 1 or len(whole)
+        yield whole[:cut]
+        parts, size = [whole[cut:]], len(whole) - cut
+    if size:
+        yield b"".join(parts)
 
 
-def _read(stream: IO[bytes], path: str, warn: Warn) -> bytes:
+def _chunks(stream: IO[bytes], path: str, warn: Warn) -> Iterator[bytes]:
+    """Read a stream to its end, or to where it is damaged."""
     try:
-        return stream.read(SLICE)
+        while data := stream.read(CHUNK):
+            yield data
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         warn(f"{path} is damaged or not whole ({error}); what is before that is in the report.")
     except OSError as error:
         raise _unreadable(path, error) from None
     except Exception as error:
-        if type(error).__name__ != "ZstdError":
+        if type(error).__name__ != "ZstdError":  # its class is in a library that may not be there
             raise
         warn(f"{path} is damaged ({error}); what is before that is in the report.")
-    return b""
 
 
 def _decompressed(path: str, file: Any, begin: bytes) -> IO[bytes]:
     stream: Any
     if begin.startswith(_GZIP):
         stream = gzip.GzipFile(fileobj=file, mode="rb")
-        return io.BufferedReader(stream)
+        return io.BufferedReader(stream, CHUNK)
     try:
         import zstandard
     except ImportError:
@@ -167,7 +173,7 @@ def _decompressed(path: str, file: Any, begin: bytes) -> IO[bytes]:
     stream = zstandard.ZstdDecompressor().stream_reader(
         file, read_across_frames=True, closefd=False
     )
-    return io.BufferedReader(stream)
+    return io.BufferedReader(stream, CHUNK)
 
 
 def _unreadable(path: str, error: OSError) -> UserError:

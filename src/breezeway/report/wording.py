@@ -135,7 +135,7 @@ def notes(numbers: Numbers) -> list[str]:
         first = clean(numbers["first_unreadable"])
         said.append(f"{number(unreadable)} {lines} could not be read, the first: {first}")
     if numbers["unfinished"]:
-        said.append("The last line is not whole; it is not counted.")
+        said.append(_unfinished(numbers["unfinished"]))
     if dropped := numbers["dropped"]:
         said.append(
             f"The log itself says that {number(dropped)} lines were dropped: it was too slow."
@@ -191,3 +191,9 @@ def rows(table: Numbers, limit: int) -> list[dict[str, Any]]:
     for name in ("requests", "bytes_out", "client_errors", "server_errors"):
         other[name] = sum(row[name] for row in rest)
     return [*shown, other]
+
+
+def _unfinished(count: int) -> str:
+    if count == 1:
+        return "The last line is not whole; it is not counted."
+    return f"{number(count)} lines are not whole; they are not counted."
