@@ -1,9 +1,10 @@
-"""`wsgi.errors`: each line that is written to it is a message of the log, with its request.
+"""`wsgi.errors`: what is written to it goes to the log, with its request.
 
-There is one stream for all requests, so that they pay nothing for it: whose line it is, is found out when
-it is written (`current`). A line may come in pieces, as from `print`; those of each thread are put together
-until the newline comes, the stream is flushed, the thread has come to another request, or a second
-has passed.
+There is one stream for all requests, so that they pay nothing for it: whose text it is, is found out when
+it is written (`current`). Each line is a message; lines that are written at one go, such as a record of
+`logging` with its traceback, are one. A line may come in pieces, as from `print`; those of each thread are
+put together until the newline comes, the stream is flushed, the thread has come to another request,
+or a second has passed.
 """
 
 from __future__ import annotations
@@ -73,12 +74,11 @@ class ErrorStream(io.TextIOBase):
                 begun, since = rest.text, rest.since
             else:
                 self._tell(rest)
-        *lines, last = f"{begun}{text}".split("\n")
+        lines, _, last = f"{begun}{text}".rpartition("\n")
         if len(last) > LONGEST:
-            lines.append(last)
-            last = ""
-        for line in lines:
-            self._tell(_Rest(line, environ, since, thread))
+            lines, last = f"{lines}\n{last}".lstrip("\n"), ""
+        if lines:
+            self._tell(_Rest(lines, environ, since, thread))
         if last:
             self._rests[ident] = _Rest(last, environ, since, thread)
         return len(text)
@@ -109,7 +109,7 @@ class ErrorStream(io.TextIOBase):
     # -----------------------------------------------------------------------------------------------
 
     def _tell(self, rest: _Rest) -> None:
-        text = rest.text.rstrip()
+        text = rest.text.rstrip().replace("\r\n", "\n")
         if not text or not logger.isEnabledFor(logging.ERROR):
             return
         fields = request_fields(rest.environ) if rest.environ is not None else {}
