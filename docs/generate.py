@@ -1,9 +1,9 @@
 """Write the parts of the documentation that are made from the code.
 
 `docs/settings.md` is the reference of the settings, all of it; `docs/command-line.md` has the options
-of the command line between two markers. Both come from the table of settings. Run
-`python docs/generate.py` after a change of the table: `tests/test_docs.py` fails as long as a page is
-not what this file would write.
+of the command line between two markers. Both come from the table of settings. `docs/metrics.md` has the
+metrics between markers, from their table. Run `python docs/generate.py` after a change of a table:
+`tests/test_docs.py` fails as long as a page is not what this file would write.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from pathlib import Path
 from breezeway.config.kinds import AUTO, COUNT, DURATION, MODE, SIZE, SWITCH, WORKERS
 from breezeway.config.setting import Setting
 from breezeway.config.settings import TABLE
+from breezeway.observe.metrics import COUNTER, INFO, METRICS, Metric
 
 HERE = Path(__file__).parent
 BEGIN = "<!-- options: begin (written by docs/generate.py) -->\n"
 END = "<!-- options: end -->\n"
+METRICS_BEGIN = "<!-- metrics: begin (written by docs/generate.py) -->\n"
+METRICS_END = "<!-- metrics: end -->\n"
 WIDTH = 105
 """Columns of a line of text."""
 
@@ -130,11 +133,30 @@ def _default(row: Setting) -> str:
     return ", ".join(f"`{row.kind.show(value)}`" for value in values)
 
 
+def _metric(metric: Metric) -> str:
+    """Describe one metric, as a row of a table."""
+    suffix = {COUNTER: "_total", INFO: "_info"}.get(metric.kind, "")
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    cells = (f"`{metric.name}{suffix}`", metric.kind, labels, metric.unit, metric.help)
+    return f"| {' | '.join(cells)} |"
+
+
+def _between(text: str, begin: str, made: str, end: str) -> str:
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{made}\n{end}{after}"
+
+
+def metrics(text: str) -> str:
+    """Return the page `text` with the metrics brought up to date."""
+    rows = ["| metric | type | labels | unit | what it is |", "|---|---|---|---|---|"]
+    rows += [_metric(metric) for metric in METRICS]
+    return _between(text, METRICS_BEGIN, "\n".join(rows) + "\n", METRICS_END)
+
+
 def command_line(text: str) -> str:
     """Return the page `text` with the options brought up to date."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + "\n" + options() + "\n" + END + after
+    return _between(text, BEGIN, options(), END)
 
 
 def settings(text: str) -> str:
@@ -144,6 +166,7 @@ def settings(text: str) -> str:
 
 PAGES: dict[Path, Callable[[str], str]] = {
     HERE / "command-line.md": command_line,
+    HERE / "metrics.md": metrics,
     HERE / "settings.md": settings,
 }
 """Each page, and the function that makes what it should be of what it is."""

@@ -506,3 +506,24 @@ class TestView:
         """One and several are worded as people do."""
         text = ctl_view.status({"workers": [], "reloads": 1, "failed_reloads": 2, "deaths": 1})
         assert text.endswith("0 of 0 workers ready, 1 reload, 2 failed reloads, 1 worker died")
+
+    def test_what_was_answered_and_what_workers_died_of(self):
+        """Each in a line, and in words; a signal has its name."""
+        metrics = {
+            "requests": [
+                {"method": "GET", "status": "2xx", "count": 1200},
+                {"method": "POST", "status": "5xx", "count": 34},
+            ],
+            "durations": {"quantiles": {"0.5": 0.000416, "0.99": 1.5, "0.999": 2.0}},
+        }
+        causes = [
+            {"cause": "boot", "detail": "timeout", "count": 1},
+            {"cause": "hang", "detail": "", "count": 4},
+            {"cause": "out_of_memory", "detail": "SIGKILL", "count": 2},
+            {"cause": "signal", "detail": "SIGSEGV", "count": 3},
+        ]
+        text = ctl_view.status({"metrics": metrics, "death_causes": causes})
+        assert text.splitlines()[-2:] == [
+            "died: 1 of boot timeout, 4 of hang, 2 of out of memory SIGKILL, 3 of SIGSEGV",
+            "answered: 1234 requests, 34 of them with 5xx, half within 0.416ms, 99 % within 1.5s",
+        ]

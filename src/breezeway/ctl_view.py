@@ -31,6 +31,7 @@ COUNTED: Final = (
 
 COLUMNS: Final = ("PID", "STATE", "GEN", "AGE", "REQUESTS", "CONNECTIONS", "BUSY", "MEMORY")
 GAP: Final = "  "
+SHOWN_QUANTILES: Final = (("0.5", "half within"), ("0.99", "99 % within"))
 STATE_COLUMN: Final = COLUMNS.index("STATE")
 
 _DURATIONS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -58,6 +59,9 @@ def status(answer: dict[str, Any]) -> str:
     if counters := answer.get("counters"):
         counted = ", ".join(f"{clean(counters[each])} {clean(each)}" for each in counters)
         lines.append(f"counted: {counted}")
+    if causes := answer.get("death_causes"):
+        lines.append(f"died: {', '.join(map(_cause, causes))}")
+    lines += _answered(answer.get("metrics", {}))
     lines += _table(workers) if workers else ()
     return "\n".join(lines)
 
@@ -98,9 +102,39 @@ def duration(seconds: float | None) -> str:
     return " ".join(parts[:2])
 
 
+def latency(seconds: float) -> str:
+    """Write a duration that may be short as `0.42ms`, `12.5ms`, `2.5s`."""
+    return f"{seconds * 1000:.3g}ms" if seconds < 0.9995 else duration(seconds)
+
+
 def memory(size: int | None) -> str:
     """Write bytes in MiB."""
     return "-" if size is None else f"{size / 1024**2:.1f} MiB"
+
+
+def _cause(death: dict[str, Any]) -> str:
+    """Say how many workers have died of what."""
+    cause, detail = clean(death.get("cause", "?")), clean(death.get("detail", ""))
+    of = detail if cause == "signal" else f"{cause.replace('_', ' ')} {detail}".rstrip()
+    return f"{death.get('count', '?')} of {of}"
+
+
+def _answered(metrics: dict[str, Any]) -> list[str]:
+    """Say how many requests were answered while they were counted, and how quickly."""
+    counts = metrics.get("requests", ())
+    if not counts:
+        return []
+    failed = sum(each["count"] for each in counts if each["status"] == "5xx")
+    facts = [f"{sum(each['count'] for each in counts)} requests"]
+    if failed:
+        facts.append(f"{failed} of them with 5xx")
+    quantiles = metrics.get("durations", {}).get("quantiles", {})
+    facts += [
+        f"{name} {latency(quantiles[share])}"
+        for share, name in SHOWN_QUANTILES
+        if share in quantiles
+    ]
+    return [f"answered: {', '.join(facts)}"]
 
 
 def _table(workers: Iterable[dict[str, Any]]) -> list[str]:

@@ -350,7 +350,7 @@ METRICS: Final = (
     Metric(
         "breezeway_pooled_requests",
         COUNTER,
-        "Requests that the event loop has given to another thread.",
+        "Requests for which the event loop wanted another thread.",
         _value("metrics", "pooled"),
     ),
     Metric(

@@ -89,7 +89,7 @@ class Totals:
     """Times that the event loop went from one thread to another."""
 
     pooled: int = 0
-    """Requests that the event loop has given to another thread."""
+    """Requests for which the event loop wanted another thread."""
 
     gil_waits: int = 0
     gil_waited: float = 0.0
