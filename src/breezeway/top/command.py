@@ -13,7 +13,7 @@ import click
 
 from breezeway import terminal
 from breezeway.errors import UserError
-from breezeway.top.servers import Choice, Server, find
+from breezeway.top.servers import Choice, Server, find, glance
 
 
 @click.command("top")
@@ -68,13 +68,15 @@ def _show(choices: list[Choice]) -> int:
     try:
         from breezeway.top.screen import ENDING, Top
     except ModuleNotFoundError as error:
-        if error.name not in ("textual", "rich"):
+        if (error.name or "").partition(".")[0] not in ("textual", "rich"):
             raise
         hint = (
             "Install it with: pip install 'breezeway[top]'. 'breezeway top --plain' needs nothing."
         )
         raise UserError("the screen of 'breezeway top' needs Textual.", hint) from None
 
+    if len(choices) == 1:
+        glance(choices[0].path)
     app = Top(choices)
     # Until the application can handle them: they would leave the terminal as it is then.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)

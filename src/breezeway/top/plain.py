@@ -45,7 +45,11 @@ Write = Callable[[str], None]
 
 
 def follow(server: Server, write: Write, *, as_json: bool, period: float = PERIOD_SECONDS) -> None:
-    """Write a line each second, until interrupted; what has happened gets a line of its own."""
+    """Write a line each second, until interrupted; what has happened gets a line of its own.
+
+    Raises `UserError` if the server cannot be asked at first.
+    """
+    server.status()
     lines = 0
     for found in _readings(server, period):
         if isinstance(found, str):

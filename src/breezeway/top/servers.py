@@ -78,7 +78,7 @@ class Server:
 
 
 def glance(path: str) -> Answer:
-    """Ask one of several servers who it is; raise `UserError` if it does not say so soon."""
+    """Ask a server who it is; raise `UserError` if it does not say so soon."""
     return ctl_client.ask(
         path, {"command": "status"}, seconds=ctl_client.GLANCE_SECONDS, on_progress=_ignore
     )
