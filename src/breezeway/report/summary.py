@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from breezeway.observe import histogram
 from breezeway.report.lines import UNKNOWN
-from breezeway.report.tables import MICROSECOND, WIDTHS, Durations, Part, Row, Table
+from breezeway.report.tables import MICROSECONDS, WIDTHS, Durations, Part, Row, Table
 from breezeway.report.tally import Tally
 
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
@@ -83,10 +83,10 @@ def durations(found: Durations) -> Numbers | None:
     if not count:
         return None
     counts = [found.buckets.get(bucket, 0) for bucket in range(histogram.BUCKETS)]
-    most = found.most * MICROSECOND
+    most = found.most / MICROSECONDS
     return {
         "count": count,
-        "seconds": found.total * MICROSECOND,
+        "seconds": found.total / MICROSECONDS,
         "quantiles": {
             str(share): min(histogram.quantile(counts, share), most) for share in QUANTILES
         },
@@ -133,13 +133,13 @@ def _row(row: Row) -> Numbers:
 def _slowest(tally: Tally) -> list[Numbers]:
     return [
         {
-            "duration": duration * MICROSECOND,
+            "duration": duration / MICROSECONDS,
             "time": iso(second),
             "method": method,
             "target": target,
             "status": status,
             "client": client,
-            "queue": None if queue <= UNKNOWN else queue * MICROSECOND,
+            "queue": None if queue <= UNKNOWN else queue / MICROSECONDS,
             "outcome": outcome,
         }
         for duration, second, method, target, status, client, queue, outcome in sorted(

@@ -13,7 +13,8 @@ from typing import Final, Generic, Self, TypeVar
 
 from breezeway.observe import histogram
 
-MICROSECOND: Final = 1e-6
+MICROSECONDS: Final = 1e6
+"""Of a second."""
 
 WIDTHS: Final = tuple(
     width
@@ -51,7 +52,7 @@ class Durations:
         if known := [each for each in self.pending if each >= 0]:
             self.total += sum(known)
             self.most = max(self.most, max(known))
-            _add(self.buckets, histogram.buckets_of([each * MICROSECOND for each in known]))
+            _add(self.buckets, histogram.buckets_of([each / MICROSECONDS for each in known]))
         self.pending.clear()
 
     def merge(self, other: Durations) -> None:
