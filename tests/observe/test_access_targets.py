@@ -32,8 +32,11 @@ from breezeway.observe.access_options import Syslog
 from breezeway.observe.access_syslog import SyslogServer
 from breezeway.observe.access_target import File, Stream, Target, Unmarked, target_of
 from breezeway.observe.line_buffer import BYTES, LineBuffer
+from breezeway.worker.process import finish
+from breezeway.worker.scoreboard import Scoreboard
 
 from ..live import eventually
+from ..worker.driven import Driven, echo
 from .entries import entry
 
 ENVIRON = {
@@ -249,6 +252,20 @@ def test_drops_are_counted_while_nothing_is_written(monkeypatch: pytest.MonkeyPa
     assert dropped + sum(line[:1] != b"{" for line in target.lines) == 20
 
 
+def test_end_of_a_worker_that_cuts_requests_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was answered until then is written before the process ends."""
+    monkeypatch.setattr(access_log, "PAUSE_SECONDS", 60.0)
+    path = tmp_path / "access.log"
+    driven = Driven(echo, access_log_file=str(path))
+    driven.reactor._recorder.record(entry(ENVIRON), "", logged=True)
+    monkeypatch.setattr(driven.reactor, "stop", lambda: None)
+    assert finish(driven.reactor, 0.0) == 0
+    assert path.read_text().count("GET /a?b") == 1
+    driven.end()
+
+
 def test_line_that_cannot_be_made(caplog: pytest.LogCaptureFixture) -> None:
     """What an application has left in the environ costs its own line alone."""
 
@@ -336,3 +353,25 @@ def test_share_twice() -> None:
     """A status has one share."""
     with pytest.raises(ValueError, match="has 2xx twice"):
         access_options.shares(["2xx=1", "2xx=0"])
+
+
+def test_lines_of_a_killed_worker_are_handed_on() -> None:
+    """A worker that lives writes them; until then nobody else gets the row, nor when the heir dies."""
+    board, target = Scoreboard(), Two()
+    dead, first, second = board.take(), board.take(), board.take()
+    buffer = dead.line_buffer()
+    buffer.put(b"of the dead\n", 1)
+    board.give_back(dead)
+    assert board.take().number not in (dead.number, first.number, second.number)
+    board.hand_on_lines([])
+    board.hand_on_lines([first.number])
+    board.give_back(first)  # before it has looked
+    board.hand_on_lines([second.number])
+    heir = second.line_buffer()
+    heir.put(b"of the heir\n", 1)
+    heir.drain(target)
+    assert target.lines == [b"of the heir\n", b"of the dead\n"]
+    heir.drain(target)
+    assert len(target.lines) == 2
+    board.hand_on_lines([second.number])
+    assert {board.take().number, board.take().number} == {dead.number, first.number}

@@ -17,14 +17,11 @@ REQUESTS = 20_000
 CONNECTIONS = 32
 
 NUMBERED = """
-import itertools, os, time
+import itertools, os
 
 numbers = itertools.count()
 
 def app(environ, start_response):
-    if environ["PATH_INFO"] == "/sleep":
-        print("sleeping", flush=True)
-        time.sleep(60)
     name = f"{os.getpid()}-{next(numbers)}"
     environ["REMOTE_USER"] = name
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(name)))])
@@ -69,18 +66,3 @@ def test_killed_worker_loses_no_line(tmp_path: Path) -> None:
     assert len(only_logged) <= CONNECTIONS
     assert abs(len(lines) - count) <= CONNECTIONS
     assert {line["worker"] for line in lines if line["pid"] == killed} == {worker["number"]}
-
-
-def test_requests_that_are_cut_off_cost_no_line(tmp_path: Path) -> None:
-    """A stop that waits for nobody writes the lines of what was answered."""
-    log = tmp_path / "access.json"
-    options = ("--access-log-file", str(log), "--access-log-format", "json", "--threads", "2")
-    with (
-        serving(tmp_path, *options, workers=1, application=NUMBERED) as server,
-        server.send("/sleep"),
-    ):
-        server.out.wait_for("^sleeping$")
-        answered = [server.get() for _ in range(3)]
-        server.ask("stop", now=True)
-        server.end()
-    assert [line["user"] for line in lines_of(log)] == answered

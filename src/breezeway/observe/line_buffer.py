@@ -2,7 +2,7 @@
 
 Two halves. Lines are put into one while the other is written out; then they change places. A half
 that is full takes nothing more: what does not fit is counted, and no request waits for a disk. When
-the memory is shared with the parent, the next worker that gets it writes what a killed one has left.
+the memory is shared with the supervisor, it has a worker that lives write what a killed one has left.
 Before each write it is noted how much the target has: so the next one can tell whether the killed one's
 last write came through, and no line is there twice.
 """
@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import sys
 import threading
+from array import array
 from typing import Final
 
 from breezeway.observe.access_target import Target
@@ -26,17 +28,21 @@ BYTES: Final = _HEADER_BYTES + 2 * HALF_BYTES
 
 # Words of the header.
 _ACTIVE, _DROPPED, _FILLED, _WRITTEN = 0, 1, 2, 4  # the last two: a word for each half
-_MARK, _MARKED = (
-    6,
-    7,
-)  # what the target had before a write, and of which place in which half; 0: none
+_MARK, _MARKED = 6, 7  # what the target had before a write, and of which place; 0: of none
+_HERITAGE = 8  # the number, from 1 on, of a buffer that is to be written, too; 0: none
+_WORDS: Final = 9
+_WORD_BYTES: Final = 8
 
 
 class LineBuffer:
     """The lines of one worker."""
 
-    def __init__(self, memory: memoryview | None = None) -> None:
-        """Go on with what is in `memory`; without it, use some of this process's own."""
+    def __init__(self, memory: memoryview | None = None, others: LineBuffers | None = None) -> None:
+        """Go on with what is in `memory`; without it, use some of this process's own.
+
+        `others` has those of the other workers.
+        """
+        self._others = others
         memory = memory if memory is not None else memoryview(mmap.mmap(-1, BYTES))
         self._words = memory[:_HEADER_BYTES].cast("Q")
         self._data = memory[_HEADER_BYTES:]
@@ -65,10 +71,17 @@ class LineBuffer:
         idle = 1 - words[_ACTIVE]
         self._drain(idle, target)  # what a killed process or a failure has left
         with self._lock:
-            if not words[_FILLED + 1 - idle]:
-                return
-            words[_ACTIVE] = idle
-        self._drain(1 - idle, target)
+            swap = words[_FILLED + 1 - idle]
+            if swap:
+                words[_ACTIVE] = idle
+        if swap:
+            self._drain(1 - idle, target)
+        if words[_HERITAGE] and self._others is not None:
+            left = self._others.open(words[_HERITAGE] - 1)
+            left.drain(target)
+            with self._lock:
+                words[_DROPPED] += left.take_dropped()
+            words[_HERITAGE] = 0
 
     def _drain(self, half: int, target: Target) -> None:
         words, start = self._words, half * HALF_BYTES
@@ -116,4 +129,27 @@ class LineBuffers:
         """
         if self._fd < 0:
             return LineBuffer()
-        return LineBuffer(memoryview(mmap.mmap(self._fd, BYTES, offset=number * BYTES)))
+        memory = mmap.mmap(self._fd, BYTES, offset=number * BYTES)
+        return LineBuffer(memoryview(memory), self)
+
+    # --- for the supervisor, which maps none of it -----------------------------------------------
+
+    def holds_lines(self, number: int) -> bool:
+        """Tell whether lines of a worker that has ended are still to be written."""
+        return any(self._header(number)[_FILLED : _FILLED + 2])
+
+    def has_heritage(self, number: int) -> bool:
+        """Tell whether a worker has lines of another one to write."""
+        return bool(self._header(number)[_HERITAGE])
+
+    def bequeath(self, number: int | None, heir: int) -> None:
+        """Have one worker write what another one has left, which was killed; None: no longer."""
+        if self._fd >= 0:
+            place = heir * BYTES + _HERITAGE * _WORD_BYTES
+            word = 0 if number is None else number + 1
+            os.pwrite(self._fd, word.to_bytes(_WORD_BYTES, sys.byteorder), place)
+
+    def _header(self, number: int) -> array[int]:
+        if self._fd < 0:
+            return array("Q", [0] * _WORDS)
+        return array("Q", os.pread(self._fd, _WORDS * _WORD_BYTES, number * BYTES))

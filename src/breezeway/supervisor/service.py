@@ -28,6 +28,7 @@ from breezeway.supervisor.admin import Admin
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
 from breezeway.supervisor.deployment import Deployment
+from breezeway.supervisor.handle import READY, RETIRING
 from breezeway.supervisor.events import Events
 from breezeway.supervisor.pid_file import PidFile
 from breezeway.supervisor.rollout import Rollouts
@@ -317,6 +318,9 @@ class _Service:
         if self._watchdog is not None and now >= self._watchdog_due:
             self._watchdog_due = now + self._watchdog / 2
             systemd.notify(WATCHDOG=1)
+        supervisor = self._supervisor
+        able = [each.row.number for each in supervisor.workers if each.state in (READY, RETIRING)]
+        supervisor.board.hand_on_lines(able)
 
     def _on_change(self, _: int) -> None:
         assert self._watcher is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from breezeway.observe import application_metrics
@@ -54,6 +55,8 @@ class Scoreboard:
         self._buffers = LineBuffers(ROWS)
         self._regions = Regions(ROWS)
         self._used: set[int] = set()
+        self._left: dict[int, int] = {}
+        """Rows with lines that a killed worker has left, and the row of the one who writes them."""
 
     def take(self) -> Row:
         """Take a row that nobody uses, all zero; for the supervisor.
@@ -75,7 +78,23 @@ class Scoreboard:
         row.clear()
         self._tallies.retire(row.number)
         self._regions.retire(row.number)
-        self._used.discard(row.number)
+        self._buffers.bequeath(None, row.number)
+        if self._buffers.holds_lines(row.number):
+            self._left[row.number] = -1
+        else:
+            self._used.discard(row.number)
+
+    def hand_on_lines(self, heirs: Sequence[int]) -> None:
+        """Have workers in some of these rows write what killed ones have left of the access log."""
+        for number, heir in list(self._left.items()):
+            if not self._buffers.holds_lines(number):
+                del self._left[number]
+                self._used.discard(number)
+            elif heir not in heirs:
+                free = (each for each in heirs if not self._buffers.has_heritage(each))
+                self._left[number] = chosen = next(free, -1)
+                if chosen >= 0:
+                    self._buffers.bequeath(number, chosen)
 
     def watch(self, seconds: float) -> None:
         """Have all workers count their requests for so long; who does always, goes on."""
