@@ -52,6 +52,8 @@ def test_both_formats_tell_what_the_status_says(openmetrics: bool) -> None:
     assert found[key("breezeway_reloads_total", result="failed")] == 2
     refused = key("breezeway_refused_requests_total", status="400", reason="malformed request line")
     assert found[refused] == 4
+    busy = "no thread was free for it in time"
+    assert found[key("breezeway_refused_requests_total", status="503", reason=busy)] == 0
     assert found[key("breezeway_worker_resident_memory_bytes", worker="1")] == 40_000_000
     assert found[key("breezeway_request_duration_seconds_count")] == 3
     assert found[key("breezeway_request_duration_seconds_sum")] == pytest.approx(1.504)

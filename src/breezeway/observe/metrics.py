@@ -27,6 +27,10 @@ of the buckets that are counted (`histogram`), and so the counts are exact."""
 SHOWN_CLASSES: Final = CLASSES[2:]
 """Of a method that has occurred each of these is told, also with zero: a rate needs a first value."""
 
+NO_THREAD: Final = "no thread was free for it in time"
+"""Why a request is refused with 503. That is told with zero, too: whoever is alerted by it wants to see
+the first one."""
+
 Status = dict[str, Any]
 
 
@@ -110,16 +114,6 @@ def _counted(
     return read
 
 
-def _each(where: str, *labels: str) -> Callable[[Status], Iterable[Sample]]:
-    """Read a list of objects that have these fields and `count`."""
-
-    def read(status: Status) -> Iterator[Sample]:
-        for each in status.get(where, ()):
-            yield tuple(str(each[label]) for label in labels), each["count"]
-
-    return read
-
-
 def _of_workers(name: str) -> Callable[[Status], Iterable[Sample]]:
     """Read a field of each worker."""
 
@@ -154,6 +148,13 @@ def _requests(status: Status) -> Iterator[Sample]:
         for name in CLASSES:
             if (method, name) in found or name in SHOWN_CLASSES:
                 yield (method, name), found.get((method, name), 0)
+
+
+def _refusals(status: Status) -> Iterator[Sample]:
+    found = {("503", NO_THREAD): 0}
+    for each in status.get("refusals", ()):
+        found[str(each["status"]), each["reason"]] = each["count"]
+    yield from found.items()
 
 
 def _deaths(status: Status) -> Iterator[Sample]:
@@ -276,7 +277,7 @@ METRICS: Final = (
         "breezeway_refused_requests",
         COUNTER,
         "Requests that the server has refused, by status and reason: malformed, too large, too late.",
-        _each("refusals", "status", "reason"),
+        _refusals,
         ("status", "reason"),
     ),
     Metric(

@@ -19,6 +19,7 @@ from breezeway.gateway.failure import ClientGone
 from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import plain_answer
 from breezeway.observe.entry import ABORTED, COMPLETE, LEFT
+from breezeway.observe.metrics import NO_THREAD
 from breezeway.worker.layer import Channel
 from breezeway.worker.poller import ERR, HUP
 from breezeway.worker.recording import Recording
@@ -93,7 +94,7 @@ class Ending(Recording):
 
     def _turn_away(self, flags: int) -> None:
         """Answer a request for which there is no thread."""
-        self.reactor.note_refusal(self.peer, 503, "no thread was free for it in time")
+        self.reactor.note_refusal(self.peer, 503, NO_THREAD)
         text = "The server is busy; try again in a moment."
         self._last_words(503, text, bodiless=bool(flags & METHOD_HEAD))
 
