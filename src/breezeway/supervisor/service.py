@@ -28,8 +28,8 @@ from breezeway.supervisor.admin import Admin
 from breezeway.supervisor.commands import Commands
 from breezeway.supervisor.control import ControlServer
 from breezeway.supervisor.deployment import Deployment
-from breezeway.supervisor.handle import READY, RETIRING
 from breezeway.supervisor.events import Events
+from breezeway.supervisor.handle import READY, RETIRING
 from breezeway.supervisor.pid_file import PidFile
 from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.statsd_push import StatsdPush
