@@ -282,6 +282,19 @@ def test_stacks(live):
     run(story, live)
 
 
+def test_stacks_are_not_told(live):
+    """Where the threads cannot be asked, it does not say that no request is running."""
+    live.on_stacks = lambda _, caller: caller.fail("no answer\x1b[2J from the workers")
+
+    async def story(app, pilot):
+        await until(pilot, lambda: "no answer" in shown(app, "running"), "why")
+        await pilot.press("s")
+        await until(pilot, lambda: "no stacks: no answer" in shown(app, "word"), "why")
+        assert "\x1b" not in shown(app)
+
+    run(story, live)
+
+
 def test_pause(live):
     """A pause lets the screen stand still, and nothing is missing after it."""
 

@@ -67,6 +67,8 @@ class Stacks(Message):
     answer: dict[str, Any]
     asked: bool
     """Whether somebody waits for it, to read."""
+    failure: str = ""
+    """Why there is no answer."""
 
 
 @dataclass
@@ -135,6 +137,9 @@ class Top(App[int]):
         self._in_threads: list[Request] = []
         self._shown = Shown()
         self._trouble = ""
+        """Why the server cannot be asked; empty if it can."""
+        self._untold = ""
+        """Why it does not tell what its threads are doing."""
         self._paused = False
         self._word = Text()
         self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1)
@@ -196,6 +201,8 @@ class Top(App[int]):
         return tables.workers(reading.workers if reading else (), chosen, width, height)
 
     def _paint_requests(self, chosen: int, width: int, height: int) -> Text:
+        if self._untold:
+            return painting.fit([Text(self._untold, painting.RED)], width)
         return tables.running(self._shown.running, chosen, width, height)
 
     def _paint_events(self, width: int, height: int) -> Text:
@@ -294,8 +301,7 @@ class Top(App[int]):
         try:
             self._tell(Stacks(self._server.stacks(), asked))
         except UserError as error:
-            if asked:
-                self._tell(Ended("The stacks", error.message))
+            self._tell(Stacks({}, asked, error.message))
 
     def _operate(self, operation: Operation) -> None:
         assert self._server is not None
@@ -334,13 +340,17 @@ class Top(App[int]):
     def on_stacks(self, message: Stacks) -> None:
         """Show the running requests, or their stacks to whoever has asked for them."""
         found = requests(message.answer)
-        if message.asked:
+        if message.failure and message.asked:
+            failure = ctl_view.clean(message.failure)
+            self._say(Text(f"There are no stacks: {failure}", painting.RED))
+        elif message.asked:
             chosen = self._request_table.chosen
             key = self._shown.running[chosen].key if chosen >= 0 else None
             first = next((at for at, each in enumerate(found) if each.key == key), 0)
             self.push_screen(dialogs.stack_pages(found, first, painting.clock(time.time())))
         else:
             self._in_threads = found
+            self._untold = ctl_view.clean(message.failure)
             self._show()
 
     def on_progress(self, message: Progress) -> None:

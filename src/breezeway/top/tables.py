@@ -22,6 +22,8 @@ STUCK_SECONDS: Final = 10.0
 MARK: Final = "▸"
 """Before the row that is chosen."""
 
+CHOSEN: Final = "bold on #1b2a3a"
+
 BAR_CELLS: Final = 8
 MOST_BAR_CELLS: Final = 40
 """The bar that shows the share of a worker in the requests."""
@@ -101,7 +103,7 @@ def _line(
     style: str,
     chosen: bool = False,
 ) -> Text:
-    line = Text(MARK if chosen else " ", "bold", no_wrap=True)
+    line = Text(MARK if chosen else " ", no_wrap=True)
     fixed = 1 + sum(1 + each.width for each in columns)
     for (text, colour), column in zip(cells, columns, strict=True):
         part = Text(text, colour or style)
@@ -114,7 +116,7 @@ def _line(
         )
     line.truncate(width)
     if chosen:
-        line.stylize("bold")
+        line.stylize(CHOSEN)
     return line
 
 
