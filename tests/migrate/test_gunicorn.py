@@ -105,6 +105,10 @@ def test_notes_are_sentences():
         ("user = 'www-data'; group = 33", {"user": "www-data", "group": "33"}),
         ("accesslog = '-'", {"access_log": True}),
         ("accesslog = '/x'", {"access_log": True, "access_log_file": "/x"}),
+        (
+            "accesslog = '-'; access_log_format = '%(h)s %(D)s %({x-id}i)s'",
+            {"access_log": True, "access_log_format": "%(h)s %(D)s %({x-id}i)s"},
+        ),
         ("accesslog = None; errorlog = '-'", {}),
         ("errorlog = '/x'; loglevel = 'WARNING'", {"log_file": "/x", "log_level": "warning"}),
         ("control_socket_disable = True", {"control_socket": "off"}),
@@ -295,3 +299,12 @@ def test_check_accepts_it(tmp_path):
     done = subprocess.run([*command, "check"], **how)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("shop:app can be served; 9 settings are set")
+
+
+def test_access_log_format(translate):
+    """Who has gunicorn's lines by default is told how to keep them; a wrong atom is told, too."""
+    assert "makes gunicorn's" in translate("accesslog = '-'")[1]
+    settings, comments = translate("accesslog = '-'; access_log_format = '%(z)s'")
+    assert "access_log_format" not in settings
+    assert "has no atom 'z'" in comments
+    assert "makes gunicorn's" not in comments

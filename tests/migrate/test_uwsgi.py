@@ -144,6 +144,10 @@ class TestIni:
         (["umask = 027"], {"umask": 0o27}),
         (["logto = /x"], {"log_file": "/x", "access_log_file": "/x"}),
         (["daemonize = /x"], {"log_file": "/x", "access_log_file": "/x"}),
+        (
+            ['log-format = %(addr) - %(user) [%(ltime)] "%(method) %(uri)" %(status) %(var.X)'],
+            {"access_log_format": '%(h)s - %(u)s %(t)s "%(m)s %({RAW_URI}e)s" %(s)s %({X}e)s'},
+        ),
         (["env = A=b", "env = SCRIPT_NAME=/shop/"], {"root_path": "/shop"}),
         (["pythonpath = /srv"], {"app_dir": "/srv"}),
         (["pythonpath = /a", "pp = /b"], {}),
@@ -192,6 +196,10 @@ def test_workers_for_each_cpu(translate, tmp_path):
         ("touch-reload = /x", "- touch-reload = /x: 'breezeway ctl reload', or SIGHUP"),
         ("ini = other.ini", "- ini = other.ini: It is not followed"),
         ("if-env = X", "- if-env = X: The logic of the ini file is not executed"),
+        (
+            "log-format = %(wid) %(addr)",
+            "- log-format = %(wid) %(addr): access_log_format may have",
+        ),
         ("logto = udp:1.2.3.4:5", "- logto = udp:1.2.3.4:5: Log to standard error"),
         ("frobnicate = 1", "- frobnicate = 1: No counterpart is known."),
         ("wsgi-file = my-app.wsgi", "the file has no name that Python can import"),

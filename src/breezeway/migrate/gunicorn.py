@@ -19,7 +19,7 @@ from typing import Any
 from breezeway.config.kinds import show_duration
 from breezeway.errors import ApplicationFailedError, UsageError
 from breezeway.migrate import gunicorn_tls
-from breezeway.migrate.gunicorn_notes import ASGI, HARMLESS, NOTES, PROXY
+from breezeway.migrate.gunicorn_notes import ASGI, GUNICORN_LINES, HARMLESS, NOTES, PROXY
 from breezeway.migrate.page import Page, shown
 
 DEFAULT_PORT = "8000"
@@ -370,8 +370,13 @@ class _Translation:
 
     def _on_accesslog(self, value: Any) -> None:
         self._page.set("access_log", True)
+        if "access_log_format" not in self._values:
+            self._page.comment("access_log", GUNICORN_LINES)
         if value != "-":
             self._page.set("access_log_file", value)
+
+    def _on_access_log_format(self, value: Any) -> None:
+        self._page.set("access_log_format", value)
 
     def _on_errorlog(self, value: Any) -> None:
         if value != "-":

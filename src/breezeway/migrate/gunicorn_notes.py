@@ -13,7 +13,14 @@ LOGGING = (
     "Breezeway's own log has one format, on standard error or in log_file; its loggers are below"
     " 'breezeway'. Set up the application's logging in the application."
 )
-SYSLOG = "Log to standard error, and let journald or the container's runtime take it from there."
+SYSLOG = (
+    "The access log can go there: access_log_file = 'syslog:udp://HOST:PORT'. For the rest, log to"
+    " standard error, and let journald or the container's runtime take it from there."
+)
+GUNICORN_LINES = (
+    "Lines end with the duration; access_log_format ="
+    """ '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"' makes gunicorn's."""
+)
 STATSD = "Ask 'breezeway ctl status --json'."
 PASTE = "Run 'pserve' with 'use = egg:breezeway' in the section [server:main]."
 DIRTY = "Breezeway has no workers for long tasks; run a task queue beside it."
@@ -46,9 +53,6 @@ NOTES: dict[str, str] = {
     "syslog_addr": SYSLOG,
     "syslog_prefix": SYSLOG,
     "syslog_facility": SYSLOG,
-    "access_log_format": (
-        "The access log has one format: combined, as of Apache and nginx, and the duration."
-    ),
     "capture_output": "What the application prints goes where the server's output goes.",
     "logger_class": LOGGING,
     "logconfig": LOGGING,

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from breezeway.config.kinds import AUTO, SWITCH_WORDS, show_duration
-from breezeway.migrate import uwsgi_ini, uwsgi_static, uwsgi_tls
+from breezeway.migrate import uwsgi_ini, uwsgi_log_format, uwsgi_static, uwsgi_tls
 from breezeway.migrate.page import Page
 from breezeway.migrate.uwsgi_ini import Option
 from breezeway.migrate.uwsgi_notes import ALWAYS, PROTOCOL, UNKNOWN, note
@@ -372,7 +372,12 @@ class _Translation:
             self._page.set("access_log", True, "uWSGI logs each request.")
             if "log_file" in self._page:
                 self._page.set("access_log_file", file)
-        return {"logto", "disable-logging"}
+        form = self._last("log-format") or self._last("logformat")
+        translated = uwsgi_log_format.translate(form) if form is not None else None
+        if translated is None:
+            return {"logto", "disable-logging"}
+        self._page.set("access_log_format", translated)
+        return {"logto", "disable-logging", "log-format", "logformat"}
 
     def _on_py_autoreload(self, value: str) -> None:
         self._page.set("reload", value not in ("0", "false"))

@@ -10,7 +10,7 @@ ROUTES = "Do it in the proxy, or in a middleware around the application."
 BESIDE = "Run it as a process beside the server, such as another systemd unit."
 EMPEROR = "Run one server for each application: a template unit of systemd, breezeway@.service."
 STATS = "Ask 'breezeway ctl status --json'; 'breezeway ctl stacks' shows what threads do."
-LOGS = "The log has one format, on standard error or in log_file; the access log is combined."
+LOGS = "The log goes to standard error or to log_file; log_format and access_log_format form lines."
 ROTATE = "Let logrotate move the file, and send SIGUSR1, which opens it anew."
 TOUCH = "'breezeway ctl reload', or SIGHUP, reloads without dropping a request."
 SCALE = "The number of workers is fixed; 'breezeway ctl scale N' changes it."
@@ -107,7 +107,11 @@ NOTES: tuple[tuple[str, str], ...] = (
     (r"cron\S*|\S*-cron|mules?|farm|spooler\S*|attach-daemon\S*|smart-attach-daemon\S*", BESIDE),
     (r"stats\S*|metric\S*|carbon\S*|memory-report|threaded-logger\S*", STATS),
     (r"log-(maxsize|backupname|truncate|reopen|zeromq)|touch-log\S+", ROTATE),
-    (r"log\S*|req-logger|logger|threaded-log|disable-logging-\S+|log-format\S*", LOGS),
+    (
+        r"log-?format\S*",
+        "access_log_format may have atoms, such as %(h)s and %(D)s; not all of uWSGI's are there.",
+    ),
+    (r"log\S*|req-logger|logger|threaded-log|disable-logging-\S+", LOGS),
     (r"touch-\S+|fs-\S+|reload-os-env", TOUCH),
     (r"cheap\S*|idle|workers-\S+", SCALE),
     (r"hook-\S+|exec-\S+|call-\S+", HOOKS),
