@@ -23,6 +23,10 @@ LEAST_TABLE: Final = BORDERS + 2
 LEAST_EVENTS: Final = BORDERS + 1
 MOST_EVENTS: Final = BORDERS + 8
 
+SOME_REQUESTS: Final = LEAST_TABLE + 5
+SOME_EVENTS: Final = BORDERS + 4
+"""What they get before another table gets everything that it could use."""
+
 TALL: Final = 34
 """From so many lines on, the panels at the top get some of the room."""
 
@@ -65,20 +69,23 @@ def arrange(width: int, height: int, workers: int, running: int, word: bool) -> 
 
 
 def _lower(room: int, workers: int, running: int) -> tuple[int, int, int]:
-    """Divide the rest: workers first, then running requests, then events."""
-    wanted = [LEAST_TABLE - 1 + max(workers, 1), LEAST_TABLE - 1 + max(running, 1), MOST_EVENTS]
+    """Divide the rest: a little for each table, if there is room, and then what they need."""
     given = [0, 0, 0]
+
+    def give(at: int, lines: int) -> None:
+        nonlocal room
+        more = min(room, max(0, lines - given[at]))
+        given[at] += more
+        room -= more
+
     for at, least in enumerate((LEAST_TABLE, LEAST_TABLE, LEAST_EVENTS)):
         if room >= least:
-            given[at] = least
-            room -= least
-    for at, each in enumerate(wanted):
-        if given[at]:
-            more = min(room, max(0, each - given[at]))
-            given[at] += more
-            room -= more
-    if given[1]:
-        given[1] += room  # there may be more of them in a moment
-    elif given[0]:
-        given[0] += room
+            give(at, least)
+    wanted = LEAST_TABLE - 1 + max(workers, 1), LEAST_TABLE - 1 + max(running, 1), MOST_EVENTS
+    some = room // 2 + LEAST_TABLE, SOME_REQUESTS, SOME_EVENTS
+    for sizes in (map(min, wanted, some), wanted, (0, room + given[1], room + given[2])):
+        for at, lines in enumerate(sizes):
+            if given[at]:
+                give(at, lines)
+    given[0] += room if given[0] else 0
     return given[0], given[1], given[2]
