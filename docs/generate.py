@@ -55,7 +55,8 @@ the settings in force and where each comes from.
 Three names are not settings. The key `application`, or the variable `BREEZEWAY_APPLICATION`, is what
 `breezeway` serves without an argument. The variable `BREEZEWAY_CONFIG`, or the flag `--config`, is
 the path of the file. Tables `[[middleware]]` in the file are
-[put around the application](middleware/index.md#without-touching-code).
+[put around the application](middleware/index.md#without-touching-code); the table `[logging]` is for
+[Python's logging](logs.md#logging-of-the-application).
 """
 
 

@@ -85,6 +85,12 @@ def test_fault(log: pytest.LogCaptureFixture) -> None:
     assert len(log.records) == LINES
     assert log.messages[0].endswith("(request 4bf92f35): 0 bytes too few")
     assert not any(record.exc_info for record in log.records)
+    fail(ApplicationFault("the application gave a block of type str"))
+    assert log.messages[-1].endswith("a block of type str")
+    failure.throttle.close()
+    assert log.messages[-1] == (
+        "a fault of the application, N bytes too few: 5 more in the last 10 s"
+    )
 
 
 def test_client_gone(log: pytest.LogCaptureFixture) -> None:

@@ -56,8 +56,8 @@ def serving(directory: Path, *options: str) -> Iterator[Server]:
     given = ("--log-format", "json", "--slow-request-log", "10ms", *options)
     with launching(directory, *given, application=APPLICATION, trouble=True) as server:
         server.log.wait_for("Serving application:app on ")
-        (message,) = messages(server, "breezeway.supervisor")
-        server.url = message["message"].rpartition(" ")[2]
+        told = [each["message"] for each in messages(server, "breezeway.supervisor")]
+        server.url = next(each for each in told if "Serving" in each).rpartition(" ")[2]
         yield server
 
 

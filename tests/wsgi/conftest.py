@@ -9,6 +9,9 @@ from wsgiref.validate import validator
 
 import pytest
 
+from breezeway.gateway import failure
+from breezeway.observe.throttle import Throttle
+
 from ..live import Live, serving
 
 Play = Callable[[Any], None]
@@ -36,6 +39,12 @@ def play(
 
     yield serve
     assert "without being closed" not in capsys.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each failure told as if it were the first of its kind: they are limited in rate."""
+    monkeypatch.setattr(failure, "throttle", Throttle(failure.logger))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ logged with its traceback, some more in a line each, and of the rest how many th
 from __future__ import annotations
 
 import logging
+import re
 import time
 from traceback import format_exception_only
 from types import TracebackType
@@ -25,6 +26,8 @@ FAILURE_BODY: Final = b"500 Internal Server Error\nThe application failed to ans
 
 CLOSE_RAISED: Final = "close() of the result raised"
 
+_NUMBER: Final = re.compile(r"\d+")
+
 throttle: Final = Throttle(logger)
 """That of the failures of all applications of this process; the event loop advances it."""
 
@@ -41,12 +44,12 @@ class ClientGone(OSError):
 
 
 class _Kind(NamedTuple):
-    """What failures of one kind have in common."""
+    """What failures of one kind have in common; of a fault `error` is its text without numbers."""
 
     error: str
     what: str
-    places: tuple[tuple[str, int], ...]
-    function: str
+    places: tuple[tuple[str, int], ...] = ()
+    function: str = ""
 
     def __str__(self) -> str:
         place = ""
@@ -82,6 +85,8 @@ def log_failure(error: BaseException, environ: Environ, what: str) -> None:
 
 
 def _kind(error: BaseException, traceback: TracebackType | None, what: str) -> _Kind:
+    if isinstance(error, ApplicationFault):
+        return _Kind(_NUMBER.sub("N", str(error)), "a fault of the application")
     places, function = [], ""
     while traceback is not None:
         code = traceback.tb_frame.f_code
