@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import os
 import signal
 import subprocess
 import sys
@@ -110,7 +111,9 @@ def test_spans_and_metrics_of_a_server_arrive(tmp_path: Path, receiver: Receiver
             server.control,
             "telemetry",
         ]
-        with subprocess.Popen(command, env={**receiver.environ}, cwd=tmp_path) as exporter:
+        with subprocess.Popen(
+            command, env={**os.environ, **receiver.environ}, cwd=tmp_path
+        ) as exporter:
             eventually(lambda: "breezeway.requests" in receiver.metrics, "metrics")
             exporter.send_signal(signal.SIGTERM)
             assert exporter.wait(DEADLINE_SECONDS) == 0
