@@ -10,6 +10,9 @@ from breezeway.report.summary import Numbers
 UNITS: Final = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 SPANS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
+LEAST: Final = 0.98e-6
+"""Seconds; where the second bucket of the histograms begins, so that what is shorter can be 0."""
+
 NO_RESPONSE: Final = "none"
 """In place of the status of a request that got no response."""
 
@@ -70,6 +73,8 @@ def seconds(value: float | None) -> str:
     """Write a duration, with three digits."""
     if value is None:
         return NOTHING
+    if value < LEAST:
+        return "<1 us"
     if value < 0.000_999_5:
         return f"{value * 1e6:.0f} us"
     if value < 0.999_5:
