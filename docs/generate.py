@@ -2,8 +2,9 @@
 
 `docs/settings.md` is the reference of the settings, all of it; `docs/command-line.md` has the options
 of the command line between two markers. Both come from the table of settings. `docs/metrics.md` has the
-metrics between markers, from their table. Run `python docs/generate.py` after a change of a table:
-`tests/test_docs.py` fails as long as a page is not what this file would write.
+metrics between markers, and `docs/access-log.md` what its lines say, from their tables. Run
+`python docs/generate.py` after a change of a table: `tests/test_docs.py` fails as long as a page is not
+what this file would write.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 from breezeway.config.kinds import AUTO, COUNT, DURATION, MODE, SIZE, SWITCH, WORKERS
 from breezeway.config.setting import Setting
 from breezeway.config.settings import TABLE
+from breezeway.observe.access_json import MEMBERS
+from breezeway.observe.access_options import ATOMS, LOOKUPS
+from breezeway.observe.entry import OUTCOMES
 from breezeway.observe.metrics import COUNTER, INFO, METRICS, Metric
 
 HERE = Path(__file__).parent
@@ -142,6 +146,31 @@ def _metric(metric: Metric) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _table(head: str, rows: dict[str, str]) -> str:
+    lines = [f"| {head} | |", "|---|---|"]
+    lines += [f"| `{name}` | {what[0].upper()}{what[1:]}. |" for name, what in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _note(name: str, end: str = "begin (written by docs/generate.py)") -> str:
+    return f"<!-- {name}: {end} -->\n"
+
+
+def access_log(text: str) -> str:
+    """Return the page `text` with the members, outcomes and atoms brought up to date."""
+    lookups = {f"{{name}}{letter}": what for letter, what in LOOKUPS.items()}
+    atoms = {f"%({name})s": what for name, what in {**ATOMS, **lookups}.items()}
+    tables = {
+        "members": _table("Member", MEMBERS),
+        "outcomes": _table("Outcome", OUTCOME_MEANINGS),
+        "atoms": _table("Atom", atoms),
+    }
+    assert tuple(OUTCOME_MEANINGS) == OUTCOMES
+    for name, table in tables.items():
+        text = _between(text, _note(name), table, _note(name, "end"))
+    return text
+
+
 def _between(text: str, begin: str, made: str, end: str) -> str:
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
@@ -165,7 +194,15 @@ def settings(text: str) -> str:
     return REFERENCE + "\n" + _by_groups(_entry, "##")
 
 
+OUTCOME_MEANINGS = {
+    "complete": "the system has taken the whole response; what the client has read of it nobody knows",
+    "left": "the client has left in the middle of its body or of the response",
+    "aborted": "the server has broken the response off, because the application failed in its middle",
+    "timeout": "the client was dropped, because it did not read in time",
+}
+
 PAGES: dict[Path, Callable[[str], str]] = {
+    HERE / "access-log.md": access_log,
     HERE / "command-line.md": command_line,
     HERE / "metrics.md": metrics,
     HERE / "settings.md": settings,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # What does not change while the head is the same: member and key of the environ.
 _FROM_HEAD: Final = {
-    "client": "REMOTE_ADDR",
     "method": "REQUEST_METHOD",
     "target": "RAW_URI",
     "version": "SERVER_PROTOCOL",
@@ -34,7 +33,7 @@ _FROM_APPLICATION: Final = {"user": "REMOTE_USER", "request_id": "breezeway.requ
 
 MEMBERS: Final = {
     "time": "when the request was complete: UTC, RFC 3339, with microseconds",
-    "client": "address of the client; not there on a unix socket",
+    "client": "address of the client; `unix` on a unix socket",
     "method": "method",
     "target": "request-target as it came",
     "version": "`HTTP/1.1` or `HTTP/1.0`",
@@ -128,10 +127,11 @@ def _line(time_text: str, entry: Entry, end: str) -> str:
 
 def _note(request: Any) -> str:
     environ = request.environ
-    members = [
+    client = _text(environ.get("REMOTE_ADDR") or "unix")
+    members = "".join(
         f',"{name}":{_text(environ[key])}' for name, key in _FROM_HEAD.items() if environ.get(key)
-    ]
-    request.note = note = f'{"".join(members)},"bytes_in":{request.whole}'
+    )
+    request.note = note = f',"client":{client}{members},"bytes_in":{request.whole}'
     return note
 
 
