@@ -167,3 +167,22 @@ def test_no_status_is_no_number() -> None:
     opentelemetry.register(provider.get_meter("test"), lambda: None)
     assert not reader.get_metrics_data()
     provider.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({}, "shop"),
+        ({"OTEL_SERVICE_NAME": "web"}, "web"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team=a,service.name=web"}, "web"),
+    ],
+)
+def test_the_service_is_named_by_variables_first(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], name: str
+) -> None:
+    """Else like the application."""
+    for variable in ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environ.items():
+        monkeypatch.setenv(variable, value)
+    assert telemetry._resource("shop").attributes["service.name"] == name

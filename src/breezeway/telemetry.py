@@ -22,7 +22,15 @@ from breezeway.observe import opentelemetry
 logger = logging.getLogger("breezeway.telemetry")
 
 SERVICE: Final = "OTEL_SERVICE_NAME"
-"""The variable that names the service."""
+ATTRIBUTES: Final = "OTEL_RESOURCE_ATTRIBUTES"
+"""The variables that can name the service."""
+
+TIMEOUT: Final = "OTEL_EXPORTER_OTLP_TIMEOUT"
+"""The variable that says how long a receiver may take for what is sent, in seconds."""
+
+TIMEOUT_SECONDS: Final = 3.0
+"""And what that is without it: not the 10 s of the SDK, for a worker that ends waits so long, twice at
+most, for a receiver that is not there."""
 
 _HINT: Final = "pip install 'breezeway[otel]' brings it."
 
@@ -31,7 +39,7 @@ def traced(application: Any, name: str) -> Any:
     """Return the application within the middleware OpenTelemetry; a worker calls it.
 
     If the application has set no providers, spans and durations go to OTLP; `name` is that of the
-    service, unless the variable says another.
+    service, unless a variable says another.
 
     Raises:
         UsageError: a package is not there.
@@ -48,10 +56,10 @@ def traced(application: Any, name: str) -> Any:
         raise _missing("otel", error) from None
     if not _is_set(trace.get_tracer_provider()):
         tracers = TracerProvider(resource=_resource(name))
-        tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_timeout())))
         trace.set_tracer_provider(tracers)
     if not _is_set(metrics.get_meter_provider()):
-        reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(timeout=_timeout()))
         metrics.set_meter_provider(MeterProvider([reader], resource=_resource(name)))
     return OpenTelemetry(application)
 
@@ -82,19 +90,25 @@ def export(ask: Callable[[], dict[str, Any]], name: str) -> None:
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(timeout=_timeout()))
     provider = MeterProvider([reader], resource=_resource(name))
     opentelemetry.register(provider.get_meter(opentelemetry.SCOPE), read)
     over.wait()
     provider.shutdown()
 
 
+def _timeout() -> float | None:
+    """Return the timeout for an exporter; None leaves it to the variable."""
+    return None if TIMEOUT in os.environ else TIMEOUT_SECONDS
+
+
 def _resource(name: str) -> Any:
     """Say whose spans and metrics they are; each process is an instance of the service."""
     from opentelemetry.sdk.resources import Resource
 
-    named = {} if SERVICE in os.environ else {"service.name": name}
-    return Resource.create({**named, "process.pid": os.getpid()})
+    named = SERVICE in os.environ or "service.name=" in os.environ.get(ATTRIBUTES, "")
+    attributes = {} if named else {"service.name": name}
+    return Resource.create({**attributes, "process.pid": os.getpid()})
 
 
 def _is_set(provider: object) -> bool:
