@@ -38,6 +38,7 @@ def test_each_line_is_in_one_piece(tmp_path, monkeypatch, size, end):
     wanted = "one\ntwo\n\nlonger than a piece is\n" * 4 + "last" + end
     monkeypatch.setattr(sources, "SLICE", size)
     monkeypatch.setattr(sources, "CHUNK", size)
+    monkeypatch.setattr(sources, "COMPRESSED_CHUNK", size)
     file = tmp_path / "log"
     file.write_text(wanted)
     assert "".join(pieces(file)) == wanted
@@ -84,20 +85,35 @@ def test_several_members(tmp_path, text):
         assert "".join(pieces(file)) == text + "one more\n"
 
 
-def test_a_damaged_file_is_read_until_there(tmp_path, monkeypatch, text):
-    """And a warning tells of it."""
-    monkeypatch.setattr(sources, "CHUNK", 1000)
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_a_damaged_file_is_read_until_there(tmp_path, compress):
+    """And a warning tells of it: of one that is cut, and of one that goes on as something else."""
+    text = "".join(sample.lines(2000))
     file = tmp_path / "log"
-    whole = gzip.compress(text.encode())
-    file.write_bytes(whole[: len(whole) // 2])
+    whole = compress(text.encode())
     said = []
+    file.write_bytes(whole[: len(whole) // 2])
     found = "".join(pieces(file, said.append))
     assert text.startswith(found)
     assert len(found) > len(text) // 4
-    assert ["damaged or not whole" in each for each in said] == [True]
-    file.write_bytes(zstandard.compress(b"a\n")[:8] + b"broken" * 9)
-    pieces(file, said.append)
-    assert "damaged" in said[1]
+    assert "it ends in the middle" in said.pop()
+    file.write_bytes(whole + b"something else")
+    assert "".join(pieces(file, said.append)) == text
+    assert "damaged" in said.pop()
+    file.write_bytes(whole + bytes(512))
+    assert "".join(pieces(file)) == text
+
+
+def test_a_bomb_is_decompressed_little_by_little(tmp_path, monkeypatch):
+    """What was made of it is given away before there is much."""
+    monkeypatch.setattr(sources, "SLICE", 1_000_000)
+    file = tmp_path / "log"
+    for compress in (gzip.compress, zstandard.compress):
+        file.write_bytes(compress(bytes(100_000_000)))
+        source = Source(str(file))
+        task = next(source.tasks(pytest.fail))
+        assert len(task.data) <= 33_000_000
+        source.close()
 
 
 def test_standard_input(monkeypatch, text, tmp_path):

@@ -28,34 +28,30 @@ PIPED: Final = 120
 """Columns where there is no terminal."""
 
 
-class _Time(click.ParamType):  # type: ignore[type-arg]  # generic for mypy alone
-    """A moment, or how long ago it was; in seconds since 1970."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        if ago := re.fullmatch(r"(\d{1,9})([smhdw])", value, re.ASCII):
-            return int(time.time()) - int(ago[1]) * UNITS[ago[2]]
-        try:
-            moment = datetime.fromisoformat(value)
-            return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-        except (ValueError, OverflowError):
-            self.fail(
-                f"'{value}' is no time. Write 2026-11-22, 2026-11-22T15:04 (in UTC, or with an"
-                " offset as in +01:00), or how long ago: 90s, 30m, 2h, 7d, 1w.",
-                param,
-                ctx,
-            )
+def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Read a moment, or how long ago it was, as seconds since 1970."""
+    if value is None:
+        return None
+    if ago := re.fullmatch(r"(\d{1,9})([smhdw])", value, re.ASCII):
+        return int(time.time()) - int(ago[1]) * UNITS[ago[2]]
+    try:
+        moment = datetime.fromisoformat(value)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"'{value}' is no time. Write 2026-11-22, 2026-11-22T15:04 (in UTC, or with an"
+            " offset as in +01:00), or how long ago: 90s, 30m, 2h, 7d, 1w.",
+            ctx,
+            param,
+        ) from None
 
 
 @click.command("report", context_settings={"max_content_width": 100})
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--html", metavar="FILE", help="Write a page to FILE; - is standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@click.option("--since", type=_Time(), metavar="TIME", help="Leave out requests before it.")
-@click.option("--until", type=_Time(), metavar="TIME", help="Leave out requests from it on.")
+@click.option("--since", callback=_moment, metavar="TIME", help="Leave out requests before it.")
+@click.option("--until", callback=_moment, metavar="TIME", help="Leave out requests from it on.")
 @click.option("--path", default="", metavar="PATH", help="Only this path, and those below it.")
 def report(
     files: tuple[str, ...],

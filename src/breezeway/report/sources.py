@@ -7,15 +7,13 @@ be decompressed, or comes from a pipe, has its lines with it.
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from typing import IO, Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any, Final, NamedTuple
 
 from breezeway.errors import UserError
 
@@ -25,12 +23,18 @@ SLICE: Final = 8_000_000
 """Bytes of a task: a few tenths of a second, so that the bar moves, and all processes end together."""
 
 CHUNK: Final = 65_536
-"""Bytes that are decompressed at a time; what is damaged costs no more of what is before it."""
+"""Bytes that are read at a time."""
+
+COMPRESSED_CHUNK: Final = 1024
+"""The same of what is compressed: it becomes 32 MB at most, with zstd (RFC 8878: 4 bytes, 128 KB)."""
 
 LONGEST_LINE: Final = 1_000_000
 """Bytes of a line that are read; our longest are some 70 KB. What is longer is no line of a log."""
 
 _GZIP: Final = b"\x1f\x8b"
+_GZIP_FORMAT: Final = 16
+"""Added to the bits of zlib's window: a header of gzip."""
+
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 Warn = Callable[[str], None]
@@ -106,13 +110,30 @@ class Source:
             for start in range(0, self.size, SLICE):
                 yield Task(self.path, start, min(start + SLICE, self.size))
             return
-        stream = _decompressed(self.path, self._file, self.begin) if compressed else self._file
         done = 0
-        with closing(stream):
-            for data in _pieces(stream, self.path, warn):
-                position = self._file.tell() if self._is_plain else 0
-                yield Task(self.path, done, position, data)
-                done = position
+        for data in _pieces(self._chunks(compressed, warn)):
+            position = self._file.tell() if self._is_plain else 0
+            yield Task(self.path, done, position, data)
+            done = position
+
+    def _chunks(self, compressed: bool, warn: Warn) -> Iterator[bytes]:
+        """Read it to its end, or to where it is damaged."""
+        if not compressed:
+            while data := self._read(CHUNK):
+                yield data
+            return
+        start, error_of_library = _decompressor(self.path, self.begin)
+        try:
+            yield from _decompressed(lambda: self._read(COMPRESSED_CHUNK), start)
+        except (EOFError, error_of_library) as error:
+            warn(f"{self.path} is damaged or not whole ({error}); what is before that is reported.")
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data: bytes = self._file.read(size)
+            return data
+        except OSError as error:
+            raise _unreadable(self.path, error) from None
 
 
 def _lines_between(path: str, start: int, end: int) -> bytes:
@@ -128,11 +149,11 @@ def _lines_between(path: str, start: int, end: int) -> bytes:
     return data
 
 
-def _pieces(stream: IO[bytes], path: str, warn: Warn) -> Iterator[bytes]:
-    """Read a stream to its end, in pieces of whole lines."""
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Join what was read to pieces of whole lines."""
     parts: list[bytes] = []
     size = 0
-    for data in _chunks(stream, path, warn):
+    for data in chunks:
         parts.append(data)
         size += len(data)
         if size < SLICE:
@@ -145,35 +166,38 @@ def _pieces(stream: IO[bytes], path: str, warn: Warn) -> Iterator[bytes]:
         yield b"".join(parts)
 
 
-def _chunks(stream: IO[bytes], path: str, warn: Warn) -> Iterator[bytes]:
-    """Read a stream to its end, or to where it is damaged."""
-    try:
-        while data := stream.read(CHUNK):
-            yield data
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        warn(f"{path} is damaged or not whole ({error}); what is before that is in the report.")
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":  # its class is in a library that may not be there
-            raise
-        warn(f"{path} is damaged ({error}); what is before that is in the report.")
+def _decompressed(read: Callable[[], bytes], start: Callable[[], Any]) -> Iterator[bytes]:
+    """Decompress one part after another of what `read` returns, each by a new decompressor.
+
+    Raises:
+        EOFError: it ends within one.
+    """
+    current = None
+    while data := read():
+        while data:
+            if current is None:
+                data = data.lstrip(b"\0")  # tapes and disks fill up with zeros
+                if not data:
+                    break
+                current = start()
+            yield current.decompress(data)
+            data = b""
+            if current.eof:
+                data, current = current.unused_data, None
+    if current is not None:
+        raise EOFError("it ends in the middle")
 
 
-def _decompressed(path: str, file: Any, begin: bytes) -> IO[bytes]:
-    stream: Any
+def _decompressor(path: str, begin: bytes) -> tuple[Callable[[], Any], type[Exception]]:
+    """Return what makes decompressors for a file that begins so, and what they raise."""
     if begin.startswith(_GZIP):
-        stream = gzip.GzipFile(fileobj=file, mode="rb")
-        return io.BufferedReader(stream, CHUNK)
+        return lambda: zlib.decompressobj(zlib.MAX_WBITS | _GZIP_FORMAT), zlib.error
     try:
         import zstandard
     except ImportError:
         hint = f"pip install 'breezeway[zstd]', or: zstd -dc {path} | breezeway report -"
         raise UserError(f"{path} is compressed with zstd, which needs a library.", hint) from None
-    stream = zstandard.ZstdDecompressor().stream_reader(
-        file, read_across_frames=True, closefd=False
-    )
-    return io.BufferedReader(stream, CHUNK)
+    return zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
 
 
 def _unreadable(path: str, error: OSError) -> UserError:
