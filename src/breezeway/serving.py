@@ -29,10 +29,10 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
         UserError: an address cannot be listened on, a directory is not there, or a setting needs a
             supervisor.
     """
-    if settings.admin_bind is not None:
-        raise UsageError(
-            "admin_bind: without workers nobody would serve it.", "One is enough: workers=1."
-        )
+    for setting, what in (("admin_bind", "serve it"), ("statsd", "push there")):
+        if getattr(settings, setting) is not None:
+            message = f"{setting}: without workers nobody would {what}."
+            raise UsageError(message, "One is enough: workers=1.")
     credentials.prepare(settings)
     check_directories(settings)
     application = _traced(application, settings, name)
