@@ -18,11 +18,13 @@ import pytest
 
 from .server import (
     Server,
+    body_of,
     children_of,
     descriptors_of,
     eventually,
     is_alive,
     launching,
+    read_all,
     serving,
 )
 from .test_upgrade import supervisor_of, upgrade
@@ -30,6 +32,19 @@ from .test_upgrade import supervisor_of, upgrade
 TOKEN = "a-token-of-some-length"
 ADMIN = ("--admin-bind", "127.0.0.1:0")
 PATHS = ("/metrics", "/health", "/api/status", "/api/events", "/api/reload", "/dashboard.js")
+
+
+WAITING = """
+import os, time
+
+def app(environ, start_response):
+    print("waiting", flush=True)
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"done"]
+"""
+"""Answers when there is a file `go`."""
 
 
 class Unix(http.client.HTTPConnection):
@@ -181,12 +196,17 @@ def test_is_started_again(tmp_path: Path) -> None:
 
 def test_stops_with_the_server(tmp_path: Path) -> None:
     """It shows how the last requests are finished, and ends with the supervisor, streams and all."""
-    with serving(tmp_path, *ADMIN, workers=1) as server:
+    with serving(tmp_path, *ADMIN, workers=1, application=WAITING) as server:
         url = dashboard_of(server)
-        with stream(url) as answer, server.sleep(1.0):
+        with stream(url) as answer:
+            client = server.send("/wait")
+            server.out.wait_for("^waiting$")
             for pid in (server.process.pid, admin_process(server)):  # as a service manager does
                 os.kill(pid, signal.SIGTERM)
             eventually(lambda: ask(url, "/health") == (503, b"stopping\n"), "stopping")
+            (tmp_path / "go").touch()
+            with client:
+                assert body_of(read_all(client))
             answer.read()
         assert server.end() == 0
         with pytest.raises(ConnectionRefusedError):
