@@ -34,8 +34,8 @@ def test_first_boot_fails(tmp_path: Path, options: tuple[str, ...]) -> None:
     with launching(tmp_path, *options, application=BROKEN, trouble=True) as server:
         assert server.end() == 3
         server.wait_until_gone()
-        assert len(server.log.find("^Traceback")) == 1
-        assert len(server.log.find("^RuntimeError: no database today")) == 1
+        assert len(server.log.find("^ *Traceback")) == 1
+        assert len(server.log.find("^ *RuntimeError: no database today")) == 1
         assert server.log.text.endswith("failed with RuntimeError.")
 
 
@@ -124,7 +124,7 @@ def test_crash_loop(tmp_path: Path) -> None:
             server.deploy(APPLICATION)
             server.wait_for_workers(2)
         assert not load.failures
-        assert len(server.log.find("^Traceback")) == 1
+        assert len(server.log.find("^ *Traceback")) == 1
         assert len(server.log.find("the next try is in")) == 3
         # After that a failure begins with the shortest pause again.
         server.deploy(BROKEN)
@@ -137,7 +137,7 @@ def test_long_traceback(tmp_path: Path) -> None:
     with launching(tmp_path, "--workers", "1", application=WORDY, trouble=True) as server:
         assert server.end() == 3
         assert len(server.log.text) > 100_000
-        assert server.log.find("^ValueError: x+ deep down$")
+        assert server.log.find("^ *ValueError: x+ deep down$")
     with serving(tmp_path, workers=1, trouble=True) as server:
         server.deploy(WORDY)
         with pytest.raises(UserError, match=r"deep down$"):
