@@ -22,6 +22,7 @@ def worker(number: int, **more: Any) -> dict[str, Any]:
         "connections": 5,
         "busy": 2,
         "threads": 8,
+        "queued": 1,
         "memory": 40 * 1024**2,
         **more,
     }

@@ -45,6 +45,10 @@ class Live(Fake):
         self.server.answer(1000, 0.004)
         caller.succeed(self.server.status(1))
 
+    def on_events(self, request, caller):
+        event = {"number": 1, "time": 0.0, "level": "info", "text": "reloaded\x1b[2J in 59ms"}
+        caller.succeed({"events": [] if request["after"] else [event]})
+
     def on_reload(self, request, caller):
         if self.fails:
             caller.fail(self.fails)
@@ -148,7 +152,7 @@ def test_everything_is_there(live):
         assert "3.97ms" in shown(app, "latency")
         assert "4/16" in shown(app, "gauges")
         assert "4712" in shown(app, "workers")
-        assert "nothing yet" in shown(app, "events")
+        assert "00:00:00  reloaded" in shown(app, "events")
         assert "q quit" in shown(app, "keys")
         assert "\x1b" not in shown(app)
         await pilot.press("q")

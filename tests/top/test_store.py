@@ -187,41 +187,35 @@ class TestEvents:
         assert texts(store.add(server.status(1))) == []
         assert not store.events
 
-    def test_reload(self, server, store):
-        """A reload has a beginning and an end."""
-        server.facts["state"] = "reloading"
-        assert texts(store.add(server.status(1))) == ["the server is reloading"]
-        server.facts |= {"state": "serving", "reloads": 1, "generation": 2}
-        assert texts(store.add(server.status(1))) == ["reloaded: generation 2 serves"]
-        server.facts["failed_reloads"] = 1
-        (event,) = store.add(server.status(1)).news
-        assert event.text.startswith("a reload failed")
-        assert event.kind == "bad"
-        assert event.at == STARTED + server.uptime
-        assert len(store.events) == 3
+    def test_logged(self, server, store):
+        """What the supervisor has logged is told, in a line without control characters."""
+        told = [
+            {"number": 1, "time": 7.5, "level": "error", "text": "the reload failed\nTraceback"},
+            {"number": 2, "time": 6.5, "level": "info", "text": "stopping\x1b[2J"},
+            {"number": 3, "time": 8.0, "level": "warning", "text": "not scaled"},
+            {},
+        ]
+        reading = store.add(server.status(1), told)
+        assert [(each.at, each.kind) for each in reading.news] == [
+            (0.0, "plain"),
+            (6.5, "plain"),
+            (7.5, "bad"),
+            (8.0, "warning"),
+        ]
+        assert texts(reading)[2] == "the reload failed"
+        assert all(text.isprintable() for text in texts(reading))
+        assert list(store.events) == list(reading.news)
 
-    def test_death(self, server, store):
-        """One that died is told from one that was to end."""
+    def test_workers(self, server, store):
+        """Workers that serve from now on, and those that have ended as they should."""
         server.facts["workers"][1]["state"] = "retiring"
         store.add(server.status(1))
         server.facts["workers"] = [worker(3, state="starting")]
-        server.facts["deaths"] = 1
-        assert texts(store.add(server.status(1))) == [
-            "worker 1 (pid 4712) died",
-            "worker 2 (pid 4713) has ended",
-        ]
+        (event,) = store.add(server.status(1)).news
+        assert event.text == "worker 2 (pid 4713) has ended"
+        assert event.at == STARTED + server.uptime
         server.facts["workers"][0]["state"] = "ready"
         assert texts(store.add(server.status(1))) == ["worker 3 (pid 4714) serves"]
-
-    def test_death_between_two_statuses(self, server, store):
-        """Workers that nobody has seen have died all the same."""
-        server.facts["deaths"] = 2
-        assert texts(store.add(server.status(1))) == ["2 workers died before being ready"]
-
-    def test_hanging(self, server, store):
-        """A worker that hangs is told once."""
-        server.facts["workers"][0]["state"] = "hung"
-        assert texts(store.add(server.status(1))) == ["worker 1 (pid 4712) hangs"]
         assert texts(store.add(server.status(1))) == []
 
     def test_scale(self, server, store):

@@ -1,8 +1,8 @@
-"""What has happened between two statuses, in words."""
+"""What has happened: what the supervisor has logged, and what the log does not tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,10 @@ from breezeway.top.span import Status
 
 GOOD: Final = "good"
 BAD: Final = "bad"
+WARNING: Final = "warning"
 PLAIN: Final = "plain"
+
+_KINDS: Final = {"error": BAD, "critical": BAD, "warning": WARNING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,55 +24,35 @@ class Event:
     at: float
     """Unix time."""
     text: str
+    """One line without control characters."""
     kind: str = PLAIN
-    """GOOD, BAD or PLAIN."""
+    """GOOD, BAD, WARNING or PLAIN."""
+
+
+def logged(told: Iterable[dict[str, Any]]) -> Iterator[Event]:
+    """Read what the control command `events` tells; of several lines, the first."""
+    for each in told:
+        text = str(each.get("text", "")).partition("\n")[0]
+        kind = _KINDS.get(each.get("level", ""), PLAIN)
+        yield Event(each.get("time", 0.0), clean(text), kind)
 
 
 def between(old: Status, new: Status) -> Iterator[Event]:
-    """Yield what has happened between two statuses."""
+    """Yield what has happened between two statuses, and is not in the log."""
     at = new.get("started", 0.0) + new.get("uptime", 0.0)
     if old.get("pid") != new.get("pid"):
-        yield Event(at, f"supervisor {new.get('pid')} has taken over", GOOD)
+        yield Event(at, clean(f"supervisor {new.get('pid')} has taken over"), GOOD)
         return
-    yield from (Event(at, *each) for each in _of_server(old, new))
-    yield from (Event(at, *each) for each in _of_workers(old, new))
-
-
-def _of_server(old: Status, new: Status) -> Iterator[tuple[str, str]]:
-    if new.get("reloads", 0) > old.get("reloads", 0):
-        yield f"reloaded: generation {new.get('generation')} serves", GOOD
-    if new.get("failed_reloads", 0) > old.get("failed_reloads", 0):
-        yield "a reload failed: the old code serves on, the log says why", BAD
     before, after = old.get("wanted"), new.get("wanted")
     if before != after:
-        yield f"scaled from {before} to {after} workers", PLAIN
-    state = new.get("state")
-    if state != old.get("state") and state in ("reloading", "stopping"):
-        yield f"the server is {state}", PLAIN
-
-
-def _of_workers(old: Status, new: Status) -> Iterator[tuple[str, str]]:
-    before, after = _by_pid(old), _by_pid(new)
-    died = new.get("deaths", 0) - old.get("deaths", 0)
-    gone = [each for pid, each in before.items() if pid not in after]
-    # One that was not told to end, first; one that hung was killed.
-    gone.sort(key=lambda each: each.get("state") == "retiring")
-    for at, each in enumerate(gone):
-        if at < died:
-            yield f"{_name(each)} died", BAD
-        else:
-            yield f"{_name(each)} has ended", PLAIN
-    unseen = died - len(gone)
-    if unseen > 0:
-        yield f"{unseen} {'worker' if unseen == 1 else 'workers'} died before being ready", BAD
-    for pid, each in after.items():
-        state, last = each.get("state"), before.get(pid, {}).get("state")
-        if state == last:
-            continue
-        if state == "hung":
-            yield f"{_name(each)} hangs", BAD
-        elif state == "ready":
-            yield f"{_name(each)} serves", GOOD
+        yield Event(at, clean(f"scaled from {before} to {after} workers"))
+    workers, now = _by_pid(old), _by_pid(new)
+    for pid, each in workers.items():
+        if pid not in now and each.get("state") == "retiring":
+            yield Event(at, f"{_name(each)} has ended")
+    for pid, each in now.items():
+        if each.get("state") == "ready" != workers.get(pid, {}).get("state"):
+            yield Event(at, f"{_name(each)} serves", GOOD)
 
 
 def _by_pid(status: Status) -> dict[int, dict[str, Any]]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from breezeway import ctl_view
 from breezeway.top import figures
-from breezeway.top.events import BAD, GOOD, Event
+from breezeway.top.events import BAD, GOOD, WARNING, Event
 from breezeway.top.span import CLASSES
 from breezeway.top.store import Moment, Reading
 
@@ -30,7 +30,7 @@ BOLD: Final = "bold"
 STATES: Final = {"green": GREEN, "yellow": YELLOW, "red": RED}
 """The colours of `ctl_view` as they are here."""
 
-EVENTS: Final = {GOOD: GREEN, BAD: RED}
+EVENTS: Final = {GOOD: GREEN, BAD: RED, WARNING: YELLOW}
 CLASS_STYLES: Final = {"2xx": GREEN, "3xx": BLUE, "4xx": YELLOW, "5xx": RED, "none": RED}
 
 QUANTILES: Final = (("p50", 0.5, GREEN), ("p90", 0.9, YELLOW), ("p99", 0.99, "#ff9f5a"))
@@ -169,6 +169,7 @@ def gauges(reading: Reading, width: int, *, brief: bool) -> Text:
     busy = f" {reading.busy}/{reading.threads}"
     pieces = [
         Text.assemble(("threads ", DIM), (full, style), (rest, EMPTY), busy),
+        Text.assemble(("waiting ", DIM), (f"{reading.queued:,}", YELLOW if reading.queued else "")),
         Text.assemble(("connections ", DIM), f"{reading.connections:,}"),
         Text.assemble(("memory ", DIM), ctl_view.memory(reading.memory)),
     ]

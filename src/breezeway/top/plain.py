@@ -6,13 +6,13 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from breezeway import ctl_view
 from breezeway.errors import UserError
 from breezeway.top import figures
-from breezeway.top.events import Event
+from breezeway.top.events import Event, logged
 from breezeway.top.feed import PERIOD_SECONDS
 from breezeway.top.running import Request, requests
 from breezeway.top.servers import Server
@@ -50,21 +50,28 @@ def follow(server: Server, write: Write, *, as_json: bool, period: float = PERIO
     Raises `UserError` if the server cannot be asked at first.
     """
     server.status()
+    server.events()  # what was before
     lines = 0
+    news: list[Event] = []
     for found in _readings(server, period):
         if isinstance(found, str):
             write(json.dumps({"error": found}) if as_json else f"-- {found}")
-        elif as_json:
-            if found.measured:
-                write(json.dumps(found.as_dict()))
-        else:
-            for event in found.news:
+            continue
+        news += found.news
+        if not as_json:
+            for event in news:
                 write(f"-- {_event(event)}")
-            if found.measured:
-                if lines % HEAD_EVERY == 0:
-                    write(_aligned([title for title, _ in COLUMNS]))
-                write(_aligned(_cells(found)))
-                lines += 1
+            news.clear()
+        if not found.measured:
+            continue
+        if as_json:
+            write(json.dumps(_document(found, news)))
+            news.clear()
+        else:
+            if lines % HEAD_EVERY == 0:
+                write(_aligned([title for title, _ in COLUMNS]))
+            write(_aligned(_cells(found)))
+            lines += 1
 
 
 def once(server: Server, write: Write, *, as_json: bool, period: float = PERIOD_SECONDS) -> None:
@@ -76,7 +83,8 @@ def once(server: Server, write: Write, *, as_json: bool, period: float = PERIOD_
         reading = store.add(server.status())
     running = requests(server.stacks())
     if as_json:
-        document = reading.as_dict() | {"running": [each.as_dict() for each in running]}
+        document = _document(reading, logged(server.events()))
+        document["running"] = [each.as_dict() for each in running]
         write(json.dumps(document, indent=2))
     else:
         write("\n".join(_report(reading, running)))
@@ -87,7 +95,7 @@ def _readings(server: Server, period: float) -> Iterator[Reading | str]:
     store, trouble, due = Store(), "", time.monotonic()
     while True:
         try:
-            reading = store.add(server.status())
+            reading = store.add(server.status(), server.events())
         except UserError as error:
             if trouble != error.message:
                 trouble = error.message
@@ -97,6 +105,11 @@ def _readings(server: Server, period: float) -> Iterator[Reading | str]:
             yield reading
         due = max(due + period, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
+
+
+def _document(reading: Reading, events: Iterable[Event]) -> dict[str, Any]:
+    told = [{"at": round(each.at, 3), "text": each.text} for each in events]
+    return reading.as_dict() | {"events": told}
 
 
 def _cells(reading: Reading) -> list[str]:
@@ -141,8 +154,8 @@ def _report(reading: Reading, running: Sequence[Request]) -> Iterator[str]:
     yield f"latency    {shares}  queue p99 {_ascii(now.queue(0.99))}"
     yield f"refused    {figures.number(now.refusals)}/s  {_rates(now, now.counters)}".rstrip()
     yield (
-        f"threads    {reading.busy}/{reading.threads} busy  connections {reading.connections}"
-        f"  memory {ctl_view.memory(reading.memory)}"
+        f"threads    {reading.busy}/{reading.threads} busy  waiting {reading.queued}"
+        f"  connections {reading.connections}  memory {ctl_view.memory(reading.memory)}"
     )
     yield ""
     yield from _workers(reading)

@@ -51,6 +51,7 @@ class Came(Message):
     """The server has told how it stands."""
 
     status: dict[str, Any]
+    events: list[dict[str, Any]]
 
 
 @dataclass
@@ -120,6 +121,7 @@ class Top(App[int]):
         Binding("s,enter", "stacks", "stacks"),
         Binding("p", "pause", "pause"),
         Binding("question_mark,h,f1", "help", "help"),
+        Binding("ctrl+z", "suspend_process", "suspend"),
     ]
 
     def __init__(self, choices: Sequence[Choice], period: float = PERIOD_SECONDS) -> None:
@@ -288,7 +290,7 @@ class Top(App[int]):
     def _ask_status(self) -> None:
         assert self._server is not None
         try:
-            self._tell(Came(self._server.status()))
+            self._tell(Came(self._server.status(), self._server.events()))
         except UserError as error:
             self._tell(Lost(error.message))
 
@@ -322,7 +324,7 @@ class Top(App[int]):
 
     def on_came(self, message: Came) -> None:
         """Show how the server stands."""
-        self._latest = reading = self._store.add(message.status)
+        self._latest = reading = self._store.add(message.status, message.events)
         if self._trouble:
             self._trouble = ""
             self._store.events.append(Event(reading.at, "the server answers again", GOOD))

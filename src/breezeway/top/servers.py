@@ -18,6 +18,8 @@ from breezeway.supervisor import runtime_directory
 STATUS: Final[dict[str, Any]] = {"command": "status", "watch": True}
 """Has the workers count requests and durations for the next seconds, too."""
 
+EVENTS: Final[dict[str, Any]] = {"command": "events"}
+
 STACKS: Final[dict[str, Any]] = {"command": "stacks"}
 
 
@@ -42,6 +44,8 @@ class Server:
         """`path` is its control socket."""
         self.path = path
         self._known: Answer = {}
+        self._last_event = 0, 0
+        """The supervisor that told the last one, and its number."""
 
     def status(self) -> Answer:
         """Ask how it stands; raise `UserError` if it cannot be asked, also after looking again."""
@@ -52,6 +56,17 @@ class Server:
             answer = self._quick(STATUS)
         self._known = answer
         return answer
+
+    def events(self) -> list[dict[str, Any]]:
+        """Ask what has happened since the last time; nothing is told by one that cannot tell."""
+        pid = self._known.get("pid", 0)
+        number = self._last_event[1] if self._last_event[0] == pid else 0
+        try:
+            found: list[dict[str, Any]] = self._quick({**EVENTS, "after": number})["events"]
+        except (UserError, KeyError):
+            return []
+        self._last_event = pid, max((each.get("number", 0) for each in found), default=number)
+        return found
 
     def stacks(self) -> Answer:
         """Ask what its threads are doing; raise `UserError` if it cannot be asked."""

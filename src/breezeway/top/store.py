@@ -60,6 +60,8 @@ class Worker:
     memory: int
     busy: int
     threads: int
+    queued: int
+    """Requests that wait for a thread."""
     connections: int
     requests: int
     rate: float
@@ -120,6 +122,11 @@ class Reading:
         return sum(each.threads for each in self.workers)
 
     @property
+    def queued(self) -> int:
+        """How many requests wait for a thread."""
+        return sum(each.queued for each in self.workers)
+
+    @property
     def connections(self) -> int:
         """How many connections are open."""
         return sum(each.connections for each in self.workers)
@@ -132,15 +139,14 @@ class Reading:
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
         plain = ("application", "version", "state", "pid", "generation", "uptime", "wanted")
-        counted = ("deaths", "reloads", "failed_reloads", "ready", "busy", "threads", "connections")
+        counted = ("deaths", "reloads", "failed_reloads", "ready", "busy", "threads", "queued")
         return {
             "at": round(self.at, 3),
-            **{name: getattr(self, name) for name in (*plain, *counted, "memory")},
+            **{name: getattr(self, name) for name in (*plain, *counted, "connections", "memory")},
             "listeners": list(self.listeners),
             "last_second": self.now.as_dict() if self.measured else None,
             "last_10_seconds": self.recent.as_dict() if self.measured else None,
             "workers": [each.as_dict() for each in self.workers],
-            "events": [{"at": round(each.at, 3), "text": each.text} for each in self.news],
         }
 
 
@@ -158,13 +164,12 @@ class Store:
         self._counted: dict[int, deque[tuple[float, int]]] = {}
         """By pid of a worker: at which uptime it had answered how many requests."""
 
-    def add(self, status: Status) -> Reading:
-        """Take a status; return what there is to show now."""
+    def add(self, status: Status, told: Iterable[dict[str, Any]] = ()) -> Reading:
+        """Take a status, and the events that were told with it; return what there is to show now."""
         last, self._last = self._last, status
-        news: list[Event] = []
+        news = list(events.logged(told))
         if last is not None:
-            news = list(events.between(last, status))
-            self.events.extend(news)
+            news += events.between(last, status)
             step = status.get("uptime", 0.0) - last.get("uptime", 0.0)
             if last.get("pid") != status.get("pid") or not 0 < step <= GAP_SECONDS:
                 self._warm = False
@@ -176,6 +181,8 @@ class Store:
                 self._moments.append(_moment(found))
             else:
                 self._warm = True
+        news.sort(key=lambda each: each.at)
+        self.events.extend(news)
         return self._reading(status, news)
 
     def _reading(self, status: Status, news: Iterable[Event]) -> Reading:
@@ -223,7 +230,7 @@ def _moment(found: Span) -> Moment:
 
 
 def _worker(row: Status, rate: float) -> Worker:
-    counts = ("generation", "memory", "busy", "threads", "connections", "requests")
+    counts = ("generation", "memory", "busy", "threads", "queued", "connections", "requests")
     return Worker(
         number=row.get("number", 0),
         pid=row.get("pid", 0),

@@ -72,7 +72,7 @@ def workers(rows: Sequence[Worker], chosen: int, width: int, height: int) -> Tex
         rate = 0.0 if math.isnan(row.rate) or not most else row.rate / most
         return figures.bar(rate, room)[0], ACCENT
 
-    shown = _that_fit([*WORKER_COLUMNS, Column("", 0, 8, share, left=True, least=BAR_CELLS)], width)
+    shown = _that_fit([*WORKER_COLUMNS, Column("", 0, 9, share, left=True, least=BAR_CELLS)], width)
     room = min(MOST_BAR_CELLS, width - _needed(shown[:-1]) - 1)
     return table(shown, rows, chosen, width, height)
 
@@ -141,12 +141,13 @@ WORKER_COLUMNS: Final[tuple[Column[Worker], ...]] = (
     Column("#", 3, 0, lambda row: (str(row.number), DIM)),
     Column("PID", 8, 1, lambda row: (str(row.pid), "")),
     Column("STATE", 8, 2, _state, left=True),
-    Column("GEN", 4, 7, lambda row: (str(row.generation), DIM)),
+    Column("GEN", 4, 8, lambda row: (str(row.generation), DIM)),
     Column("AGE", 7, 5, lambda row: (ctl_view.duration(row.age), "")),
     Column("MEMORY", 10, 4, lambda row: (ctl_view.memory(row.memory), "")),
     Column("BUSY", 7, 3, _threads),
+    Column("WAIT", 5, 6, lambda row: (f"{row.queued:,}", YELLOW if row.queued else DIM)),
     Column("CONN", 6, 5, lambda row: (f"{row.connections:,}", "")),
-    Column("REQUESTS", 11, 6, lambda row: (f"{row.requests:,}", DIM)),
+    Column("REQUESTS", 11, 7, lambda row: (f"{row.requests:,}", DIM)),
     Column("REQ/S", 7, 1, _rate),
 )
 
