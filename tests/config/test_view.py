@@ -106,3 +106,16 @@ def test_values(name, value, text):
     """A value is written as one would type it."""
     assert toml_text.value(ROWS[name], value) == text
     assert "x" in tomllib.loads(f"x = {text}")
+
+
+def test_rows(resolved):
+    """A page gets every setting in its group, values as text, and no secret."""
+    found = view.as_rows(resolved)
+    rows = {row["name"]: row for group in found["groups"] for row in group["settings"]}
+    assert set(rows) == set(ROWS)
+    assert (rows["umask"]["value"], rows["umask"]["given"]) == ("0o27", True)
+    assert (rows["threads"]["value"], rows["threads"]["default"]) == ("3", "8")
+    assert rows["threads"]["origin"] == "breezeway.toml, line 2"
+    assert not rows["queue_limit"]["given"]
+    assert rows["admin_bind"]["value"] is None
+    assert json.loads(json.dumps(found)) == found

@@ -1,6 +1,7 @@
 """The control socket: its file, what an exchange is, who may use it, and its end."""
 
 import errno
+import json
 import logging
 import os
 import socket
@@ -366,3 +367,18 @@ class TestEnd:
         other = connect()
         other.send({"command": "status"})
         assert other.line()["ok"]
+
+
+def test_adopted_socket(supervisor):
+    """A process of ours may be idle for ever, and its end is the end of it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        supervisor.answer = succeed
+        supervisor.server.adopt(ours)
+        supervisor.now += 1_000_000
+        supervisor.server.expire()
+        theirs.sendall(b'{"command": "status"}\n')
+        supervisor.settle()
+        assert json.loads(theirs.recv(1000))["ok"]
+    supervisor.settle()
+    assert not supervisor.server.clients
