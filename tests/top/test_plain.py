@@ -56,7 +56,7 @@ def test_lines():
     assert lines[0].split() == [title for title, _ in plain.COLUMNS]
     _, *cells = lines[1].split()
     assert cells[:5] == ["100", "0", "0", "98K", "0"]
-    assert cells[5:9] == ["1.98ms", "1.98ms", "1.98ms", "201us"]
+    assert cells[5:9] == ["1.98ms", "1.98ms", "1.98ms", "200us"]
     assert cells[9:] == ["10", "4/16", "2/2"]
     assert lines[plain.HEAD_EVERY + 1] == lines[0]
     assert not [line for line in lines if "long ago" in line]
