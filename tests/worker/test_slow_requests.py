@@ -113,6 +113,16 @@ def test_bounded_rate(log: pytest.LogCaptureFixture) -> None:
     assert not requests
 
 
+def test_past_its_deadline(log: pytest.LogCaptureFixture) -> None:
+    """When the server has answered in place of the application, that is said."""
+    with slow(request_timeout=("50ms",)) as (server, parts), asked(server, "/wait") as waiting:
+        assert [each.status for each in answers(waiting)] == [504]
+        eventually(lambda: len(messages(log)) == 1, "the stack")
+        parts.go.set()
+        eventually(lambda: len(messages(log)) == 2, "the end")
+    assert "its thread came back, too late for the client, after " in messages(log)[1]
+
+
 def test_deadline(log: pytest.LogCaptureFixture) -> None:
     """With a deadline for requests it is the same."""
     with slow(request_timeout=("60s",)) as (server, parts), asked(server, "/wait") as waiting:

@@ -87,6 +87,11 @@ class Exchange:
         return self._transport.began
 
     @property
+    def ousted(self) -> bool:
+        """Whether somebody else has answered in place of the application."""
+        return False
+
+    @property
     def started(self) -> bool:
         """Whether the head has gone."""
         return bool(self.flags & STARTED)

@@ -10,8 +10,8 @@ HTTP2 = "Breezeway speaks HTTP/1.1; a proxy in front of it can speak HTTP/2."
 ASGI = "Breezeway serves WSGI applications; an ASGI application needs an ASGI server."
 STRICT = "Breezeway refuses such requests, since servers read them in different ways."
 LOGGING = (
-    "Breezeway's own log has one format, on standard error or in log_file; its loggers are below"
-    " 'breezeway'. Set up the application's logging in the application."
+    "Breezeway's own log is text or JSON (log_format), on standard error or in log_file. For all other"
+    " loggers the table [logging] takes what logconfig_dict has (docs/logs.md)."
 )
 SYSLOG = (
     "The access log can go there: access_log_file = 'syslog:udp://HOST:PORT'. For the rest, log to"

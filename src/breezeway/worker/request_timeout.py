@@ -274,6 +274,11 @@ class TimedExchange(Exchange):
     # --- for the event loop ----------------------------------------------------------------------
 
     @property
+    def ousted(self) -> bool:
+        """Whether the deadline has passed, and the event loop has answered."""
+        return self.guard.ousted
+
+    @property
     def thread_name(self) -> str:
         """Name of the thread that runs it."""
         ident = self._interruption.ident

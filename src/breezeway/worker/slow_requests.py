@@ -96,8 +96,14 @@ class SlowRequests:
         exchange, fields = slow.exchange, slow.fields
         if not fields:
             return
-        seconds = (getattr(exchange, "returned", 0.0) or now) - slow.began
-        how = "broken off" if exchange.aborted else f"answered with {exchange.status}"
+        returned = getattr(exchange, "returned", 0.0) or now
+        if exchange.ousted:
+            returned, how = now, "its thread came back, too late for the client,"
+        elif exchange.aborted:
+            how = "broken off"
+        else:
+            how = f"answered with {exchange.status}"
+        seconds = returned - slow.began
         logger.warning(
             "%s: %s after %.3f s",
             request_in_words(fields),
