@@ -39,7 +39,7 @@ class TestRates:
         server.answer(10, 0.01, "4xx", "POST")
         server.answer(4, 0.01, "5xx")
         server.answer(1, 0.01, "none")
-        server.counters["refused.400"] += 6
+        server.counters.update({"refused.400": 4, "limit.idle": 2, "aborted": 9})
         reading = store.add(server.status(0.5))
         now = reading.now
         assert now.requests == 90
@@ -52,6 +52,7 @@ class TestRates:
         assert now.rate(now.bytes_in) == 9_000
         assert now.rate(now.bytes_out) == 90_000
         assert now.refusals == 12
+        assert now.as_dict()["refusals"] == {"refused.400": 8, "limit.idle": 4}
         assert [each.requests for each in reading.history] == [1000, 90]
         assert [each.errors for each in reading.history] == [0, 10]
 

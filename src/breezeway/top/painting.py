@@ -205,11 +205,11 @@ def _counted(reading: Reading) -> list[Text]:
 
 def _refusals(reading: Reading) -> list[Text]:
     """Count what was refused in the last seconds, and name what was refused most."""
-    counters = reading.recent.counters
-    if not counters:
+    refused = reading.recent.refused
+    if not refused:
         return [Text("refused 0", DIM)]
     rate = figures.number(reading.recent.refusals)
-    ((name, _),) = counters.most_common(1)
+    ((name, _),) = refused.most_common(1)
     return [
         Text.assemble(("refused ", DIM), (f"{rate}/s", YELLOW)),
         Text(ctl_view.clean(name), DIM),

@@ -152,7 +152,7 @@ def _report(reading: Reading, running: Sequence[Request]) -> Iterator[str]:
     yield f"bytes      in {received}/s  out {sent}/s"
     shares = "  ".join(f"p{share * 100:g} {_ascii(now.latency(share))}" for share in SHARES)
     yield f"latency    {shares}  queue p99 {_ascii(now.queue(0.99))}"
-    yield f"refused    {figures.number(now.refusals)}/s  {_rates(now, now.counters)}".rstrip()
+    yield f"refused    {figures.number(now.refusals)}/s  {_rates(now, now.refused)}".rstrip()
     yield (
         f"threads    {reading.busy}/{reading.threads} busy  waiting {reading.queued}"
         f"  connections {reading.connections}  memory {ctl_view.memory(reading.memory)}"

@@ -19,6 +19,17 @@ CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 SHARES: Final = (0.5, 0.9, 0.99)
 """The quantiles that are shown."""
 
+REFUSING: Final = (
+    "refused.",
+    "timeout.",
+    "limit.",
+    "accept.",
+    "tls.",
+    "proxy_protocol",
+    "static.busy",
+)
+"""How the counters begin that count clients who were refused, cut off or too slow (docs/control.md)."""
+
 Status = Mapping[str, Any]
 
 
@@ -36,7 +47,7 @@ class Span:
     queued: Counter[int] = field(default_factory=Counter)
     """The same for the time until a thread took them."""
     counters: Counter[str] = field(default_factory=Counter)
-    """What the server has refused, cut off and the like, by name."""
+    """What the server has counted beside them, by name."""
 
     def rate(self, count: float) -> float:
         """Return a count for each second."""
@@ -53,9 +64,14 @@ class Span:
         return self.rate(self.classes["5xx"] + self.classes["none"])
 
     @property
+    def refused(self) -> Counter[str]:
+        """The counters of clients who were refused, cut off or too slow."""
+        return Counter({name: n for name, n in self.counters.items() if name.startswith(REFUSING)})
+
+    @property
     def refusals(self) -> float:
-        """Clients a second that were refused, cut off or gave up."""
-        return self.rate(self.counters.total())
+        """Such clients a second."""
+        return self.rate(self.refused.total())
 
     def latency(self, share: float) -> float:
         """Return a quantile of the durations in seconds; NaN if there were none."""
@@ -75,7 +91,7 @@ class Span:
             "bytes_out": round(self.rate(self.bytes_out), 1),
             "latency": _shares(self.durations),
             "queue": _shares(self.queued),
-            "refusals": {name: round(self.rate(n), 3) for name, n in self.counters.items()},
+            "refusals": {name: round(self.rate(n), 3) for name, n in self.refused.items()},
         }
 
 
