@@ -130,6 +130,8 @@ def test_crash_loop(tmp_path: Path) -> None:
         server.deploy(BROKEN)
         server.signal(signal.SIGKILL, survivor)
         server.log.wait_for(r"the next try is in 0\.5 s", count=2)
+        causes = {(each["cause"], each["count"]) for each in server.status()["death_causes"]}
+        assert causes == {("signal", 2), ("boot", 4)}
 
 
 def test_long_traceback(tmp_path: Path) -> None:

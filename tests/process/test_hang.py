@@ -54,7 +54,9 @@ def test_hanging_worker_is_replaced(tmp_path: Path) -> None:
             load.wait_for(20)
         assert {each.last_body for each in load.failures} <= {"", f"1 {stopped}"}
         assert time.monotonic() - began < 10
-        assert server.status()["deaths"] == 2
+        status = server.status()
+        assert status["deaths"] == 2
+        assert status["death_causes"] == [{"cause": "hang", "detail": "", "count": 2}]
 
 
 def test_slow_requests_are_no_hang(tmp_path: Path) -> None:

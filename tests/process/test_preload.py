@@ -82,7 +82,9 @@ def test_dead_worker_is_replaced(tmp_path: Path) -> None:
             assert len(notes(tmp_path, "before")) == count
         assert len(notes(tmp_path, "loaded")) == 1
         server.log.wait_for("was killed by SIGKILL", count=3)
-        assert server.status()["deaths"] == 3
+        status = server.status()
+        assert status["deaths"] == 3
+        assert status["death_causes"] == [{"cause": "signal", "detail": "SIGKILL", "count": 3}]
         assert set(children_of(zygote_of(server))) == set(server.workers())
 
 
