@@ -97,7 +97,7 @@ function showTiles({ status, recent }) {
     (sum, each) => sum + Object.entries(each.n).reduce((n, [name, one]) => n + (names.includes(name) ? one : 0), 0), 0);
   put("tile-rate", `${short(count(few, CLASSES) / seconds)}/s`);
   const sum = (name) => few.reduce((total, each) => total + each[name], 0) / seconds;
-  put("note-rate", `${bytes(Math.round(sum("i")))} in, ${bytes(Math.round(sum("o")))} out a second`);
+  put("note-rate", `${bytes(Math.round(sum("i")))} in, ${bytes(Math.round(sum("o")))} out`);
   const minute = lastSeconds(60);
   const all = count(minute, CLASSES);
   const bad = count(minute, ["5xx", "none"]);
