@@ -258,6 +258,7 @@ def test_recycles_the_chosen_worker(live):
     async def story(app, pilot):
         await measured(app, pilot)
         await pilot.press("down")
+        await until(pilot, lambda: app.query_one("#workers", Table).chosen == 1, "the second")
         live.server.facts["workers"].reverse()
         live.server.facts["workers"][0]["number"] = 0
         await until(pilot, lambda: app.query_one("#workers", Table).chosen == 0, "moved")
@@ -274,7 +275,9 @@ def test_stacks(live):
 
     async def story(app, pilot):
         await measured(app, pilot)
-        await pilot.press("tab", "down", "s")
+        await pilot.press("tab", "down")
+        await until(pilot, lambda: app.query_one("#running", Table).chosen == 1, "the second")
+        await pilot.press("s")
         await opened(pilot, dialogs.Pages)
         text = str(app.screen.query_one("#pages").render())
         assert text.index("GET /  for 20ms") < text.index("GET /report")
