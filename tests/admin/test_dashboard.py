@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from breezeway.admin.streams import STREAMS
+from breezeway.testing import LiveServer
+
 from ..examples.browser import Person, browser
 from ..process.server import APPLICATION, Server, eventually, serving
 from .supervisor import TOKEN
@@ -159,6 +162,22 @@ def test_actions(server: Server, open_page: Open) -> None:
     eventually(lambda: server.status()["reloads"] == 1, "a reload")
     page.get_by_role("button", name="Log out").click()
     page.get_by_role("button", name="Log in", exact=True).wait_for()
+
+
+def test_locked(chromium: Any, make_admin: Any) -> None:
+    """Where reading takes the token, the page asks for it, and then shows the numbers."""
+    admin = make_admin("10.1.2.3:9300", TOKEN)
+    admin.streams.start()
+    with LiveServer(admin.application, threads=STREAMS) as live:
+        person = Person(chromium, live.url)
+        page = person.go("/")
+        page.get_by_label("Token").fill(TOKEN)
+        assert page.locator("#workers tr").count() == 0
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Recycle worker 4712").wait_for()
+        admin.streams.close()
+        person.close()
+    assert person.noticed == []
 
 
 def test_alarm(server: Server, open_page: Open) -> None:

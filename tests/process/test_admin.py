@@ -243,6 +243,10 @@ def test_reload(tmp_path: Path) -> None:
         eventually(
             lambda: ask(f"unix:{second}", "/api/reload", {})[0] == 401, "the token asked for"
         )
+        settings.write_text('admin_bind = "unix:no/such/place"\n')
+        server.ask("reload")
+        server.log.wait_for("the admin listener stays where it was: .*--admin-bind")
+        eventually(lambda: is_served(f"unix:{second}"), "served where it was")
         settings.write_text("")
         server.ask("reload")
         eventually(lambda: not second.exists(), "the socket gone")

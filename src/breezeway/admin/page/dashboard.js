@@ -140,7 +140,8 @@ function showAlarms({ status }) {
   const all = minute.reduce((n, each) => n + Object.values(each.n).reduce((a, b) => a + b, 0), 0);
   const bad = minute.reduce((n, each) => n + (each.n["5xx"] || 0) + (each.n.none || 0), 0);
   if (all >= 20 && bad / all > 0.05) found.set("errors", ["bad", "More than 5 % of the requests of the last minute failed"]);
-  const deaths = status.deaths - (state.firstDeaths ?? (state.firstDeaths = status.deaths));
+  if (state.pid !== status.pid) Object.assign(state, { pid: status.pid, firstDeaths: status.deaths });
+  const deaths = status.deaths - state.firstDeaths;
   if (deaths > 0) found.set(`deaths ${deaths}`, ["bad", `${deaths} ${deaths === 1 ? "worker has" : "workers have"} died since this page was opened`]);
   putAlarms(found);
 }
@@ -252,7 +253,7 @@ function showEvents(news) {
     $("log").replaceChildren(make("li", { className: "empty", textContent: "nothing yet" }));
     return;
   }
-  sync($("log"), state.events, (each) => each.number,
+  sync($("log"), state.events, (each) => `${each.number} ${each.time}`,
     (each) => make("li", { data: { level: each.level } },
       make("time", { dateTime: new Date(each.time * 1000).toISOString(), textContent: clock(each.time) }),
       make("b", { textContent: each.level }), make("span", { textContent: each.text })),
@@ -370,7 +371,10 @@ function connect() {
   state.stream = stream;
   stream.addEventListener("hello", (event) => {
     const hello = JSON.parse(event.data);
-    Object.assign(state, { shape: hello.shape, samples: hello.samples, connected: true });
+    // What was seen before the stream broke off is still true.
+    const first = hello.samples.length ? hello.samples[0].t : Infinity;
+    const before = state.samples.filter((each) => each.t < first - 0.5);
+    Object.assign(state, { shape: hello.shape, samples: [...before, ...hello.samples], connected: true });
     putSession(hello.session);
     put("live", "live", "on");
     putAlarms(new Map());
@@ -392,7 +396,9 @@ function connect() {
 
 async function loadEvents() {
   try {
-    showEvents((await ask("log")).events);
+    const { events } = await ask("log");
+    state.events = []; // another supervisor begins with the number 1 again
+    showEvents(events);
   } catch { /* the stream says that there is nobody */ }
 }
 
