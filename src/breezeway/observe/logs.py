@@ -18,8 +18,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from breezeway.observe import turns
 from breezeway.observe.log_file import LogFile
 from breezeway.observe.log_format import JSONFormatter, TextFormatter, role
+from breezeway.observe.turns import turn
 
 ROOT = "breezeway"
 """The name above all of Breezeway's loggers."""
@@ -54,7 +56,8 @@ class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # generi
             if self._lost:
                 note = "standard error took nothing for a while: %d lines are lost"
                 text = f"{self.format(_record(logging.WARNING, note, self._lost))}\n{text}"
-            self._put(descriptor, text.encode(errors="backslashreplace"))
+            with turn(0.0 if self._lost else STUCK_SECONDS):
+                self._put(descriptor, text.encode(errors="backslashreplace"))
             self._lost = 0
         except OSError:
             self._lost += 1
@@ -134,6 +137,7 @@ def configure(
     Raises:
         UsageError: the file cannot be written to; then all stays as it was.
     """
+    turns.prepare()
     handler = _File(LogFile(file, "--log-file")) if file is not None else _StandardError()
     handler.setFormatter(JSONFormatter() if style == "json" else TextFormatter(process=process))
     ours = logging.getLogger(ROOT)
