@@ -11,7 +11,7 @@ import textual.app
 import textual.pilot
 from textual.widgets import Static
 
-from breezeway.top import dialogs, screen
+from breezeway.top import dialogs, screen, servers
 from breezeway.top.arrangement import FOOT, GAUGES, HEAD
 from breezeway.top.panels import Panel, Table
 from breezeway.top.servers import Choice
@@ -355,6 +355,18 @@ def test_server_goes_and_comes_back(directory):
             await until(pilot, lambda: "serving" in shown(app, "head"), "serving")
 
         run(story, first)
+
+
+def test_server_hangs(live, monkeypatch):
+    """A supervisor that says nothing is not shown as if it did, and keeps nobody."""
+    monkeypatch.setattr(servers, "PATIENCE_SECONDS", 0.05)
+
+    async def story(app, pilot):
+        live.on_status = lambda *_: None
+        await until(pilot, lambda: "does not answer" in shown(app, "head"), "trouble")
+        await pilot.press("q")
+
+    run(story, live)
 
 
 def test_which_server(live, directory):

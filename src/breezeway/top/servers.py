@@ -18,6 +18,9 @@ from breezeway.supervisor import runtime_directory
 STATUS: Final[dict[str, Any]] = {"command": "status", "watch": True}
 """Has the workers count requests and durations for the next seconds, too."""
 
+PATIENCE_SECONDS: Final = 4.0
+"""A supervisor that says nothing for so long does not answer; with `stacks` it waits 2 s itself."""
+
 EVENTS: Final[dict[str, Any]] = {"command": "events"}
 
 STACKS: Final[dict[str, Any]] = {"command": "stacks"}
@@ -77,9 +80,7 @@ class Server:
         return ctl_client.ask(self.path, request, seconds=None, on_progress=on_progress)
 
     def _quick(self, request: dict[str, Any]) -> Answer:
-        return ctl_client.ask(
-            self.path, request, seconds=ctl_client.ANSWER_SECONDS, on_progress=_ignore
-        )
+        return ctl_client.ask(self.path, request, seconds=PATIENCE_SECONDS, on_progress=_ignore)
 
     def _successor(self) -> str:
         """Return the socket of the only server with our application and listeners, else our own."""
