@@ -78,6 +78,14 @@ def test_first_of_each_kind_is_whole(log: pytest.LogCaptureFixture) -> None:
     assert message.endswith("): 5 more in the last 10 s")
 
 
+def test_long_text(log: pytest.LogCaptureFixture) -> None:
+    """What is told in a line is no longer than a line."""
+    for _ in range(2):
+        fail(ValueError("x" * 100_000))
+    assert len(log.messages[1]) < 1200
+    assert log.messages[1].endswith("x ...")
+
+
 def test_fault(log: pytest.LogCaptureFixture) -> None:
     """A breach of PEP 3333 has no traceback, and is limited, too."""
     for number in range(LINES + 5):

@@ -26,6 +26,9 @@ FAILURE_BODY: Final = b"500 Internal Server Error\nThe application failed to ans
 
 CLOSE_RAISED: Final = "close() of the result raised"
 
+MOST_CHARACTERS: Final = 1000
+"""Of an exception that is told in a line; it may have repeated what the client has sent."""
+
 _NUMBER: Final = re.compile(r"\d+")
 
 throttle: Final = Throttle(logger)
@@ -97,7 +100,8 @@ def _kind(error: BaseException, traceback: TracebackType | None, what: str) -> _
 
 
 def _in_a_line(error: BaseException) -> str:
-    return " ".join("".join(format_exception_only(error)).split())
+    text = " ".join("".join(format_exception_only(error)).split())
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ..."
 
 
 def _without_our_frames(traceback: TracebackType | None) -> TracebackType | None:
