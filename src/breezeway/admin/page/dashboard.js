@@ -1,87 +1,17 @@
 // The page: what comes from api/events each second goes into a few numbers, charts and tables.
-// Text from the server is put in as text, never as HTML.
 
 import { CLASSES, CLASS_NAMES, Latency, Traffic, columnAt, columnsOf, quantileOf } from "./drawing.js";
+import { $, age, bytes, duration, make, put, short, sync, whole, words } from "./writing.js";
 
 const KEPT_SECONDS = 600;
 const RUNNING_MILLISECONDS = 2000;
 const EVENTS_KEPT = 200;
 const SLOW = { warn: 1, bad: 10 }; // seconds of a request that runs
 
-const $ = (id) => document.getElementById(id);
-
 const state = {
   samples: [], shape: { rows: 4, least_power: -20 }, tick: null, session: { read: true, act: false, token: false },
   seconds: 300, cross: null, paused: false, before: new Map(), events: [], stream: null, connected: false,
 };
-
-// --- how things are written -------------------------------------------------------------------
-
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-
-function short(value) {
-  if (value >= 1e6) return `${(value / 1e6).toPrecision(3)}M`;
-  if (value >= 1e4) return `${(value / 1e3).toPrecision(3)}k`;
-  if (value >= 100 || Number.isInteger(value)) return whole.format(value);
-  return value.toFixed(value < 10 ? 1 : 0);
-}
-
-function duration(seconds) {
-  if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "–";
-  if (seconds < 0.00095) return `${Math.round(seconds * 1e6)} µs`;
-  if (seconds < 0.995) return `${Number((seconds * 1e3).toPrecision(2))} ms`;
-  if (seconds < 99.5) return `${Number(seconds.toPrecision(2))} s`;
-  return age(seconds);
-}
-
-function age(seconds) {
-  for (const [size, unit, next, small] of [[86400, "d", 3600, "h"], [3600, "h", 60, "m"], [60, "m", 1, "s"]]) {
-    if (seconds >= size) return `${Math.floor(seconds / size)}${unit} ${Math.floor((seconds % size) / next)}${small}`;
-  }
-  return `${Math.floor(seconds)}s`;
-}
-
-function bytes(value) {
-  for (const [size, unit] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]]) {
-    if (value >= size) return `${(value / size).toPrecision(3)} ${unit}`;
-  }
-  return `${value} B`;
-}
-
-function words(name) {
-  return name.replaceAll("_", " ").replaceAll(".", ": ");
-}
-
-function put(id, text, mood) {
-  const element = typeof id === "string" ? $(id) : id;
-  if (element.textContent !== text) element.textContent = text;
-  if (mood !== undefined && element.dataset.state !== mood) element.dataset.state = mood;
-}
-
-function make(tag, properties = {}, ...children) {
-  const { data, ...others } = properties;
-  const element = Object.assign(document.createElement(tag), others);
-  Object.assign(element.dataset, data || {});
-  element.append(...children);
-  return element;
-}
-
-/** Bring the children of an element in line with a list; who is there already stays, with its focus. */
-function sync(parent, items, keyOf, create, update) {
-  const there = new Map([...parent.children].map((each) => [each.dataset.key, each]));
-  items.forEach((item, at) => {
-    const key = String(keyOf(item));
-    let element = there.get(key);
-    there.delete(key);
-    if (!element) {
-      element = create(item);
-      element.dataset.key = key;
-    }
-    update(element, item);
-    if (parent.children[at] !== element) parent.insertBefore(element, parent.children[at] || null);
-  });
-  for (const element of there.values()) element.remove();
-}
 
 // --- what is shown ---------------------------------------------------------------------------
 
@@ -490,6 +420,7 @@ function question({ title, text, yes, field, act }) {
   dialog.querySelector("form").onsubmit = async (event) => {
     event.preventDefault();
     $("question-yes").disabled = true;
+    put("question-yes", "Working …");
     put("question-error", "");
     try {
       await act(input.value);
@@ -498,6 +429,7 @@ function question({ title, text, yes, field, act }) {
       put("question-error", error.message);
     } finally {
       $("question-yes").disabled = false;
+      put("question-yes", yes);
     }
   };
   dialog.showModal();
