@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -108,6 +109,14 @@ def test_wrong_names(text: str) -> None:
     """What names nothing is refused."""
     with pytest.raises(ValueError, match="must be"):
         access_options.target(text)
+
+
+def test_closed_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has closed standard output wants no lines, but a server."""
+    monkeypatch.setattr(sys, "stdout", None)
+    target = target_of(None)
+    assert target.write(memoryview(b"line\n")) == 5
+    target.close()
 
 
 # --- syslog ----------------------------------------------------------------------------------------

@@ -70,34 +70,36 @@ def lines_of(identity: Mapping[str, int]) -> Lines:
     who = "".join(f',"{name}":{value}' for name, value in identity.items())
 
     def lines(entries: list[Entry], thread: str) -> list[str]:
-        made = []
-        texts = _TEXTS
+        made: list[str] = []
+        add, texts = made.append, _TEXTS
         at, time_text = -1.0, ""
         end = f'{who},"thread":{_text(thread)}}}\n'
+        well = f',"sending_us":0,"outcome":"complete"{end}'
         for entry in entries:
-            request, environ, response, size, began, called, first, returned, finished, _ = entry
+            request, environ, response, size, began, called, first, returned, finished, bad = entry
             if began != at:  # all of one batch of events have begun at the same time
-                at, time_text = began, stamp.exact(began)
-            queue = int((called - began) * 1e6)
-            duration = int((returned - began) * 1e6)
-            if (
-                duration >= len(texts)
-                or size >= len(texts)
-                or first
+                at, time_text = began, f'{{"time":"{stamp.exact(began)}Z"'
+            if not (
+                first
                 or finished
+                or bad
                 or response is None
                 or "REMOTE_USER" in environ
                 or "breezeway.request_id" in environ
             ):
-                made.append(_line(time_text, entry, end))
-                continue
-            text = texts[duration]
-            made.append(
-                f'{{"time":"{time_text}Z"{request.note or _note(request)}'
-                f',"status":{texts[response.status]},"bytes_out":{texts[size]},"duration_us":{text}'
-                f',"queue_us":{texts[queue]},"application_us":{texts[duration - queue]}'
-                f',"first_byte_us":{text},"sending_us":0,"outcome":"complete"{end}'
-            )
+                queue, duration = int((called - began) * 1e6), int((returned - began) * 1e6)
+                try:
+                    text = texts[duration]
+                    add(
+                        f"{time_text}{request.note or _note(request)}"
+                        f',"status":{texts[response.status]},"bytes_out":{texts[size]}'
+                        f',"duration_us":{text},"queue_us":{texts[queue]}'
+                        f',"application_us":{texts[duration - queue]},"first_byte_us":{text}{well}'
+                    )
+                    continue
+                except IndexError:  # it took longer, or is larger
+                    pass
+            add(_line(time_text, entry, end))
         return made
 
     return lines
@@ -117,7 +119,7 @@ def _line(time_text: str, entry: Entry, end: str) -> str:
         if environ.get(key)
     )
     return (
-        f'{{"time":"{time_text}Z"{request.note or _note(request)}'
+        f"{time_text}{request.note or _note(request)}"
         f',"status":{response.status if response is not None else 0},"bytes_out":{size}'
         f',"duration_us":{duration},"queue_us":{queue},"application_us":{application}'
         f',"first_byte_us":{first_byte},"sending_us":{sending}'

@@ -142,7 +142,7 @@ def target_of(text: str | None) -> Target:
         UsageError: it is a file that cannot be written to.
     """
     if text is None:
-        return Stream(sys.stdout)
+        return Stream(sys.stdout) if sys.stdout is not None else File(os.devnull)
     found = target(text)
     if isinstance(found, Syslog):
         from breezeway.observe.access_syslog import SyslogServer
