@@ -6,12 +6,16 @@ keep-alive connections in cheroot, 100 in waitress, keep-alive of 2 s in gunicor
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 OURS = "breezeway"
+OBSERVED = "breezeway-observed"
+ACCESS_LOG = Path(tempfile.gettempdir()) / "breezeway-bench-access.json"
 HOST = "127.0.0.1"
 KEEP_ALIVE = 75  # seconds, longer than any measurement
 SPARE = 100  # connections beyond those of the scenario
@@ -43,7 +47,8 @@ class Peer:
     """One server: its name in the tables, the project that it comes from, its command.
 
     `requires`: projects that it needs and does not ask for. `may_close`: it has no keep-alive, or
-    none in some of the ways it is started here, and so may close where others do not.
+    none in some of the ways it is started here, and so may close where others do not. `variant`: it
+    is ours, started in another way, for the scenarios that ask for variants.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Peer:
     command: Callable[[Launch], list[str]]
     requires: tuple[str, ...] = ()
     may_close: bool = False
+    variant: bool = False
 
 
 def _breezeway(launch: Launch) -> list[str]:
@@ -61,6 +67,14 @@ def _breezeway(launch: Launch) -> list[str]:
         *("--threads", str(launch.threads)),
         "--access-log" if launch.access_log else "--no-access-log",
     ]
+
+
+def _observed(launch: Launch) -> list[str]:
+    """Start ours with all that observes it: the access log as JSON in a file, and metrics."""
+    ACCESS_LOG.unlink(missing_ok=True)
+    atexit.register(ACCESS_LOG.unlink, missing_ok=True)
+    log = ("--access-log-file", str(ACCESS_LOG), "--access-log-format", "json")
+    return [*_breezeway(launch), *log, "--metrics"]
 
 
 def _launched(name: str) -> Callable[[Launch], list[str]]:
@@ -125,6 +139,7 @@ def _gunicorn(worker_class: str) -> Callable[[Launch], list[str]]:
 
 PEERS: tuple[Peer, ...] = (
     Peer(OURS, OURS, _breezeway),
+    Peer(OBSERVED, OURS, _observed, variant=True),
     Peer("fastwsgi", "fastwsgi", _launched("fastwsgi"), requires=("setuptools<81",)),
     Peer("bjoern", "bjoern", _launched("bjoern")),
     Peer("granian", "granian", _granian),

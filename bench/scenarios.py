@@ -57,8 +57,9 @@ class Scenario:
     """One scenario.
 
     `name` is for the command line, `title` for the tables. `body` is the request's, `answer` the
-    expected one's. `beside` is a path on which two further clients loop during the load. What does
-    not vary from round to round, or takes long, has `most_rounds`.
+    expected one's. With `variants`, ours takes part in several ways. `beside` is a path on which two
+    further clients loop during the load. What does not vary from round to round, or takes long, has
+    `most_rounds`.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Scenario:
     access_log: bool = False
     cpu_per_request: bool = True
     only_ours: bool = False
+    variants: bool = False
     most_rounds: int = 1000
 
     def request(self, port: int, path: str = "") -> bytes:
@@ -158,6 +160,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         headers=BROWSER,
         access_log=True,
         only_ours=True,
+    ),
+    Scenario(
+        "observed",
+        "Hello, bare request, without and with access log (JSON) and metrics",
+        "apps:hello",
+        only_ours=True,
+        variants=True,
     ),
     Scenario(
         "soak",

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from peers import OURS, PEERS
+from peers import OBSERVED, OURS, PEERS
 from results import Results
 from scenarios import IDEAL_SLEEP_RATE, Scenario
 
-ALL = tuple(peer.name for peer in PEERS if peer.name != OURS)
+ALL = tuple(peer.name for peer in PEERS if peer.name != OURS and not peer.variant)
 FAST = ("fastwsgi", "bjoern")
 MIDDLE = ("granian", "uwsgi")
 SLOW = ("gunicorn-gthread", "gunicorn-sync", "waitress")
+
+OBSERVING = 0.12
+"""The share of bare hello's rate that access log and metrics may cost together."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,14 @@ TARGETS: tuple[Target, ...] = (
     *_small("post", "POST 1 KB"),
     Target("browser", "user_us", 4.0, at_least=False, text="browser hello: user us/request"),
     Target("logged", "user_us", 5.5, at_least=False, text="the same with access log: user us"),
+    Target(
+        "observed",
+        "rate",
+        1 / (1 - OBSERVING),
+        at_least=False,
+        against=(OBSERVED,),
+        text="bare hello: rate, without access log and metrics",
+    ),
     Target("large", "rate", 1.0, against=ALL, text="100 KB: rate, the best"),
     Target("blocks", "rate", 1.5, against=("granian",), text="ten blocks: rate, granian"),
     Target("flask", "rate", 0.97, against=ALL, text="Flask: rate, the best"),
