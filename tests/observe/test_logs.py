@@ -1,6 +1,7 @@
 """The format of Breezeway's own log, and what it leaves alone."""
 
 import logging
+import logging.config
 import os
 import re
 import subprocess
@@ -258,8 +259,9 @@ class TestLoggingConfig:
     def test_loggers_are_disabled(self, capsys):
         """`disable_existing_loggers`, which is the default, does not silence us."""
         logs.configure("info")
-        LOGGER.disabled = True
-        logs.revive()
+        logging.config.dictConfig({"version": 1})
+        assert LOGGER.disabled
+        logs.look()  # the event loop does, at each tick
         LOGGER.info("still here")
         assert "still here" in capsys.readouterr().err
 

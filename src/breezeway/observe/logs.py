@@ -169,6 +169,12 @@ def revive() -> None:
             found.disabled = False
 
 
+def look() -> None:
+    """Enable our loggers if they were disabled meanwhile: an application may do that at any time."""
+    if logging.getLogger(ROOT).disabled:
+        revive()
+
+
 @contextlib.contextmanager
 def kept(named: Mapping[str, Any] | None) -> Iterator[None]:
     """Keep our handlers and our level while `logging` is configured within this.

@@ -25,6 +25,7 @@ from breezeway.gateway.input import BodyStore
 from breezeway.gateway.types import Application, Environ
 from breezeway.http1.head import Parser
 from breezeway.http1.response import Encoder
+from breezeway.observe import logs
 from breezeway.observe.throttle import Throttle
 from breezeway.semantics.dates import http_date
 from breezeway.worker.acceptor import Acceptors
@@ -365,6 +366,7 @@ class Reactor:
             self._tell(self._row)
 
     def _advance_logs(self, now: float) -> None:
+        logs.look()
         self._throttle.advance(now)
         failure.throttle.advance(now)
         ERRORS.advance(now)
