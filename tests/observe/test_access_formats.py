@@ -99,7 +99,8 @@ class TestAtoms:
     def test_lookups_and_widths(self, atom: str, value: str) -> None:
         """Fields and keys have no case; what is not there is `-`; widths are those of Python's %."""
         assert (
-            one(access_atoms.lines_of(f"%(l)s {atom}"), lines=HEAD, seconds=0.0010005) == f"- {value}"
+            one(access_atoms.lines_of(f"%(l)s {atom}"), lines=HEAD, seconds=0.0010005)
+            == f"- {value}"
         )
 
     def test_no_response(self) -> None:
