@@ -17,6 +17,7 @@ from breezeway.config.sources import DEFAULT, Resolved
 from breezeway.errors import UsageError, UserError
 from breezeway.gateway.types import Application
 from breezeway.observe import logs
+from breezeway.supervisor import report
 from breezeway.worker import credentials, listener, process
 
 
@@ -44,7 +45,7 @@ def serve_settings(application: Application, settings: Settings, name: str = "")
             what = f"Serving {name} on" if name else "Serving on"
             if each.role == listener.REDIRECT:
                 what = "Redirecting to https from"
-            terminal.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
+            report.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
         return process.run(application, listeners, settings)
     finally:
         for each in listeners:
