@@ -332,6 +332,19 @@ def test_no_line_twice(tmp_path: Path, when: str) -> None:
     assert found == [b"line %d" % (number // 3) for number in range(300)]
 
 
+def test_pipe_is_not_read(tmp_path: Path) -> None:
+    """What cannot be looked into is written to again."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    target = File(str(path))
+    line = memoryview(b"line\n")
+    assert target.write(line) == 5
+    assert target.written_since(target.mark(), line) == 0
+    target.close()
+    os.close(reader)
+
+
 # --- filters ---------------------------------------------------------------------------------------
 
 

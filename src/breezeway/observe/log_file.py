@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import stat
 from typing import Final
 
 from breezeway.errors import UsageError
@@ -89,8 +90,11 @@ class LogFile:
     def found(self, lines: bytes, start: int) -> int:
         """Return how many bytes of these lines, from the first on, stand in the file behind `start`.
 
-        They were written in one go or not at all, by a process that cannot be asked any more.
+        They were written in one go or not at all, by a process that cannot be asked any more. What is
+        no regular file is not looked into: reading from a pipe would take what is for others.
         """
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            return 0
         try:
             with open(self.path, "rb") as file:
                 file.seek(max(start, os.fstat(file.fileno()).st_size - SEARCH_BYTES))
