@@ -145,9 +145,11 @@ class LineBuffers:
     def bequeath(self, number: int | None, heir: int) -> None:
         """Have one worker write what another one has left, which was killed; None: no longer."""
         if self._fd >= 0:
-            place = heir * BYTES + _HERITAGE * _WORD_BYTES
+            # Not written as a file: to memory a limit on the size of files does not apply.
             word = 0 if number is None else number + 1
-            os.pwrite(self._fd, word.to_bytes(_WORD_BYTES, sys.byteorder), place)
+            place = _HERITAGE * _WORD_BYTES
+            with mmap.mmap(self._fd, _HEADER_BYTES, offset=heir * BYTES) as header:
+                header[place : place + _WORD_BYTES] = word.to_bytes(_WORD_BYTES, sys.byteorder)
 
     def _header(self, number: int) -> array[int]:
         if self._fd < 0:
