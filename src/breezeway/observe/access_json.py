@@ -63,18 +63,28 @@ MEMBERS: Final = {
 _TEXTS: Final = [str(number) for number in range(4096)]
 """The numbers of most lines as text: to look them up takes a quarter of the time to write them."""
 
+MOST_THREADS: Final = 1024
+"""The ends of lines that are kept; threads come and go."""
+
 
 def lines_of(identity: Mapping[str, int]) -> Lines:
     """Return what makes JSON objects, one in a line; `identity` tells in each who has written it."""
     stamp = Stamp("%Y-%m-%dT%H:%M:%S")
+    ends: dict[str, tuple[str, str]] = {}
     who = "".join(f',"{name}":{value}' for name, value in identity.items())
 
     def lines(entries: list[Entry], thread: str) -> list[str]:
         made: list[str] = []
         add, texts = made.append, _TEXTS
         at, time_text = -1.0, ""
-        end = f'{who},"thread":{_text(thread)}}}\n'
-        well = f',"sending_us":0,"outcome":"complete"{end}'
+        try:
+            end, well = ends[thread]
+        except KeyError:
+            if len(ends) >= MOST_THREADS:
+                ends.clear()
+            end = f'{who},"thread":{_text(thread)}}}\n'
+            well = f',"sending_us":0,"outcome":"complete"{end}'
+            ends[thread] = end, well
         for entry in entries:
             request, environ, response, size, began, called, first, returned, finished, bad = entry
             if began != at:  # all of one batch of events have begun at the same time

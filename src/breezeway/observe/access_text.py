@@ -39,17 +39,20 @@ class Stamp:
 
     def whole(self, moment: float) -> str:
         """Return the time to the second."""
-        second = int(self._clock.at(moment))
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime(self._form, time.gmtime(second))
+        self._advance(self._clock.at(moment))
         return self._text
 
     def exact(self, moment: float, digits: int = 6) -> str:
         """Return the time with so many digits behind a point."""
         now = self._clock.at(moment)
-        text = self.whole(moment)
-        return f"{text}.{int((now - self._second) * 10**digits):0{digits}d}"
+        self._advance(now)
+        return f"{self._text}.{int((now - self._second) * 10**digits):0{digits}d}"
+
+    def _advance(self, now: float) -> None:
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._text = time.strftime(self._form, time.gmtime(second))
 
 
 COMMON_STAMP: Final = "%d/%b/%Y:%H:%M:%S +0000"
