@@ -32,7 +32,7 @@ def lines_of(is_terminal: bool) -> Lines:
         status = response.status if response is not None else 0
         how = "" if outcome == COMPLETE else f"  {paint(OUTCOMES[outcome], _COLOURS[5])}"
         return (
-            f"{paint(stamp.exact(began, 3), _FAINT)} {quoted(get('REQUEST_METHOD', '-')):7}"
+            f"{paint(stamp.exact(began)[:-3], _FAINT)} {quoted(get('REQUEST_METHOD', '-')):7}"
             f"{quoted(get('RAW_URI', '-'))} "
             f"{paint(str(status or '-'), _COLOURS.get(status // 100, _NO_RESPONSE))} "
             f"{paint(f'{_size(size)} {_duration((finished or returned) - began)}', _FAINT)}{how}\n"

@@ -42,11 +42,11 @@ class Stamp:
         self._advance(self._clock.at(moment))
         return self._text
 
-    def exact(self, moment: float, digits: int = 6) -> str:
-        """Return the time with so many digits behind a point."""
+    def exact(self, moment: float) -> str:
+        """Return the time with six digits behind a point."""
         now = self._clock.at(moment)
         self._advance(now)
-        return f"{self._text}.{int((now - self._second) * 10**digits):0{digits}d}"
+        return f"{self._text}.{int((now - self._second) * 1e6):06d}"
 
     def _advance(self, now: float) -> None:
         second = int(now)
