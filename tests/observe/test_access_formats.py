@@ -26,7 +26,7 @@ from breezeway.observe.access_lines import Lines
 from breezeway.observe.access_options import ATOMS, FORMATS
 from breezeway.observe.entry import LEFT, Entry
 
-from .entries import entry
+from .entries import Response, entry
 
 ENVIRON: dict[str, Any] = {
     "REMOTE_ADDR": "192.0.2.1",
@@ -102,6 +102,16 @@ class TestAtoms:
             one(access_atoms.lines_of(f"%(l)s {atom}"), lines=HEAD, seconds=0.0010005)
             == f"- {value}"
         )
+
+    def test_same_head_again(self) -> None:
+        """What changes from request to request with the same head is told anew."""
+        lines = access_atoms.lines_of("%(m)s %(s)s %(a)s %(B)d %({x}e)s %({user-agent}i)s %%")
+        first = entry({**ENVIRON, "HTTP_USER_AGENT": "100%s"})
+        second = (first[0], {"x": "y"}, Response(404), 7, *first[4:])
+        assert lines([first, second], "") == [
+            "GET 200 100%s 5 - 100%s %\n",
+            "GET 404 100%s 7 y 100%s %\n",
+        ]
 
     def test_no_response(self) -> None:
         """Without a response status and size are `-`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -35,9 +36,17 @@ class _Seen(NamedTuple):
 
 Value = Callable[[_Seen], object]
 
+_OF_THE_HEAD: Final = frozenset("hlrmUqHfapi")
+"""The atoms that are the same as long as the head is."""
 
-def lines_of(form: str) -> Lines:
+_DIRECTIVE: Final = re.compile(r"%(?:%|[^a-z%]*[a-z])")
+
+
+def lines_of(form: str, *, keep: bool = True) -> Lines:
     """Return what makes lines of this format.
+
+    With `keep` what is the same for each request with the same head is kept in its note; for who has
+    no other use for that.
 
     Raises:
         ValueError: it is none.
@@ -45,19 +54,38 @@ def lines_of(form: str) -> Lines:
     template, atoms = atoms_of(form)
     template += "\n"
     values = [_value_of(atom) for atom in atoms]
+    lasting = [keep and atom.letter in _OF_THE_HEAD for atom in atoms]
+    changing = [value for value, lasts in zip(values, lasting, strict=True) if not lasts]
     stamp = Stamp(COMMON_STAMP)
+
+    def fill_in(seen: _Seen) -> str:
+        """Fill the atoms in that do not change; return what is a template again."""
+        each = iter(zip(values, lasting, strict=True))
+
+        def atom(found: re.Match[str]) -> str:
+            if found[0] == "%%":
+                return "%%"
+            value, lasts = next(each)
+            return (found[0] % _safe(value(seen))).replace("%", "%%") if lasts else found[0]
+
+        return _DIRECTIVE.sub(atom, template)
 
     def line(entry: Entry) -> str:
         request, environ, response, size, began, _, _, returned, finished, _ = entry
         microseconds = int(((finished or returned) - began) * 1e6)
         seen = _Seen(request.environ, environ, response, size, stamp.whole(began), microseconds)
-        found = [value(seen) for value in values]
-        return template % tuple([_safe(each) if isinstance(each, str) else each for each in found])
+        note = template
+        if keep:
+            note = request.note or fill_in(seen)
+            request.note = note
+        return note % tuple([_safe(value(seen)) for value in changing])
 
     return lambda entries, _: [line(entry) for entry in entries]
 
 
-def _safe(text: str) -> str:
+def _safe(text: object) -> object:
+    if not isinstance(text, str):
+        return text
     if text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return "".join(

@@ -42,7 +42,7 @@ def lines_of(form: str, objects: Lines) -> Lines:
         ]
     from breezeway.observe import access_atoms
 
-    messages = access_atoms.lines_of(form)
+    messages = access_atoms.lines_of(form, keep=False)  # the objects have the note
 
     def lines(entries: list[Entry], thread: str) -> list[str]:
         pairs = zip(objects(entries, thread), messages(entries, thread), strict=True)
