@@ -29,7 +29,7 @@ EXCEPTIONS = {"supervisor": {"admin", "terminal"}}
 process that serves the admin listener."""
 
 LEAVES: dict[str, set[str]] = {
-    "admin": {"config.address", "config.admin_checks", "observe", "semantics", "top.span"},
+    "admin": {"config.address", "config.admin_checks", "observe", "semantics"},
     "config": {"http1.limits", "errors", "observe.access_options", "semantics", "suggest"},
     "observe": {"errors"},
     "beneath": set(),

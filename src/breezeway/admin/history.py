@@ -18,7 +18,7 @@ from collections import Counter, deque
 from typing import Any, Final
 
 from breezeway.observe.histogram import BUCKETS, LEAST_POWER, STEPS, quantile
-from breezeway.top.span import Span, between, together
+from breezeway.observe.span import Span, between, together
 
 SAMPLES: Final = 600
 """Ten minutes of seconds."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from breezeway.ctl_view import clean
-from breezeway.top.span import Status
+from breezeway.observe.span import Status
 
 GOOD: Final = "good"
 BAD: Final = "bad"

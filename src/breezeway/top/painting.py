@@ -14,9 +14,9 @@ from typing import Final
 from rich.text import Text
 
 from breezeway import ctl_view
+from breezeway.observe.span import CLASSES
 from breezeway.top import figures
 from breezeway.top.events import BAD, GOOD, WARNING, Event
-from breezeway.top.span import CLASSES
 from breezeway.top.store import Moment, Reading
 
 DIM: Final = "#7d8da1"

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from breezeway import ctl_view
 from breezeway.errors import UserError
+from breezeway.observe.span import SHARES, Span
 from breezeway.top import figures
 from breezeway.top.events import Event, logged
 from breezeway.top.feed import PERIOD_SECONDS
 from breezeway.top.running import Request, requests
 from breezeway.top.servers import Server
-from breezeway.top.span import SHARES, Span
 from breezeway.top.store import Reading, Store
 
 HEAD_EVERY: Final = 20

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from breezeway.ctl_view import clean
+from breezeway.observe.span import SHARES, Span, Status
 from breezeway.top import events, span
 from breezeway.top.events import Event
-from breezeway.top.span import SHARES, Span, Status
 
 KEPT_MOMENTS: Final = 600
 """How much of the past is kept for the curves: as many columns as the widest terminal has."""
