@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from breezeway.ctl_view import clean
+from breezeway.observe import span
 from breezeway.observe.span import SHARES, Span, Status
-from breezeway.top import events, span
+from breezeway.top import events
 from breezeway.top.events import Event
 
 KEPT_MOMENTS: Final = 600
