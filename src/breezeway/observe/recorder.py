@@ -80,8 +80,8 @@ class Recorder:
         if self._durations:
             with self._lock:
                 self._tally.count_durations(self._durations, self._queued)
-            self._durations.clear()
-            self._queued.clear()
+                self._durations.clear()
+                self._queued.clear()
 
     # --- for any thread ------------------------------------------------------------------------------
 
@@ -93,7 +93,8 @@ class Recorder:
         with self._lock:
             self._tally.count(METHOD_AT.get(method, OTHER_AT) + status // 100, 1)
             self._tally.count_bytes(request.whole, size)
-            self._tally.count_durations([(finished or returned) - began], [called - began])
+            self._durations.append((finished or returned) - began)
+            self._queued.append(called - began)
             if logged and self._access_log is not None:
                 self._access_log.write([entry], thread)
 
