@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,30 @@ def test_environ_that_an_application_has_emptied() -> None:
     log.write([entry(ENVIRON, left={}), entry(ENVIRON, left={"RAW_URI": 5})], "breezeway-1")
     log.close()
     assert stream.getvalue().count('"GET /a?b HTTP/1.1" 200 5') == 2
+
+
+class Unwritable:
+    """What an application may leave in an environ: it raises `error` when it is to become text."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __str__(self) -> str:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_line_that_cannot_be_made(error: type[BaseException]) -> None:
+    """It costs no other line, and does not reach the event loop."""
+    counters: Counter[str] = Counter()
+    stream = io.StringIO()
+    log = AccessLog(access_lines.combined(), Stream(stream), counters=counters)
+    hostile = entry(ENVIRON, left={"REMOTE_USER": Unwritable(error)})
+    log.write([entry(ENVIRON), hostile, entry(ENVIRON)], "breezeway-1")
+    log.close()
+    assert stream.getvalue().count('"GET /a?b HTTP/1.1" 200 5') == 2
+    assert "# 1 lines dropped" in stream.getvalue()
+    assert counters == {"access_log.dropped": 1}
 
 
 def test_slow_disk_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

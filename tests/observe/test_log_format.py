@@ -176,3 +176,15 @@ def test_trace():
     theirs = {"HTTP_TRACEPARENT": "theirs"}
     assert request_fields(theirs)["traceparent"] == "theirs"
     assert request_fields(theirs | {"breezeway.traceparent": "ours"})["traceparent"] == "ours"
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_what_cannot_become_text_is_left_out(error: type[BaseException]) -> None:
+    """An application may leave anything in the environ, and the event loop asks for the fields."""
+
+    class Unwritable:
+        def __bool__(self) -> bool:
+            raise error
+
+    environ = {"REQUEST_METHOD": "GET", "RAW_URI": Unwritable(), "PATH_INFO": "/a"}
+    assert request_in_words(request_fields(environ)) == "GET /a from unix"

@@ -70,7 +70,7 @@ class AccessLog:
         """Add the lines of requests that a thread of this name has answered; one caller at a time."""
         try:
             lines = self._lines(entries, thread)
-        except Exception:
+        except BaseException:  # what an application has left may raise anything: see below
             lines = self._one_by_one(entries, thread)
         if lines:
             self._buffer.put("".join(lines).encode(errors="backslashreplace"), len(lines))
@@ -81,7 +81,7 @@ class AccessLog:
         for entry in entries:
             try:
                 made += self._lines([entry], thread)
-            except Exception:
+            except BaseException:  # the event loop must go on
                 if not self._unmade:
                     logger.exception("a line of the access log cannot be made; others go on")
                 self._unmade += 1

@@ -21,11 +21,18 @@ NONE: Final = "-"
 def request_fields(environ: Mapping[str, Any]) -> dict[str, str]:
     """Return the fields of a request that are there; an application may have left anything."""
     found = {
-        name: next((str(environ[key]) for key in keys if environ.get(key)), "")
+        name: next(filter(None, (_text(environ.get(key)) for key in keys)), "")
         for name, keys in FIELDS.items()
     }
     found["client"] = found["client"] or "unix"
     return {name: value for name, value in found.items() if value}
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value) if value else ""
+    except BaseException:  # it must not end the event loop, which may be who asks
+        return ""
 
 
 def request_line(fields: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.current import RUN
+from breezeway.observe.request_fields import request_fields, request_line
 
 if TYPE_CHECKING:
     from breezeway.gateway.exchange import Exchange
@@ -95,8 +96,7 @@ def stacks() -> list[ThreadStack]:
 
 def describe(environ: dict[str, Any]) -> str:
     """Name a request in one printable line; an application may have left anything in the environ."""
-    uri = environ.get("RAW_URI") or environ.get("PATH_INFO", "-")
-    text = f"{environ.get('REQUEST_METHOD', '-')} {uri}"
+    text = request_line(request_fields(environ))
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
