@@ -21,6 +21,7 @@ import io
 import time
 from functools import partial
 from socket import IPPROTO_TCP, TCP_NODELAY
+from threading import current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,6 +145,8 @@ class Connection(Bodies):
             exchange.called, exchange.returned = called, returned or monotonic()
             # This thread had lost the baton, and has just taken it from another one.
             token.uncork()
+            if reactor.recorder is not None:
+                reactor.recorder.change_thread(current_thread().name)
             self._finish_apart(environ, response)
             return True
         if not self.chores:

@@ -59,8 +59,8 @@ class Recording(Sender):
         self._unrecorded: tuple[Entry, str, bool] | None = None
         """The entry of the current response, whose thread it was, whether the access log has it."""
 
-    def enter(self, exchange: Exchange, environ: Environ) -> None:
-        """Note what the application has answered."""
+    def enter(self, exchange: Exchange, environ: Environ, thread: str = "") -> None:
+        """Note what the application has answered, in the thread of this name; without one, in this."""
         if self.reactor.recorder is None or not exchange.called:
             return
         entry = (
@@ -75,7 +75,8 @@ class Recording(Sender):
             0.0,
             ABORTED if exchange.aborted else COMPLETE,
         )
-        self._unrecorded = entry, threading.current_thread().name, UNLOGGED not in environ
+        thread = thread or threading.current_thread().name
+        self._unrecorded = entry, thread, UNLOGGED not in environ
 
     def enter_own(self, answer: bytes, status: int, *, began: float) -> None:
         """Note what the server itself has answered, in place of the application if that was called."""

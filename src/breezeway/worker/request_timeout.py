@@ -177,8 +177,8 @@ class TimedExchange(Exchange):
 
     def run(self, application: Application, environ: Environ) -> bytes:
         """Do what `Exchange.run` says; of an exchange that was ousted nothing is left to send."""
-        self.environ = environ
         self.called = time.monotonic()
+        self.environ = environ  # last: from here on it may be ousted
         self._interruption.begin()
         response = super().run(partial(self._apply, application), environ)
         with self.guard.mutex:
@@ -472,9 +472,9 @@ class TimedConnection(Connection):
     def _take_over(self, exchange: TimedExchange, now: float) -> None:
         """Answer in place of the thread."""
         bodiless = bool(exchange.flags & METHOD_HEAD)
-        exchange.returned = now
+        exchange.returned = max(now, exchange.called)  # the thread may have begun a moment ago
         if exchange.environ is not None:
-            self.enter(exchange, exchange.environ)
+            self.enter(exchange, exchange.environ, exchange.thread_name)
         if not exchange.guard.begun:
             self._last_words(504, TEXT, bodiless=bodiless)
         elif self.gone or not exchange.delimited:

@@ -1,0 +1,75 @@
+"""What the account of requests hears of a connection in events whose order is rare."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from breezeway.testing import LiveServer
+
+from ..live import eventually
+from ..wire.client import Client
+from .driven import Driven, echo, get
+
+
+class Call:
+    """What lies in the window while another thread is in a call."""
+
+    def uncork(self) -> None:
+        """Do nothing."""
+
+
+def lines_of(log: Path) -> list[dict[str, Any]]:
+    """Read the access log."""
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_thread_that_has_taken_the_baton_back(tmp_path: Path) -> None:
+    """What a thread answers after it has taken the baton from another one has its own name."""
+    log = tmp_path / "log"
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/slow":
+            reactor = driven.reactor
+            assert reactor.recorder is not None
+            reactor.baton.window.pop()  # the warden takes the baton; another thread leads
+            reactor.recorder.change_thread("another")
+            reactor.baton.window.append(Call())
+        return echo(environ, start_response)
+
+    driven = Driven(application, access_log_file=str(log), access_log_format="json")
+    try:
+        for path in ("/a", "/slow", "/b"):
+            assert driven.event(get(path))
+    finally:
+        assert driven.reactor.recorder is not None
+        driven.reactor.recorder.close()
+        driven.end()
+    found = {each["target"]: each["thread"] for each in lines_of(log)}
+    assert found == dict.fromkeys(("/a", "/slow", "/b"), threading.current_thread().name)
+
+
+def test_line_of_a_timeout_names_the_thread_of_the_application(tmp_path: Path) -> None:
+    """And not the one that has answered in its place."""
+    log, go, names = tmp_path / "log", threading.Event(), []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        names.append(threading.current_thread().name)
+        go.wait(20)
+        return echo(environ, start_response)
+
+    settings = {"access_log_file": str(log), "access_log_format": "json"}
+    with (
+        LiveServer(application, threads=2, request_timeout=("10ms",), **settings) as server,
+        Client(server.address) as client,
+    ):
+        assert client.get("/").status == 504
+        go.set()
+        eventually(lambda: bool(lines_of(log)), "the line")
+    (line,) = lines_of(log)
+    assert (line["status"], line["outcome"], [line["thread"]]) == (504, "complete", names)
+    assert line["application_us"] >= 0
