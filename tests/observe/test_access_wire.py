@@ -299,6 +299,23 @@ def test_slow_reader(tmp_path: Path) -> None:
     assert line["bytes_out"] == len(BLOCK) * 200
 
 
+def test_slow_reader_who_makes_room(tmp_path: Path) -> None:
+    """Who is dropped because too much waits for slow clients has not left by itself."""
+
+    def large(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [PLAIN])
+        return [BLOCK * 200]
+
+    with logged(tmp_path, limit_unsent=len(BLOCK)) as (live, log):
+        live.play(large)
+        with live.connect(window=4096) as first, live.connect(window=4096) as second:
+            for client in (first, second):  # one that is larger than the bound is let through
+                client.send(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert client.socket.recv(1)
+            line = log.one()
+    assert (line["status"], line["outcome"]) == (200, "timeout")
+
+
 def test_patient_reader(tmp_path: Path) -> None:
     """The time until a slow client has read is told apart from that of the application."""
 

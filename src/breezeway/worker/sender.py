@@ -59,7 +59,7 @@ class Sender:
         self.gone = False
         """The client has left, or was given up: nothing more can be sent."""
         self.timed_out = False
-        """It was given up because it took too long."""
+        """It was given up because it took too long, or because too much waited for clients that do."""
         self.last_active = reactor.now
         """When a byte last came or went, or a response ended; monotonic seconds."""
 
@@ -329,6 +329,7 @@ class Sender:
     def _note_drop(self) -> None:
         message = "%s dropped: too much waits for clients that read slowly (--limit-unsent)"
         self.reactor.note("limit.unsent", message, self.peer)
+        self.timed_out = True
 
     def resume(self) -> bool:
         """Go on with input that needs no event; False when this thread has lost the baton."""
