@@ -91,17 +91,23 @@ class Unwritable:
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit])
-def test_line_that_cannot_be_made(error: type[BaseException]) -> None:
-    """It costs no other line, and does not reach the event loop."""
+def test_line_that_cannot_be_made(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It costs no other line, does not reach the event loop, and is told once in a while."""
     counters: Counter[str] = Counter()
     stream = io.StringIO()
     log = AccessLog(access_lines.combined(), Stream(stream), counters=counters)
     hostile = entry(ENVIRON, left={"REMOTE_USER": Unwritable(error)})
     log.write([entry(ENVIRON), hostile, entry(ENVIRON)], "breezeway-1")
+    eventually(lambda: counters.total() == 1, "it is counted")
+    log.write([hostile], "breezeway-1")
     log.close()
     assert stream.getvalue().count('"GET /a?b HTTP/1.1" 200 5') == 2
-    assert "# 1 lines dropped" in stream.getvalue()
-    assert counters == {"access_log.dropped": 1}
+    assert stream.getvalue().count("# 1 lines dropped") == 2
+    assert counters == {"access_log.dropped": 2}
+    (told,) = caplog.messages
+    assert "cannot be made" in told
 
 
 def test_slow_disk_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ PAUSE_SECONDS: Final = 0.1
 """Lines are written this often: short enough to follow, long enough to write many at once."""
 
 TELL_SECONDS: Final = 10.0
-"""The server's own log hears no more often that lines are lost."""
+"""The server's own log hears no more often that lines are lost, or cannot be made."""
 
 DROPPED: Final = "access_log.dropped"
 """Counts lines that found no room, or could not be made."""
@@ -57,6 +57,7 @@ class AccessLog:
         self._dropped = dropped
         self._failing = False
         self._unmade = 0
+        self._complain_at = 0.0
         self._lost = self._untold = 0
         self._tell_at = 0.0
         self._reopening = False
@@ -82,9 +83,11 @@ class AccessLog:
             try:
                 made += self._lines([entry], thread)
             except BaseException:  # the event loop must go on
-                if not self._unmade:
-                    logger.exception("a line of the access log cannot be made; others go on")
                 self._unmade += 1
+                now = time.monotonic()
+                if now >= self._complain_at:
+                    self._complain_at = now + TELL_SECONDS
+                    logger.exception("a line of the access log cannot be made; others go on")
         return made
 
     def reopen(self) -> None:
@@ -108,11 +111,11 @@ class AccessLog:
 
     def _count_lost(self) -> None:
         unmade, self._unmade = self._unmade, 0
-        lost = self._buffer.take_dropped() + unmade
-        if lost:
+        dropped = self._buffer.take_dropped()
+        if lost := dropped + unmade:
             self._counters[DROPPED] += lost
             self._lost += lost
-            self._untold += lost
+            self._untold += dropped
 
     def _drain(self) -> None:
         try:
