@@ -249,3 +249,10 @@ class TestEvents:
         finally:
             for each in clients:
                 each.close()
+
+
+def test_token_that_is_no_text(operator):
+    """A lone surrogate, which JSON may have, is a wrong token like any other."""
+    headers = {"Content-Type": "application/json", "Origin": "http://localhost"}
+    found = operator.post("/api/login", content=b'{"token":"\\ud800"}', headers=headers)
+    assert found.status == 403

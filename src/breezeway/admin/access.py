@@ -108,7 +108,9 @@ class Access:
 
     def is_token(self, given: str) -> bool:
         """Whether this is the token; the time it takes says nothing of how much of it is right."""
-        return self._token is not None and hmac.compare_digest(given.encode(), self._token)
+        return self._token is not None and hmac.compare_digest(
+            given.encode(errors="surrogatepass"), self._token
+        )
 
     def open_session(self) -> str:
         """Return the value of Set-Cookie for who has shown the token."""
