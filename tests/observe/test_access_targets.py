@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -25,6 +26,7 @@ from breezeway.observe import (
     access_log,
     access_options,
     access_syslog,
+    access_target,
     line_buffer,
 )
 from breezeway.observe.access_journald import Journal
@@ -397,3 +399,26 @@ def test_lines_of_a_killed_worker_are_handed_on() -> None:
     assert len(target.lines) == 2
     board.hand_on_lines([second.number])
     assert {board.take().number, board.take().number} == {dead.number, first.number}
+
+
+def test_full_disk_behind_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a full disk took is not written again, and a line that it has cut ends before the next one."""
+    room = [6]
+
+    def write_some(fd: int, data: bytes | memoryview) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = os.write(fd, data[: room[0]])
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(access_target, "write_some", write_some)
+    with open(tmp_path / "log", "w") as file:
+        target = Stream(file)
+        lines = memoryview(b"one\ntwo\n")
+        assert target.write(lines) == 4
+        with pytest.raises(OSError, match="No space"):
+            target.write(lines[4:])
+        room[0] = 100
+        assert target.write(lines[4:]) == 4
+    assert (tmp_path / "log").read_text() == "one\ntw\ntwo\n"

@@ -104,6 +104,8 @@ class Stream(Unmarked):
         self._stream = stream
         self._fd = -1
         self._most = PIECE_BYTES
+        self._torn = False
+        """Whether the last line that was written is not whole."""
         try:
             self._fd = stream.fileno()
         except (OSError, ValueError):  # a stream within this process
@@ -118,11 +120,21 @@ class Stream(Unmarked):
             self._stream.flush()
             return len(lines)
         self._stream.flush()
+        if self._torn:
+            write_some(self._fd, b"\n")
+            self._torn = False
         piece = first_lines(lines, self._most)
-        rest = piece
-        while rest:
-            rest = rest[write_some(self._fd, rest) :]
-        return len(piece)
+        written = 0
+        try:
+            while written < len(piece):
+                written += write_some(self._fd, piece[written:])
+        except OSError:  # a full disk may have taken some of it
+            whole = bytes(piece[:written]).rfind(b"\n") + 1
+            self._torn = whole < written
+            if not whole:
+                raise
+            return whole
+        return written
 
 
 def first_lines(lines: memoryview, most: int) -> memoryview:
