@@ -510,3 +510,15 @@ def test_a_metric_of_another_kind_takes_the_place_of_the_old(regions: Regions) -
     assert [each for each in merge(regions.read()) if each.name == "kind"] == [
         Family("kind", "gauge", "Now.", [("kind", (), 7.0)])
     ]
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_no_name_is_there_twice(openmetrics: bool) -> None:
+    """A metric with a name of the server's own, or of one before it, does not spoil the others."""
+    names = ["breezeway_requests", "a_b", "a.b", "breezeway_request_duration_seconds"]
+    families = [Family(name, "gauge", "", [(name, (), 1.0)]) for name in names]
+    assert list(lines(families, openmetrics=openmetrics)) == [
+        "# HELP a_b ",
+        "# TYPE a_b gauge",
+        "a_b 1.0",
+    ]
