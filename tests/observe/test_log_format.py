@@ -142,6 +142,20 @@ class TestJSON:
             "why": {},
         }
 
+    @pytest.mark.parametrize("what", ["nan", "loop"])
+    def test_extra_that_json_has_not(self, what):
+        """What JSON cannot hold is there as text, and the message is not lost."""
+        loop = {}
+        loop["again"] = loop
+        value = {"nan": float("nan"), "loop": loop}[what]
+
+        def no_constant(text):
+            raise AssertionError(text)
+
+        line = JSONFormatter().format(record("said", value=value))
+        found = json.loads(line, parse_constant=no_constant)
+        assert (found["message"], found["extra"]) == ("said", {"value": str(value)})
+
     def test_in_the_log(self, capsys):
         """`configure` makes it the form of all messages."""
         logs.configure("info", style="json")

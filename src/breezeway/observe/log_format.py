@@ -122,7 +122,15 @@ class JSONFormatter(logging.Formatter):
         extra = {name: given[name] for name in given.keys() - _STANDARD - _TOLD}
         told["extra"] = extra or None
         there = {name: value for name, value in told.items() if value is not None}
-        return json.dumps(there, default=_shown, skipkeys=True, separators=(",", ":"))
+        try:
+            return _json(there)
+        except (ValueError, RecursionError):  # NaN, or an object within itself: JSON has neither
+            there["extra"] = {name: _shown(value) for name, value in extra.items()}
+            return _json(there)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=_shown, skipkeys=True, allow_nan=False, separators=(",", ":"))
 
 
 def escaped(text: str) -> str:
