@@ -92,6 +92,8 @@ class Admin:
         self._backoff = policy.Backoff()
         self._started = False
         self.listener: Listener | None = None
+        self._bound: str | None = None
+        """What `listener` was opened for; not what the settings say, if that could not be had."""
         supervisor.on_look.append(self._look)
         supervisor.close_in_child.append(self.close_in_child)
 
@@ -107,6 +109,7 @@ class Admin:
         self.listener = inherited
         if spec is not None and inherited is None:
             self.listener = _bind(spec)
+        self._bound = spec
 
     def start(self) -> None:
         """Serve from here on."""
@@ -116,9 +119,10 @@ class Admin:
     def apply(self, settings: Settings) -> None:
         """Put in force what a reload has changed."""
         before, self._settings = self._settings, settings
-        if _concern(before) == _concern(settings):
+        moves = settings.admin_bind != self._bound
+        if not moves and _concern(before) == _concern(settings):
             return
-        if before.admin_bind != settings.admin_bind:
+        if moves:
             self._bind_anew(settings.admin_bind)
         self._retire()
 
@@ -128,6 +132,7 @@ class Admin:
         except UserError as error:
             logger.error("the admin listener stays where it was: %s", error.message)
             return
+        self._bound = spec
         old, self.listener = self.listener, new
         if old is not None:
             old.close()
