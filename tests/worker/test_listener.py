@@ -131,7 +131,7 @@ class TestTcp:
         assert "is taken by" in error.message
         if Path("/proc/net/tcp").exists():
             assert error.message.endswith("by this process itself.")
-            assert error.hint == "Two --bind options ask for the same port."
+            assert error.hint == "Two of its options ask for the same port."
 
     @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")
     def test_port_taken_by_another_process(self):

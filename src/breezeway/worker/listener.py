@@ -210,7 +210,7 @@ def _taken(spec: str, port: int) -> BindError:
         return _failure(spec, f"port {port} is taken by another process", hint)
     pid, name = owner
     if pid == os.getpid():
-        hint = "Two --bind options ask for the same port."
+        hint = "Two of its options ask for the same port."
         return _failure(spec, f"port {port} is taken by this process itself", hint)
     return _failure(spec, f"port {port} is taken by process {pid} ({name})", hint)
 
