@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import sys
 import threading
 from array import array
 from typing import Final
@@ -29,20 +28,26 @@ BYTES: Final = _HEADER_BYTES + 2 * HALF_BYTES
 # Words of the header.
 _ACTIVE, _DROPPED, _FILLED, _WRITTEN = 0, 1, 2, 4  # the last two: a word for each half
 _MARK, _MARKED = 6, 7  # what the target had before a write, and of which place; 0: of none
-_HERITAGE = 8  # the number, from 1 on, of a buffer that is to be written, too; 0: none
-_WORDS: Final = 9
+_WORDS: Final = 8
 _WORD_BYTES: Final = 8
 
 
 class LineBuffer:
     """The lines of one worker."""
 
-    def __init__(self, memory: memoryview | None = None, others: LineBuffers | None = None) -> None:
+    def __init__(
+        self,
+        memory: memoryview | None = None,
+        others: LineBuffers | None = None,
+        heritage: memoryview | None = None,
+    ) -> None:
         """Go on with what is in `memory`; without it, use some of this process's own.
 
-        `others` has those of the other workers.
+        `others` has those of the other workers; `heritage` is a word with the number, from 1 on, of
+        one that is to be written, too, or 0.
         """
         self._others = others
+        self._heritage = heritage
         memory = memory if memory is not None else memoryview(mmap.mmap(-1, BYTES))
         self._words = memory[:_HEADER_BYTES].cast("Q")
         self._data = memory[_HEADER_BYTES:]
@@ -76,12 +81,12 @@ class LineBuffer:
                 words[_ACTIVE] = idle
         if swap:
             self._drain(1 - idle, target)
-        if words[_HERITAGE] and self._others is not None:
-            left = self._others.open(words[_HERITAGE] - 1)
+        if self._others is not None and self._heritage is not None and self._heritage[0]:
+            left = self._others.open(self._heritage[0] - 1)
             left.drain(target)
             with self._lock:
                 words[_DROPPED] += left.take_dropped()
-            words[_HERITAGE] = 0
+            self._heritage[0] = 0
 
     def _drain(self, half: int, target: Target) -> None:
         words, start = self._words, half * HALF_BYTES
@@ -110,6 +115,7 @@ class LineBuffers:
 
     def __init__(self, workers: int) -> None:
         """Make it; no page of it is taken before it is used."""
+        self._heritages = memoryview(mmap.mmap(-1, workers * _WORD_BYTES)).cast("Q")
         self._fd = -1
         with contextlib.suppress(
             OSError, AttributeError
@@ -130,7 +136,7 @@ class LineBuffers:
         if self._fd < 0:
             return LineBuffer()
         memory = mmap.mmap(self._fd, BYTES, offset=number * BYTES)
-        return LineBuffer(memoryview(memory), self)
+        return LineBuffer(memoryview(memory), self, self._heritages[number : number + 1])
 
     # --- for the supervisor, which maps none of it -----------------------------------------------
 
@@ -140,16 +146,11 @@ class LineBuffers:
 
     def has_heritage(self, number: int) -> bool:
         """Tell whether a worker has lines of another one to write."""
-        return bool(self._header(number)[_HERITAGE])
+        return bool(self._heritages[number])
 
     def bequeath(self, number: int | None, heir: int) -> None:
         """Have one worker write what another one has left, which was killed; None: no longer."""
-        if self._fd >= 0:
-            # Not written as a file: to memory a limit on the size of files does not apply.
-            word = 0 if number is None else number + 1
-            place = _HERITAGE * _WORD_BYTES
-            with mmap.mmap(self._fd, _HEADER_BYTES, offset=heir * BYTES) as header:
-                header[place : place + _WORD_BYTES] = word.to_bytes(_WORD_BYTES, sys.byteorder)
+        self._heritages[heir] = 0 if number is None else number + 1
 
     def _header(self, number: int) -> array[int]:
         if self._fd < 0:
