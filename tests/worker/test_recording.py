@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -73,3 +74,24 @@ def test_line_of_a_timeout_names_the_thread_of_the_application(tmp_path: Path) -
     (line,) = lines_of(log)
     assert (line["status"], line["outcome"], [line["thread"]]) == (504, "complete", names)
     assert line["application_us"] >= 0
+
+
+def test_filter_that_fails(tmp_path: Path) -> None:
+    """A filter of the user's that raises costs a message, not the response nor the baton."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        raise ValueError
+
+    def broken(record: logging.LogRecord) -> bool:
+        raise KeyError(record.name)
+
+    driven = Driven(application)
+    logger = logging.getLogger("breezeway.application")
+    logger.addFilter(broken)
+    try:
+        assert driven.event(get("/"))
+        assert driven.client.recv(1000).startswith(b"HTTP/1.1 500 ")
+        assert not driven.reactor.baton.window
+    finally:
+        logger.removeFilter(broken)
+        driven.end()

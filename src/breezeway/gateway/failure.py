@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import time
-from traceback import format_exception_only
+from traceback import format_exception_only, print_exc
 from types import TracebackType
 from typing import Final, NamedTuple
 
@@ -63,7 +64,18 @@ class _Kind(NamedTuple):
 
 
 def log_failure(error: BaseException, environ: Environ, what: str) -> None:
-    """Log an application's failure with the user's traceback: frames of this package come off."""
+    """Log an application's failure with the user's traceback: frames of this package come off.
+
+    It raises nothing, also when a filter or handler of the user's does: the response must go out.
+    """
+    try:
+        _log_failure(error, environ, what)
+    except Exception:  # as `logging.Handler.handleError` has it
+        if logging.raiseExceptions and sys.stderr is not None:
+            print_exc()
+
+
+def _log_failure(error: BaseException, environ: Environ, what: str) -> None:
     fields = request_fields(environ)
     request = request_in_words(fields)
     if isinstance(error, ClientGone):
