@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from breezeway.observe.histogram import BUCKETS, buckets_of, cumulative, lower_bound, quantile
+from breezeway.observe.histogram import BUCKETS, buckets_of, buckets_until, lower_bound, quantile
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
@@ -40,9 +40,9 @@ def test_nothing_has_no_quantile() -> None:
     assert math.isnan(quantile([0] * BUCKETS, 0.5))
 
 
-def test_cumulative_counts_at_bounds_of_buckets() -> None:
-    """What is below a power of two is told exactly."""
-    counts = [0] * BUCKETS
-    for bucket, count in buckets_of([0.001, 0.01, 0.1, 0.5, 0.75, 1.0, 2.0]).items():
-        counts[bucket] = count
-    assert cumulative(counts, [2**-7, 0.5, 0.75, 1.0, 1.5, 8.0]) == [1, 3, 4, 5, 6, 7]
+def test_buckets_until_a_bound() -> None:
+    """Powers of two, and the bounds between them, are bounds of buckets."""
+    assert buckets_until(lower_bound(100)) == 100
+    assert lower_bound(buckets_until(0.75)) == 0.75
+    assert buckets_until(1e9) == BUCKETS
+    assert buckets_until(1e-9) == 0

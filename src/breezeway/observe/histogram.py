@@ -13,7 +13,6 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Final
 
 STEPS: Final = 32
@@ -67,15 +66,6 @@ def quantile_of(counts: Mapping[int, int], share: float) -> float:
         if below >= rank:
             return (lower_bound(bucket) + lower_bound(bucket + 1)) / 2
     return math.nan
-
-
-def cumulative(counts: Sequence[int], bounds: Sequence[float]) -> list[int]:
-    """Return for each bound, in ascending seconds, how many durations are in buckets that end there.
-
-    Bounds that are bounds of buckets give exact counts: powers of two, and those between.
-    """
-    below = [0, *accumulate(counts)]
-    return [below[buckets_until(bound)] for bound in bounds]
 
 
 def buckets_until(bound: float) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from breezeway.observe.histogram import BUCKETS, quantile
+from breezeway.observe.histogram import quantile_of
 
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 """Of responses; `none` is a request that got none."""
@@ -75,11 +75,11 @@ class Span:
 
     def latency(self, share: float) -> float:
         """Return a quantile of the durations in seconds; NaN if there were none."""
-        return _quantile(self.durations, share)
+        return quantile_of(self.durations, share)
 
     def queue(self, share: float) -> float:
         """Return a quantile of the times that requests waited for a thread; NaN if none did."""
-        return _quantile(self.queued, share)
+        return quantile_of(self.queued, share)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can hold; rates are for each second, durations in seconds."""
@@ -141,14 +141,7 @@ def _buckets(metrics: Mapping[str, Any], name: str) -> Counter[int]:
     return Counter(dict(metrics.get(name, {}).get("buckets", ())))
 
 
-def _quantile(buckets: Counter[int], share: float) -> float:
-    counts = [0] * BUCKETS
-    for at, count in buckets.items():
-        counts[at] = count
-    return quantile(counts, share)
-
-
 def _shares(buckets: Counter[int]) -> dict[str, float]:
     if not buckets:
         return {}
-    return {f"{share:g}": round(_quantile(buckets, share), 6) for share in SHARES}
+    return {f"{share:g}": round(quantile_of(buckets, share), 6) for share in SHARES}
