@@ -14,6 +14,9 @@ import urllib.request
 
 import pytest
 
+from breezeway.cli import main
+from breezeway.errors import UserError
+
 DEADLINE = 30  # seconds
 
 # What serves is not the subject here: a stand-in writes down what it was called with.
@@ -479,3 +482,17 @@ def test_nobody_reads_the_output(settle, status):
     )
     os.close(write_end)
     assert done.returncode == status
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_output_on_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk is told in a sentence, and leaves the exit status alone."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as end:
+            main(["--version"])
+        monkeypatch.undo()
+    assert end.value.code == UserError("").exit_code
+    assert capsys.readouterr().err.endswith("cannot write: No space left on device.\n")

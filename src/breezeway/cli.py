@@ -7,6 +7,7 @@ mistake ends in `main`, which prints it as a sentence or two and chooses the exi
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -415,5 +416,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         hint = f"'{command} --help' explains."
         terminal.say(terminal.complaint(error.format_message(), hint))
         sys.exit(error.exit_code)
+    except OSError as error:  # of a closed pipe click has made an exit already
+        if error.errno != errno.ENOSPC:
+            raise
+        terminal.settle()
+        where = f" to {error.filename}" if error.filename else ""
+        terminal.fail(UserError(f"cannot write{where}: {error.strerror}."))
     except click.Abort:
         sys.exit(INTERRUPTED)
