@@ -288,8 +288,10 @@ def _run(
     try:
         logs.become("admin")
         child.forget_supervising()
+        # Made before, for its modules and its page may be where that user cannot read.
+        admin = _Admin(own, settings, channel, links, board)
         privileges.drop(settings.user, settings.group, settings.umask)
-        _Admin(own, settings, channel, links, board).serve()
+        admin.serve()
         status = 0
     except UserError as error:
         channel.send("failed", **child.in_words(error))
