@@ -25,6 +25,9 @@ def app(environ, start_response, answer=app):
 """
 """Put behind an application: /fail leaves a traceback in the log."""
 
+LISTEN_TIME_WAIT = ("0A", "06")
+"""States of tcp(7), as numbers of the kernel, in which no process has a connection."""
+
 QUICK_SECONDS = 1.0
 """How soon a server is well again when the cause is gone."""
 
@@ -72,10 +75,20 @@ def test_no_descriptors(tmp_path: Path) -> None:
         assert idle
 
 
+def open_connections(port: int) -> int:
+    """Count the connections to a port that some process has open still (proc(5), net/tcp)."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ends = [(line.split()[1], line.split()[3]) for line in lines]
+    return sum(
+        end.endswith(f":{port:04X}") and state not in LISTEN_TIME_WAIT for end, state in ends
+    )
+
+
 def test_last_descriptor(tmp_path: Path) -> None:
     """The connection that gets the last descriptor keeps it: there is nobody to make room for."""
     with serving(tmp_path, workers=1) as server:
         assert server.get().startswith("1 ")
+        eventually(lambda: not open_connections(server.address[1]), "the first connection gone")
         pid = worker_of(server)
         taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
         last = next(fd for fd in range(len(taken) + 1) if fd not in taken)
