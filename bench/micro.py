@@ -71,7 +71,8 @@ def request(data: bytes, **settings: Any) -> Callable[[], object]:
         multiprocess=False,
     )
     connection = Connection(reactor, socket.socketpair()[0], "", environ)
-    connection._receive = lambda _: data
+    reactor.buffer[: len(data)] = data
+    connection._receive_into = lambda _: len(data)
     connection._send = lambda data, *_: len(data)
     connection.on_event(READABLE)
     return lambda: connection.on_event(READABLE)

@@ -15,6 +15,10 @@ from ..wire.client import Truncated, request
 from .conftest import Play
 
 
+class Headers(list[tuple[str, str]]):
+    """What some frameworks have."""
+
+
 def errors_in(log: pytest.LogCaptureFixture) -> list[str]:
     """Return the errors that the server has logged."""
     return [
@@ -257,3 +261,35 @@ def test_list_of_fields_is_left_alone(play: Play, live: Live) -> None:
     with live.connect() as client:
         assert client.get("/").values("X-A") == client.get("/").values("X-A") == ["1"]
     assert fields == [PLAIN, ("X-A", "1")]
+
+
+@pytest.mark.parametrize("times", [0, 1, 2, 3])
+def test_subclass_of_list(live: Live, times: int) -> None:
+    """The fields are a list and of no subclass, also when the same ones have been sent before."""
+    fields = [PLAIN, ("X-Times", str(times))]
+    given: list[object] = [fields.copy() for _ in range(times)]
+    given.append(Headers(fields))
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", given.pop(0))  # type: ignore[arg-type]
+        return [b"hello"]
+
+    live.play(application)
+    with live.connect() as client:
+        assert [client.get("/").status for _ in range(times + 1)] == [200] * times + [500]
+
+
+def test_changed_list_of_fields(live: Live) -> None:
+    """A list that an application goes on changing is looked at anew each time."""
+    fields = [PLAIN, ("X-A", "1")]
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", fields)
+        return [b"hello"]
+
+    live.play(application)
+    with live.connect() as client:
+        for _ in range(3):
+            assert client.get("/").values("X-A") == ["1"]
+        fields[1] = ("X-A", "2")
+        assert client.get("/").values("X-A") == ["2"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
@@ -152,3 +153,28 @@ def test_error_after_write(live: Live) -> None:
     with pytest.raises(Truncated) as truncated:
         live.get()
     assert truncated.value.received == b"hello"
+
+
+def test_write_of_an_ended_request(live: Live) -> None:
+    """write() and start_response that an application has kept do not reach into a later request."""
+    kept: list[Any] = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not kept:
+            kept.extend([start_response, start_response("200 OK", [PLAIN])])
+            return [b"first"]
+        start_response("200 OK", [PLAIN, ("X-Second", "yes")])
+        with pytest.raises(RuntimeError):
+            kept[1](b"stray")
+        with pytest.raises(RuntimeError):
+            kept[0]("404 Not Found", [PLAIN])
+        return [b"second"]
+
+    live.play(application)
+    with live.connect() as client:
+        client.send(request("GET", "/"))
+        assert client.response().body == b"first"
+        client.send(request("GET", "/"))
+        second = client.response()
+        assert (second.status, second.body) == (200, b"second")
+        assert second.values("X-Second") == ["yes"]

@@ -88,6 +88,8 @@ class Encoder:
         self.closing = False
         """Connections end after the responses from now on; `close` sets it."""
         self._date_line = b""
+        self.last: tuple[str, Headers, ResponseHead] = "200 OK", [], _encode("200 OK", [])
+        """What the memo was asked for last, and its answer: comparing is cheaper than looking up."""
 
     def set_date(self, date: bytes) -> None:
         """Renew the Date field (RFC 9110 section 6.6.1); `date` is an IMF-fixdate."""

@@ -21,6 +21,7 @@ import io
 import time
 from functools import partial
 from socket import IPPROTO_TCP, TCP_NODELAY
+from sys import getrefcount
 from threading import current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -59,7 +60,11 @@ if TYPE_CHECKING:
     from breezeway.worker.reactor import Reactor
 
 RECEIVE_BYTES: Final = 8 * 1024
-"""Of one recv for a request head: a larger buffer costs more to allocate than it ever saves."""
+"""Of one recv for a request head: most requests are smaller by far."""
+
+UNSHARED: Final = 2
+"""What `getrefcount` says of a connection's exchange that nobody else holds: the connection does, and
+the call itself. An application that has kept `start_response` or `write` is somebody else."""
 
 LOCAL_KEY: Final = "breezeway.local"
 """Where the environ of a request that the server itself answers has what answers it."""
@@ -73,6 +78,7 @@ class Connection(Bodies):
 
     __slots__ = (
         "_environ",
+        "_receive_into",
         "_remote",
         "chores",
     )
@@ -85,6 +91,7 @@ class Connection(Bodies):
         if self._remote[0]:
             client.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._environ = environ
+        self._receive_into = client.recv_into
         self.chores = False
         """There is more to do after the current response than to send it."""
         reactor.targets[self.fd] = self
@@ -100,21 +107,23 @@ class Connection(Bodies):
         """Act on an event; False when this thread has lost the baton over it."""
         if self.state or event != READABLE:
             return self._on_other_event(event)
+        buffer = self.reactor.buffer
+        receive_into = self._receive_into
         try:
-            data = self._receive(RECEIVE_BYTES)
+            size = receive_into(buffer)
         except OSError as error:
             return self._on_receive_error(error)
         head = self.head
-        if head is not None and data.startswith(head.raw) and len(data) == head.whole:
+        if head is not None and size == head.whole and buffer.startswith(head.raw):
             environ = head.environ.copy()
             if head.length:
-                if len(data) >= RECEIVE_BYTES:
+                if size >= RECEIVE_BYTES:
                     self.unread = self.chores = True
-                environ["wsgi.input"] = io.BytesIO(data[head.size :])
+                environ["wsgi.input"] = io.BytesIO(buffer[head.size : size])
             return self._answer(environ, head.flags)
-        if not data:
+        if not size:
             return self._on_eof()
-        answered = self._take_in(data)
+        answered = self._take_in(bytes(buffer[:size]))
         return self._queue_up() if answered is None else answered
 
     def _answer(self, environ: Environ, flags: int) -> bool:
@@ -128,7 +137,12 @@ class Connection(Bodies):
         if baton.pooled:
             return self._submit(partial(self._run_apart, environ, flags), flags)
         self.state = BUSY
-        exchange = self.exchange = reactor.exchange(self, reactor.encoder, flags)
+        if getrefcount(self.exchange) == reactor.unshared:
+            exchange = self.exchange
+            assert exchange is not None
+            exchange.renew(flags)
+        else:
+            exchange = self.exchange = reactor.exchange(self, reactor.encoder, flags)
         window = baton.window
         window.append(exchange)
         recorder = reactor.recorder
@@ -151,8 +165,9 @@ class Connection(Bodies):
             return True
         if not self.chores:
             if response:
+                send = self._send
                 try:
-                    sent = self._send(response)
+                    sent = send(response)
                 except OSError:
                     sent = 0  # `_finish` tries again, and tells what is wrong
                 done = sent == len(response)

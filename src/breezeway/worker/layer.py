@@ -57,6 +57,9 @@ class Layer(Protocol):
             OSError: as for a socket.
         """
 
+    def recv_into(self, buffer: bytearray, /) -> int:
+        """Receive as `recv` does, at the front of `buffer`; return how many bytes."""
+
     def send(self, data: bytes | memoryview, flags: int = 0, /) -> int:
         """Send; return how many bytes were taken."""
 

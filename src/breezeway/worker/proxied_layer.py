@@ -25,12 +25,22 @@ LOOK_BYTES: Final = FIXED_BYTES + VARIABLE_BYTES
 class ProxiedLayer:
     """A PROXY header on one connection, from a peer that has to send it."""
 
-    __slots__ = ("_begun", "_environ", "_recv", "_socket", "ready", "send", "sendmsg")
+    __slots__ = (
+        "_begun",
+        "_environ",
+        "_recv",
+        "_recv_into",
+        "_socket",
+        "ready",
+        "send",
+        "sendmsg",
+    )
 
     def __init__(self, client: socket.socket, address: Any) -> None:
         """`address` is that of the peer, as `accept` returns it."""
         self._socket = client
         self._recv = client.recv
+        self._recv_into = client.recv_into
         self.send = client.send
         self.sendmsg = client.sendmsg
         self._begun = b""
@@ -56,6 +66,12 @@ class ProxiedLayer:
         while not self.ready:
             self._take_header()
         return self._recv(size)
+
+    def recv_into(self, buffer: bytearray, /) -> int:
+        """Receive as `recv` does, at the front of `buffer`; return how many bytes."""
+        while not self.ready:
+            self._take_header()
+        return self._recv_into(buffer)
 
     def _take_header(self) -> None:
         """Take what is there of the header."""

@@ -30,7 +30,7 @@ from breezeway.observe.throttle import Throttle
 from breezeway.semantics.dates import http_date
 from breezeway.worker.acceptor import Acceptors
 from breezeway.worker.baton import Baton
-from breezeway.worker.connection import Connection
+from breezeway.worker.connection import RECEIVE_BYTES, UNSHARED, Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.front import believed_fields, front_of
 from breezeway.worker.listener import Listener
@@ -154,6 +154,10 @@ class Reactor:
         """Why this worker should be replaced, in plain words."""
         self.connection: type[Connection] = Connection
         self.exchange: Callable[..., Exchange] = Exchange
+        self.unshared = UNSHARED
+        """References to an exchange that may serve again; 0: none does."""
+        self.buffer = bytearray(RECEIVE_BYTES)
+        """Where a request on the fast path is received, in place of memory of its own each time."""
         if settings.sendfile_root is not None:
             from breezeway.gateway.x_sendfile import XSendfile
 
@@ -165,6 +169,7 @@ class Reactor:
             from breezeway.worker.request_timeout import TimedConnection, TimedExchange
 
             self.connection, self.exchange = TimedConnection, TimedExchange
+            self.unshared = 0
         self.baton = Baton(
             self.lead,
             threads=settings.threads,

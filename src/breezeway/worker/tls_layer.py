@@ -153,6 +153,13 @@ class TlsLayer:
                 return data
             return self._gather(size, data, drained)
 
+    def recv_into(self, buffer: bytearray, /) -> int:
+        """Receive as `recv` does, at the front of `buffer`; return how many bytes."""
+        data = self.recv(len(buffer))
+        size = len(data)
+        buffer[:size] = data
+        return size
+
     def _recv_otherwise(self, size: int) -> bytes:
         if self._phase == _OPEN:
             return self._gather(size, b"", False)
