@@ -41,6 +41,11 @@ class Thrifty:
     def recv(self, size: int, flags: int = 0) -> bytes:
         return self.socket.recv(min(size, self.gives), flags)
 
+    def recv_into(self, buffer: bytearray) -> int:
+        data = self.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def send(self, data: Any, flags: int = 0) -> int:
         self.flags.append(flags)
         if self.refuses:
@@ -55,7 +60,9 @@ class Thrifty:
 class Pair:
     """A layer, and a client at the other end that only the test moves."""
 
-    def __init__(self, tls: Tls) -> None:
+    def __init__(self, tls: Tls, way: str = "recv") -> None:
+        """`way` is the method with which the layer receives."""
+        self.way = way
         self.raw, server = socket.socketpair()
         for each in (self.raw, server):
             each.setblocking(False)
@@ -87,7 +94,7 @@ class Pair:
         for _ in range(3):
             self.attempt(self.client.do_handshake)
             self.pump()
-            self.attempt(self.layer.recv, 8192)
+            self.attempt(self.receive)
             self.pump()
         assert self.layer.ready
 
@@ -95,6 +102,15 @@ class Pair:
         """Have the client send."""
         self.client.write(data)
         self.raw.sendall(self.outgoing.read())
+
+    def receive(self) -> bytes:
+        """Have the layer receive as a connection does that waits for a request."""
+        if self.way == "recv":
+            return self.layer.recv(8192)
+        buffer = bytearray(os.urandom(8192))  # what lies there means nothing
+        size = self.layer.recv_into(buffer)
+        assert len(buffer) == 8192
+        return bytes(buffer[:size])
 
     def heard(self) -> bytes:
         """Return all that the client can read."""
@@ -116,10 +132,10 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     return Tls(Settings(**local(tmp_path_factory.mktemp("tls")).settings))
 
 
-@pytest.fixture
-def pair(tls: Tls) -> Iterator[Pair]:
+@pytest.fixture(params=["recv", "recv_into"])
+def pair(tls: Tls, request: pytest.FixtureRequest) -> Iterator[Pair]:
     """Connect a client, with the handshake done."""
-    found = Pair(tls)
+    found = Pair(tls, request.param)
     found.shake_hands()
     yield found
     found.close()
@@ -138,14 +154,14 @@ class TestReceiving:
                 sent += piece
             got = b""
             while True:
-                data = pair.attempt(pair.layer.recv, 8192)
+                data = pair.attempt(pair.receive)
                 got += data or b""
                 if gives > 100 and (data is None or len(data) < 8192):
                     break
                 if len(got) == len(sent):
                     break
             assert got == sent
-            assert pair.attempt(pair.layer.recv, 8192) is None
+            assert pair.attempt(pair.receive) is None
 
     def test_half_a_record(self, pair: Pair) -> None:
         """A record that has not come whole is nothing yet."""
@@ -153,21 +169,22 @@ class TestReceiving:
         pair.client.write(b"half")
         data = pair.outgoing.read()
         pair.raw.sendall(data[:-1])
-        assert pair.layer.recv(8192) == b"whole"
-        assert pair.attempt(pair.layer.recv, 8192) is None
+        assert pair.receive() == b"whole"
+        assert pair.attempt(pair.receive) is None
         pair.raw.sendall(data[-1:])
-        assert pair.layer.recv(8192) == b"half"
+        assert pair.receive() == b"half"
 
-    def test_end_with_and_without_goodbye(self, tls: Tls) -> None:
+    @pytest.mark.parametrize("way", ["recv", "recv_into"])
+    def test_end_with_and_without_goodbye(self, tls: Tls, way: str) -> None:
         """A client that closes is at its end, whether it says so or not."""
         for goodbye in (True, False):
-            found = Pair(tls)
+            found = Pair(tls, way)
             found.shake_hands()
             if goodbye:
                 found.attempt(found.client.unwrap)
                 found.raw.sendall(b"" + found.outgoing.read())
             found.raw.close()
-            assert found.layer.recv(8192) == b""
+            assert found.receive() == b""
             found.layer.close()
 
     def test_end_behind_half_a_record(self, tls: Tls, pair: Pair) -> None:
@@ -175,11 +192,11 @@ class TestReceiving:
         pair.client.write(b"half")
         pair.raw.sendall(pair.outgoing.read()[:-1])
         pair.raw.close()
-        assert pair.layer.recv(8192) == b""
-        found = Pair(tls)
+        assert pair.receive() == b""
+        found = Pair(tls, pair.way)
         found.raw.sendall(b"\x16\x03")
         found.raw.close()
-        assert found.layer.recv(8192) == b""
+        assert found.receive() == b""
         found.layer.close()
 
     def test_goodbye_right_behind_a_request(self, pair: Pair) -> None:
@@ -187,7 +204,7 @@ class TestReceiving:
         pair.client.write(b"last words")
         pair.attempt(pair.client.unwrap)
         pair.raw.sendall(pair.outgoing.read())
-        assert pair.layer.recv(8192) == b"last words"
+        assert pair.receive() == b"last words"
 
     def test_a_changed_byte(self, pair: Pair) -> None:
         """A record that was tampered with is refused, and the client told."""
@@ -196,7 +213,7 @@ class TestReceiving:
         data[-1] ^= 1
         pair.raw.sendall(data)
         with pytest.raises(LayerError, match="mac") as caught:
-            pair.layer.recv(8192)
+            pair.receive()
         assert caught.value.kind == "tls.broken"
         pair.pump()
         with pytest.raises(ssl.SSLError, match="ALERT"):
@@ -208,7 +225,7 @@ class TestReceiving:
         """With flags, the socket itself is looked at."""
         pair.say(b"x")
         assert len(pair.layer.recv(1, socket.MSG_PEEK)) == 1
-        assert pair.layer.recv(8192) == b"x"
+        assert pair.receive() == b"x"
 
 
 class TestSending:
@@ -307,7 +324,7 @@ class TestEnd:
         """Input that is thrown away costs as little as without TLS."""
         pair.layer.shutdown(socket.SHUT_WR)
         pair.say(b"late")
-        assert b"late" not in pair.layer.recv(8192)
+        assert b"late" not in pair.receive()
 
 
 def test_environ_of_the_layer_below(pair: Pair) -> None:

@@ -19,7 +19,8 @@ import os
 import re
 import ssl
 import time
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from breezeway.config.settings import Settings
 from breezeway.errors import UsageError
@@ -65,6 +66,16 @@ class Session(ssl.SSLObject):
 
     server_name: str | None = None
     """The host for which the client has said that it comes."""
+
+    @property
+    def decrypt(self) -> Callable[..., Any]:
+        """`read`, without the function of Python around it: 0.1 us of a small request."""
+        return self._sslobj.read  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def encrypt(self) -> Callable[..., Any]:
+        """`write` in the same way."""
+        return self._sslobj.write  # type: ignore[attr-defined, no-any-return]
 
 
 class _Certificates(NamedTuple):

@@ -21,7 +21,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from breezeway.gateway.types import Environ
@@ -61,18 +61,22 @@ class TlsLayer:
     __slots__ = (
         "_at_end",
         "_broken",
+        "_decrypt",
+        "_encrypt",
         "_environ",
         "_incoming",
         "_left",
         "_lock",
         "_lower",
         "_lower_recv",
+        "_lower_recv_into",
         "_lower_send",
         "_object",
         "_outgoing",
         "_owed",
         "_phase",
         "_tail",
+        "_take",
         "_tls",
         "ready",
     )
@@ -81,11 +85,15 @@ class TlsLayer:
         """`lower` is the socket, or a layer over it."""
         self._lower = lower
         self._lower_recv = lower.recv
+        self._lower_recv_into = lower.recv_into
         self._lower_send = lower.send
         self._tls = tls
         self._lock = threading.Lock()
         self._phase = _WAITING
         self._object: Session
+        self._decrypt: Callable[..., Any]
+        self._encrypt: Callable[..., Any]
+        self._take: Callable[[], bytes]
         self._incoming: ssl.MemoryBIO
         self._outgoing: ssl.MemoryBIO
         self._left = True
@@ -143,22 +151,33 @@ class TlsLayer:
                 self._at_end = True
                 return raw
             self._incoming.write(raw)
-            drained = len(raw) < asked
-            try:
-                data = self._object.read(size)
-            except ssl.SSLError as error:
-                self._see(error)
-                return self._gather(size, b"", drained)
-            if drained and len(data) < size and not self._incoming.pending:
-                return data
-            return self._gather(size, data, drained)
+            return self._gather(size, b"", len(raw) < asked)
 
     def recv_into(self, buffer: bytearray, /) -> int:
         """Receive as `recv` does, at the front of `buffer`; return how many bytes."""
-        data = self.recv(len(buffer))
-        size = len(data)
-        buffer[:size] = data
-        return size
+        size = len(buffer)
+        with self._lock:
+            if self._left:
+                data = self._recv_otherwise(size)
+            else:
+                received = self._lower_recv_into(buffer)
+                if not received:
+                    self._at_end = True
+                    return 0
+                self._incoming.write(buffer[:received])
+                drained = received < size
+                data = b""
+                try:
+                    count: int = self._decrypt(size, buffer)
+                except ssl.SSLError as error:
+                    self._see(error)
+                else:
+                    if drained and not self._incoming.pending:
+                        return count
+                    data = bytes(buffer[:count])
+                data = self._gather(size, data, drained)
+            buffer[: len(data)] = data
+            return len(data)
 
     def _recv_otherwise(self, size: int) -> bytes:
         if self._phase == _OPEN:
@@ -173,7 +192,7 @@ class TlsLayer:
         missing = size - len(first)
         while missing:
             try:
-                data = self._object.read(missing)
+                data = self._decrypt(missing)
             except ssl.SSLError as error:
                 self._see(error)
                 # With nothing to return, only the socket itself can say that this is not the end.
@@ -188,6 +207,8 @@ class TlsLayer:
                 break
             pieces.append(data)
             missing -= len(data)
+            if drained and missing and not self._incoming.pending:
+                break
         self._left = not missing
         if not pieces and not self._at_end:
             raise BlockingIOError(errno.EAGAIN, "no whole record yet")
@@ -250,6 +271,8 @@ class TlsLayer:
         session = self._tls.wrap(self._incoming, self._outgoing, server_side=True)
         assert isinstance(session, Session)
         self._object = session
+        self._decrypt, self._encrypt = session.decrypt, session.encrypt
+        self._take = self._outgoing.read
         self._phase = _SHAKING
 
     def _send_handshake(self) -> None:
@@ -284,10 +307,11 @@ class TlsLayer:
                 return self._send_tail(size, flags)
             if size > RECORD_BYTES:
                 return _or_wait(self._send_records((data,), flags))
-            self._object.write(data)
-            cipher = self._outgoing.read()
+            encrypt, take, send = self._encrypt, self._take, self._lower_send
+            encrypt(data)
+            cipher = take()
             try:
-                sent = self._lower_send(cipher, flags)
+                sent = send(cipher, flags)
             except BlockingIOError:
                 sent = 0
             return size if sent == len(cipher) else _or_wait(self._keep(cipher, sent, size))
@@ -331,8 +355,8 @@ class TlsLayer:
                         return taken
                     batch, size = [], 0
                 record = view[at : at + RECORD_BYTES]
-                self._object.write(record)
-                batch.append(self._outgoing.read())
+                self._encrypt(record)
+                batch.append(self._take())
                 size += len(record)
         return taken + self._send_batch(batch, size, flags)
 
