@@ -24,8 +24,9 @@ BODY_BYTES = 1024 * 1024 * 1024
 CHUNK_LINE_BYTES = 4 * 1024
 """One chunk-size line with its extensions; more is 400. Nobody sends extensions in earnest."""
 
-CHUNK_EXTENSION_BYTES = 16 * 1024
-"""Chunk extensions of one body, summed up; more is 400. Bounds what RFC 9112 section 7.1.1 warns of."""
+CHUNK_EXTENSION_BYTES = 4 * 1024
+"""Chunk extensions of one body, summed up; more is 400. Bounds what RFC 9112 section 7.1.1 warns of:
+chunks with extensions cost more than any others."""
 
 CHUNK_SIZE_DIGITS = 16
 """Hexadecimal digits of a chunk size, leading zeros included; more is 400. 64 bits are enough."""
