@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from breezeway.config.settings import Settings
-from breezeway.worker.connection import Connection
 from breezeway.worker.poller import READABLE
 from breezeway.worker.reactor import Reactor
 
@@ -30,7 +29,7 @@ class Driven:
         self.client, server = socket.socketpair()
         self.client.settimeout(5)
         self.reactor = Reactor(application, [], Settings(**settings))
-        self.connection = Connection(self.reactor, server, "", {})
+        self.connection = self.reactor.connection(self.reactor, server, "", {"SCRIPT_NAME": ""})
 
     def event(self, data: bytes, event: int = READABLE) -> bool:
         """Send data and tell the connection that it is there."""

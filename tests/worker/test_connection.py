@@ -90,3 +90,28 @@ def test_limits_hold_for_the_second_head() -> None:
     assert driven.event(get("/" + "0" * 60))
     assert driven.client.recv(1000).startswith(b"HTTP/1.1 431 ")
     driven.end()
+
+
+@pytest.mark.parametrize("kept", ["nothing", "start_response", "write"])
+@pytest.mark.parametrize("timeout", [(), ("60",)])
+def test_exchange_serves_again(kept: str, timeout: tuple[str, ...]) -> None:
+    """The exchange of a connection serves again, unless somebody else holds it or it has a deadline."""
+    held: list[object] = []
+    seen: list[object] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        write = start_response("200 OK", [("Content-Type", "text/plain")])
+        if not held and kept != "nothing":
+            held.append(start_response if kept == "start_response" else write)
+        seen.append(driven.connection.exchange)
+        seen[-1] = id(seen[-1])  # and no reference
+        return [b"hi"]
+
+    driven = Driven(application, request_timeout=timeout)
+    for path in ("/1", "/2", "/2", "/2"):
+        assert driven.event(get(path))
+        assert driven.bodies(1) == [b"hi"]
+    first, *others = seen
+    assert (others[0] == first) == (kept == "nothing" and not timeout)
+    assert (len(set(others)) == 1) == (not timeout)
+    driven.end()
