@@ -109,7 +109,7 @@ class Sender:
         than making a small response. So while calls are neither very fast nor slow, the kernel
         keeps what is complete until the batch of events is done or half a millisecond has gone:
         hello from Flask at 18,700 requests/s instead of 16,100. The warden's second look at a
-        call ends the wait, too, for then another thread leads.
+        call ends the wait, too, for then another thread leads. A unix socket keeps nothing.
 
         Raises:
             ClientGone: nobody will read it.
@@ -117,11 +117,12 @@ class Sender:
         reactor = self.reactor
         baton = reactor.baton
         together = baton.together
-        if not together or self.outbox is not None:
+        if not together or self.outbox is not None or self.peer == "unix":
             self.send(data)
             return
+        send = self._send
         try:
-            sent = self._send(data, MSG_MORE)
+            sent = send(data, MSG_MORE)
         except OSError:
             self.send(data)  # it tells what is wrong
         else:
@@ -148,7 +149,7 @@ class Sender:
         """Have the kernel send what it has kept for the next block."""
         try:
             self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        except OSError:  # a unix socket keeps nothing; a closed one neither
+        except OSError:  # it has been closed, or is a unix socket
             pass
 
     def send_file(self, head: bytes, pieces: Iterable[bytes | FileRange]) -> None:
