@@ -54,6 +54,8 @@ def idle():
     ("option", "value"),
     [
         ("redis", "http://here"),
+        ("redis", 5),
+        ("redis", b"redis://here"),
         ("prefix", ""),
         ("prefix", "a*"),
         ("size", 0),

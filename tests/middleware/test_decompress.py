@@ -270,10 +270,13 @@ def test_bomb(name: str, way: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"codings": "gzip"}, "codings must be a list of names, not 'gzip'"),
+        ({"codings": "gzip"}, "codings must be a list of texts, not 'gzip'"),
         ({"codings": []}, "codings must be"),
+        ({"codings": 5}, "codings must be"),
+        ({"codings": [["gzip"]]}, "codings must be"),
+        ({"stream": "false"}, "stream must be true or false, not 'false'"),
         ({"codings": ["lzma"]}, "zstd, br, gzip, deflate, and not 'lzma'"),
-        ({"maximum": -1}, "maximum must be a number of bytes, not -1"),
+        ({"maximum": -1}, "maximum must be a number of bytes, at least 0, not -1"),
         ({"maximum": "1"}, "maximum must be"),
         ({"memory": 1.5}, "memory must be"),
         ({"ratio": 0.5}, "ratio must be a number from 1 on, not 0.5"),

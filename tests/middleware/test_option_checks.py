@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from breezeway.middleware.option_checks import flag, prefixes, tables, texts, whole
+from breezeway.middleware.option_checks import flag, listed, prefixes, tables, texts, whole
+
+
+def test_listed() -> None:
+    """A text is no list."""
+    assert listed("codings", ("br", "gzip")) == ["br", "gzip"]
+    for value in ("gzip", 5, [5]):
+        with pytest.raises(ValueError, match="codings must be a list of texts"):
+            listed("codings", value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -565,7 +565,17 @@ def test_url_in_the_environ(make: Make, root: Path) -> None:
         ({"fallback": "none.html"}, "fallback"),
         ({"fallback_except": "/api"}, "fallback_except"),
         ({"fallback_except": ["api"]}, "fallback_except"),
+        ({"fallback_except": 5}, "fallback_except"),
         ({"manifest": "/nowhere.json"}, "manifest"),
+        ({"manifest": True}, "manifest"),
+        ({"immutable": ["a"]}, "immutable"),
+        ({"immutable": b"a"}, "immutable"),
+        ({"fields": []}, "fields"),
+        ({"fields": {1: "a"}}, "fields"),
+        ({"types": []}, "types"),
+        ({"types": {1: "text/css"}}, "types"),
+        ({"symlinks": "false"}, "symlinks must be true or false, not 'false'"),
+        ({"refresh": 1}, "refresh must be true or false"),
     ],
 )
 def test_options_are_checked(root: Path, options: dict[str, Any], words: str) -> None:

@@ -23,6 +23,17 @@ def texts(option: str, value: str | Iterable[str]) -> list[str]:
     return found
 
 
+def listed(option: str, value: Iterable[str]) -> list[str]:
+    """Return a list of texts, where one text in place of a list is a mistake.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, str):
+        raise ValueError(f"{option} must be a list of texts, not {value!r}")
+    return texts(option, value)
+
+
 def prefixes(option: str, value: str | Iterable[str]) -> list[str]:
     """Return prefixes of paths.
 

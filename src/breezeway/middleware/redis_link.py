@@ -56,8 +56,11 @@ class RedisLink:
         if isinstance(redis, str):
             self.client = _connect(redis, timeout)
             self.name = redis.rpartition("@")[2]  # without a password
-        else:
+        elif hasattr(redis, "register_script"):
             self.client = redis
+        else:
+            kind = type(redis).__name__
+            raise ValueError(f"redis must be a URL or a client of the package redis, not a {kind}")
         self._lock = threading.Lock()
         self._away_until = 0.0
         self._is_away = False

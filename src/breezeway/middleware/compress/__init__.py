@@ -10,6 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware.compress.codings import make_codings
 from breezeway.middleware.compress.encoding import Encoding
 from breezeway.middleware.compress.types import TYPES, Types
+from breezeway.middleware.option_checks import flag, whole
 from breezeway.middleware.stack import unset
 from breezeway.semantics import fields
 from breezeway.semantics.fields import Headers
@@ -79,13 +80,11 @@ class Compress:
             ValueError: an option is not as it must be, or a package that is asked for is not installed.
         """
         self.application = application
-        self.codings = make_codings(codings, levels or {})
-        if type(minimum) is not int or minimum < 0:
-            raise ValueError(f"minimum must be a number of bytes, not {minimum!r}")
-        self.minimum = minimum
+        self.codings = make_codings(codings, {} if levels is None else levels)
+        self.minimum = whole("minimum", minimum, 0, unit="bytes")
         self._least = str(minimum)  # compared as text, which takes a third of the time
         self._digits = len(self._least)
-        self._cross_site = bool(cross_site)
+        self._cross_site = flag("cross_site", cross_site)
         self._types = Types(types)
         self._known: dict[str, bool] = {}
         self._choose = lru_cache(MEMO_ENTRIES)(self._choose_coding)

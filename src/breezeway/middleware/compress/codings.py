@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from breezeway.middleware.option_checks import listed
+
 if TYPE_CHECKING:
     import zstandard
 
@@ -185,8 +187,10 @@ def make_codings(names: Sequence[str] | None, levels: Mapping[str, int]) -> dict
     Raises:
         ValueError: a name or a level is wrong, or a package that is asked for is not installed.
     """
-    if isinstance(names, str) or (names is not None and not names):
-        raise ValueError(f"codings must be a list of names, not {names!r}")
+    if names is not None and not (names := listed("codings", names)):
+        raise ValueError("codings must be a list of one name at least")
+    if not isinstance(levels, Mapping):
+        raise ValueError(f"levels must be a table with the level of each coding, not {levels!r}")
     found: dict[str, Coding] = {}
     for name in {**levels, **dict.fromkeys(names or ())}:
         if name not in CODINGS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from breezeway.middleware.option_checks import listed
+
 TYPES: Final = (
     "text/*",
     "*+json",
@@ -39,9 +41,7 @@ class Types:
         Raises:
             ValueError: one is none.
         """
-        if isinstance(types, str):
-            raise ValueError(f"types must be a list of media types, not {types!r}")
-        lowered = [str(each).strip().lower() for each in types]
+        lowered = [each.strip().lower() for each in listed("types", types)]
         for each in lowered:
             if not each.strip("*") or "*" in each[1:-1] or ("/" not in each and each[0] != "*"):
                 raise ValueError(f"types are as text/css, text/* or *+json, not {each!r}")

@@ -18,6 +18,7 @@ from breezeway.middleware.decompress.codings import (
     make_decoders,
 )
 from breezeway.middleware.decompress.input import DecodedInput, LikeBytesIO
+from breezeway.middleware.option_checks import flag, whole
 from breezeway.middleware.request_body import BodyRefusedError, Refusal, refusable
 from breezeway.middleware.stack import unset
 
@@ -84,15 +85,12 @@ class Decompress:
         """
         self.application = application
         self._decoders = make_decoders(codings)
-        for name, value in (("maximum", maximum), ("memory", memory)):
-            if type(value) is not int or value < 0:
-                raise ValueError(f"{name} must be a number of bytes, not {value!r}")
         if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not ratio >= 1:
             raise ValueError(f"ratio must be a number from 1 on, not {ratio!r}")
-        self._maximum = maximum
+        self._maximum = whole("maximum", maximum, 0, unit="bytes")
         self._ratio = ratio
-        self._stream = bool(stream)
-        self._memory = memory
+        self._stream = flag("stream", stream)
+        self._memory = whole("memory", memory, 0, unit="bytes")
         accepted = ", ".join(self._decoders)
         text = f"The request body has a content coding that is not one of {accepted}."
         self._unsupported = Refusal(

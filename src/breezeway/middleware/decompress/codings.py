@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from breezeway.middleware.option_checks import listed
+
 PIECE_BYTES: Final = 64 * 1024
 """What a step of zlib or brotli yields at most."""
 
@@ -142,8 +144,8 @@ def make_decoders(names: Sequence[str] | None) -> dict[str, Decoder]:
     Raises:
         ValueError: a name is wrong, or a package that is asked for is not installed.
     """
-    if isinstance(names, str) or (names is not None and not names):
-        raise ValueError(f"codings must be a list of names, not {names!r}")
+    if names is not None and not (names := listed("codings", names)):
+        raise ValueError("codings must be a list of one name at least")
     found: dict[str, Decoder] = {}
     for name in MAKERS if names is None else names:
         if name not in MAKERS:

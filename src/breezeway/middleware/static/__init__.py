@@ -11,6 +11,7 @@ from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
+from breezeway.middleware.option_checks import flag
 from breezeway.middleware.stack import unset
 from breezeway.middleware.static import manifest as static_manifest
 from breezeway.middleware.static.file_answer import MEMORY_BYTES, Sender
@@ -79,6 +80,7 @@ class Static:
             ValueError: an option is wrong, or a directory is not there.
         """
         self.application = application
+        refresh, symlinks = flag("refresh", refresh), flag("symlinks", symlinks)
         roots = directories(directory)
         self._base = _prefix(prefix)
         if missing not in ("application", "404"):
@@ -97,8 +99,8 @@ class Static:
             frozenset(self._names.values()),
             immutable=immutable,
             max_age=max_age,
-            fields=fields or {},
-            types=types or {},
+            fields={} if fields is None else fields,
+            types={} if types is None else types,
         )
         made = partial(Files, roots, self._base, anywhere=symlinks, hidden=(where,))
         self._files = made(describe=describe, index=index)
@@ -179,6 +181,8 @@ def _prefix(prefix: str) -> str:
 
 def _manifest(given: Directory | None, roots: Sequence[str]) -> tuple[str, dict[str, str]]:
     """Return where the manifest is, if anywhere, and the fingerprinted name of each file."""
+    if not isinstance(given, str | PathLike | None):
+        raise ValueError(f"manifest must be the path of a file, not {given!r}")
     usual = [os.path.join(root, static_manifest.NAME) for root in roots]
     where = os.fspath(given) if given is not None else next(filter(os.path.exists, usual), "")
     if not where:

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, Final
 from wsgiref.types import WSGIEnvironment
 
+from breezeway.middleware.option_checks import listed
 from breezeway.middleware.static.files import in_a_path
 from breezeway.semantics.fields import Headers, members, replaced, with_vary
 from breezeway.semantics.file_plan import ASK_FIRST, FOR_EVER, fields_of
@@ -53,17 +54,22 @@ class Description:
             ValueError: an option is wrong.
         """
         self._fingerprinted = fingerprinted
+        if not isinstance(immutable, str):
+            raise ValueError(f"immutable must be a regular expression, not {immutable!r}")
         try:
             self._immutable = re.compile(immutable) if immutable else None
-        except (re.error, TypeError) as error:
+        except re.error as error:
             raise ValueError(f"immutable must be a regular expression: {error}") from None
         if not isinstance(max_age, int) or isinstance(max_age, bool) or max_age < 0:
             raise ValueError(f"max_age must be a number of seconds, 0 or more, not {max_age!r}")
         self._otherwise = f"public, max-age={max_age}" if max_age else ASK_FIRST
         self._fields = [*_checked(fields)]
         if not isinstance(types, Mapping) or not all(
-            isinstance(value, str) and "/" in value and _VALUE.fullmatch(value)
-            for value in types.values()
+            isinstance(key, str)
+            and isinstance(value, str)
+            and "/" in value
+            and _VALUE.fullmatch(value)
+            for key, value in types.items()
         ):
             raise ValueError(f"types must give a media type for each extension, not {types!r}")
         self._types = {"." + key.lower().lstrip("."): value for key, value in types.items()}
@@ -99,7 +105,8 @@ def _checked(fields: Mapping[str, str]) -> list[tuple[str, str]]:
     if not isinstance(fields, Mapping):
         raise ValueError(f"fields must be a table of response fields, not {fields!r}")
     for name, value in fields.items():
-        if not _NAME.fullmatch(name) or not isinstance(value, str) or not _VALUE.fullmatch(value):
+        texts = isinstance(name, str) and isinstance(value, str)
+        if not texts or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError(f"fields: {name!r} = {value!r} cannot be a response field")
         if name.lower() in _OF_THE_FILE:
             raise ValueError(f"fields: {name} is what the file itself says")
@@ -129,11 +136,10 @@ def prefixes(option: str, given: Sequence[str]) -> list[str]:
     Raises:
         ValueError: one is no path.
     """
-    if isinstance(given, str) or not all(
-        isinstance(each, str) and each.startswith("/") for each in given
-    ):
+    found = listed(option, given)
+    if not all(each.startswith("/") for each in found):
         raise ValueError(f"{option} must be a list of paths that begin with a slash, not {given!r}")
-    return [in_a_path(each.rstrip("/")) for each in given]
+    return [in_a_path(each.rstrip("/")) for each in found]
 
 
 def navigates(environ: WSGIEnvironment) -> bool:
