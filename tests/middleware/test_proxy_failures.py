@@ -570,6 +570,30 @@ def test_breaker(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPat
         assert running.connections == 5
 
 
+def test_breaker_opens_for_content_that_breaks_off() -> None:
+    """An upstream whose answers all begin well and break off is out of service, too."""
+    good = [True]
+
+    def play(peer: Peer) -> None:
+        while peer.head():
+            peer.send(OK if good[0] else FRONT + b"Content-Length: 5\r\n\r\nab")
+            if not good[0]:
+                return
+
+    with Upstream(play) as running:
+        proxy = Proxy(running.url, failures=3)
+        for whole in (False, False, True, False, False, False):
+            assert proxy.status[0]["state"] == "closed"
+            good[0] = whole
+            if whole:
+                assert call(proxy).code == 200
+            else:
+                with pytest.raises(UpstreamError, match="cut short"):
+                    run(proxy, make_environ())
+        assert proxy.status[0]["state"] == "open"
+        assert call(proxy).code == 503
+
+
 def test_half_open_lets_one_through() -> None:
     """While one request tries, the others wait their turn."""
     proxy = Proxy("http://127.0.0.1:9", failures=1, recovery=0.001)

@@ -232,9 +232,8 @@ class Proxy:
         return blocks
 
     def _finish(self, upstream: Upstream, what: str, error: UpstreamError | None) -> None:
-        self._upstreams.done(upstream)
+        self._upstreams.finished(upstream, error)
         if error is not None:
-            self._upstreams.failed(upstream, error)
             log.warning("proxy: %s to %s: %s", what, upstream.address.url, str(error))
 
     def _failure(

@@ -115,10 +115,17 @@ class Upstreams:
             upstream.active -= 1
 
     def answered(self, upstream: Upstream) -> None:
-        """Note that it has answered."""
-        upstream.failures_in_a_row = 0
+        """Note the head of an answer: it closes the breaker, but its content may still break off."""
         if upstream.opens_until is not None:
             self._close(upstream)
+
+    def finished(self, upstream: Upstream, error: Exception | None) -> None:
+        """End a request whose answer is over; one that did not break off ends a row of failures."""
+        self.done(upstream)
+        if error is not None:
+            self.failed(upstream, error)
+        else:
+            upstream.failures_in_a_row = 0
 
     def _close(self, upstream: Upstream) -> None:
         with self._lock:
