@@ -351,6 +351,15 @@ def test_head(known: bool, body: Any) -> None:
     assert result.body == b""
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_head_of_small_content(method: str) -> None:
+    """A HEAD that the application answers as a GET gets the fields of the GET, small or not."""
+    result = get(page(("ETag", '"1"'), body=b"x" * 10), method=method)
+    assert (result["content-encoding"], result["etag"]) == (None, '"1"')
+    result = get(page(("ETag", '"1"')), method=method)
+    assert (result["content-encoding"], result["etag"]) == ("gzip", 'W/"1"')
+
+
 def test_head_of_small() -> None:
     """A HEAD of what is small has its length."""
     result = get(page(("Content-Length", "3"), body=[]), method="HEAD")

@@ -155,8 +155,9 @@ class Response:
 
     def _whole(self, blocks: list[bytes] | tuple[bytes, ...]) -> Iterable[bytes]:
         is_head = self._environ["REQUEST_METHOD"] == "HEAD"
+        length = sum(map(len, blocks))
         # The content that a HEAD is spared says nothing of its length.
-        headers = self._decide(None if is_head else sum(map(len, blocks)))
+        headers = self._decide(length if length or not is_head else None)
         if headers is None:
             self._send_head(self._headers)
             return blocks
