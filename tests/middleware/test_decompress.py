@@ -372,6 +372,27 @@ def test_temporary_file_is_closed(how: str) -> None:
     assert files[0].closed
 
 
+def test_file_of_the_server_stays_one() -> None:
+    """A file that answers a large body goes on as it is, so that sendfile(2) is not lost."""
+    bodies: list[Any] = []
+    answer = io.BytesIO(b"a file")
+
+    def application(environ: Any, start_response: Any) -> Any:
+        bodies.append(environ["wsgi.input"])
+        start_response("200 OK", PLAIN[:])
+        return environ["wsgi.file_wrapper"](answer)
+
+    fields = {"Content-Encoding": "gzip"}
+    environ = make_environ(method="POST", fields=fields, body=gzip.compress(TEXT))
+    found: Any = Decompress(application, memory=10)(environ, lambda *args: answer.write)
+    assert type(found) is environ["wsgi.file_wrapper"]
+    assert b"".join(found) == b"a file"
+    assert not bodies[0].closed
+    found.close()
+    assert bodies[0].closed
+    assert answer.closed
+
+
 # --- reading ----------------------------------------------------------------------------------------
 
 sizes = st.one_of(st.none(), st.integers(-2, 12))

@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
-from breezeway.middleware.closing import ClosingIterator
+from breezeway.middleware.closing import closing
 from breezeway.middleware.decompress.codings import (
     PIECE_BYTES,
     Decoder,
@@ -141,7 +141,7 @@ class Decompress:
         if type(returned) is list or type(returned) is tuple:
             body.close()
             return returned
-        return ClosingIterator(returned, body.close)
+        return closing(returned, environ, body.close)
 
     def _collected(self, pieces: Iterator[bytes]) -> tuple[IO[bytes], int, bool]:
         """Return a decoded body, its size, and whether it is in memory."""
