@@ -727,13 +727,38 @@ def test_damaged_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
     visitor = Visitor(site)
     visitor.put(user=5)
     connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
-    for text in ("{", "", '{"a":' + "[" * 100_000):
+    for text in ("{", "", "[1]", "null", '"a"', '{"a":' + "[" * 100_000):
         connection.execute("UPDATE breezeway_sessions SET text = ?", (text,))
         assert visitor.all() == {}
     connection.close()
     visitor.put(user=6)
     assert visitor.all() == {"user": 6}
     assert "cannot be read" in caplog.text
+    site.piece.close()
+
+
+def test_damaged_record_in_redis(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """What somebody else has put under the key is no session; what Redis refuses is 503."""
+    site = Site(store=redis.url)
+    visitor = Visitor(site)
+    visitor.put(user=5)
+    client = site.piece._backing.store._client  # type: ignore[attr-defined]
+    (name,) = client.keys()
+    for value in (b"", b"garbage", b"x {}", b"%d", b"%d {", b"%d [1]", b"5 \xff"):
+        client.set(name, value.replace(b"%d", b"%d" % START), ex=100)
+        assert visitor.all() == {}
+    assert caplog.text.count("cannot be read") == 7
+    client.delete(name)
+    client.lpush(name, "of another kind")
+    client.expire(name, 100)
+    assert [visitor.ask(dict), visitor.ask(dict)] == [503, 503]
+    assert caplog.text.count("Redis refuses") == 1
+    client.delete(name)
+    visitor.put(user=6)
+    assert visitor.all() == {"user": 6}
+    client.execute_command("ACL", "SETUSER", "default", "-set")
+    assert visitor.ask(lambda session: session.update(user=7)) == 503
+    assert visitor.all() == {"user": 6}
     site.piece.close()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from breezeway.middleware.redis_link import RedisAwayError, RedisLink
 from breezeway.middleware.sessions.store import Record, StoreAwayError
@@ -12,6 +14,11 @@ if TYPE_CHECKING:
     from breezeway.middleware.redis_link import Redis
 
 T = TypeVar("T")
+
+QUIET_SECONDS: Final = 60.0
+"""Between two lines of the log about what Redis refuses."""
+
+log = logging.getLogger("breezeway.middleware")
 
 
 class RedisStore:
@@ -26,6 +33,7 @@ class RedisStore:
         self._link = RedisLink(redis)
         self._client: Any = self._link.client
         self._prefix = prefix
+        self._quiet_until = 0.0
 
     def load(self, key: str, now: float) -> Record | None:
         """Return a record."""
@@ -34,9 +42,13 @@ class RedisStore:
         value, seconds = self._call(lambda: pipeline.get(name).ttl(name).execute())
         if value is None or seconds < 0:
             return None
-        text = value.decode() if isinstance(value, bytes) else value
-        created, _, content = text.partition(" ")
-        return Record(content, int(created), int(now) + seconds)
+        try:
+            text = value.decode() if isinstance(value, bytes) else value
+            created, _, content = text.partition(" ")
+            return Record(content, int(created), int(now) + seconds)
+        except ValueError as error:  # somebody else has written there
+            log.error("a session cannot be read, and is begun anew: %s", error)
+            return None
 
     def create(self, key: str, record: Record, now: float) -> None:
         """Keep a new record."""
@@ -76,7 +88,16 @@ class RedisStore:
         return self._call(lambda: self._client.set(self._prefix + key, value, ex=seconds, xx=xx))
 
     def _call(self, ask: Callable[[], T]) -> T:
+        from redis.exceptions import RedisError
+
         try:
             return self._link.call(ask)
         except RedisAwayError as error:
             raise StoreAwayError(f"sessions: {error}") from error
+        except RedisError as error:
+            # It may not do that, or what is there is of another kind.
+            now = time.monotonic()
+            if now >= self._quiet_until:
+                self._quiet_until = now + QUIET_SECONDS
+                log.error("Redis refuses what Sessions asks of it: %s", error)
+            raise StoreAwayError(f"sessions: Redis refuses: {error}") from error

@@ -172,7 +172,9 @@ class Session(MutableMapping[str, Any]):
 def _decoded(text: str) -> dict[str, Any] | None:
     """Return what was saved; None, and a line in the log, if that is damaged."""
     try:
-        data: dict[str, Any] = json.loads(text)
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError("it is no table")
     except (ValueError, RecursionError) as error:
         log.error("a session cannot be read, and is begun anew: %s", error)
         return None
