@@ -35,7 +35,7 @@ class Supervisor:
             "stacks": lambda _: {"workers": []},
             "reload": lambda _: {"generation": 2},
             "scale": lambda asked: {"workers": asked["workers"]},
-            "recycle": lambda asked: {"recycled": [asked["pid"]]},
+            "recycle": lambda asked: {"recycled": [asked.get("pid")]},
         }
         self.events: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []

@@ -19,6 +19,18 @@ READING = ("/metrics", "/api/status", "/api/running", "/api/settings", "/api/log
 ACTIONS = {"/api/reload": {}, "/api/scale": {"workers": 3}, "/api/recycle": {"pid": 4712}}
 
 
+def status_of(application, path, **environ):
+    """Return the status of a GET that has no fields but these."""
+    found = []
+
+    def start_response(status, _fields):
+        found.append(int(status[:3]))
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1", **environ}
+    application(environ, start_response)
+    return found[0]
+
+
 class TestReading:
     def test_metrics(self, client):
         """Prometheus gets its text format, and OpenMetrics if it asks for that."""
@@ -118,6 +130,16 @@ class TestRefusals:
         """A name that may have been made to lead here gets nothing."""
         assert client.get(path, headers={"Host": "attacker.example"}).status == 421
 
+    @pytest.mark.parametrize("bind", ["127.0.0.1:9300", "10.1.2.3:9300", "unix:/run/x"])
+    def test_probe_without_host(self, make_admin, bind):
+        """Load balancers ask for health in HTTP/1.0 without a Host, which no browser leaves out."""
+        application = make_admin(bind, TOKEN).application
+        assert status_of(application, "/health") == 200
+        assert status_of(application, "/health", HTTP_ORIGIN="https://attacker.example") == 403
+        assert status_of(application, "/health", HTTP_HOST="") == 421
+        for path in ("/", "/metrics", "/api/status"):
+            assert status_of(application, path) == 421
+
     @pytest.mark.parametrize("path", READING)
     def test_other_site(self, client, path):
         """Another site's page in the operator's browser gets nothing."""
@@ -187,6 +209,32 @@ class TestActing:
         headers = {**BEARER, "Content-Type": "application/json"}
         assert operator.post("/api/scale", content=body, headers=headers).status in (400, 413)
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"pid": None},
+            {"pid": "4712"},
+            {"pid": True},
+            {"pids": [4712]},
+            {"all": False},
+            {"all": 1},
+            {"pid": 4712, "all": True},
+        ],
+    )
+    def test_recycle_that_names_no_worker(self, operator, supervisor, body):
+        """All workers are recycled only when that is said, so that nobody does it by mistake."""
+        found = operator.post("/api/recycle", json=body, headers=BEARER)
+        assert found.status == 400
+        assert '{"all": true}' in found.json()["error"]
+        assert not supervisor.asked
+
+    def test_recycle_of_all(self, operator, supervisor):
+        """Who says that all are meant gets that."""
+        found = operator.post("/api/recycle", json={"all": True}, headers=BEARER)
+        assert found.status == 200
+        assert supervisor.asked == [{"command": "recycle"}]
+
     def test_refused(self, operator, supervisor):
         """What the supervisor says against it is told."""
         del supervisor.answers["reload"]
@@ -209,7 +257,7 @@ class TestActing:
         )
         thread.start()
         assert begun.wait(20)
-        assert operator.post("/api/recycle", json={}, headers=BEARER).status == 409
+        assert operator.post("/api/recycle", json={"all": True}, headers=BEARER).status == 409
         assert operator.get("/metrics").status == 200
         finish.set()
         thread.join()

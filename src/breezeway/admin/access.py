@@ -9,6 +9,7 @@ Against pages of other sites in the operator's own browser:
 
 - A Host that is no name of ours is refused: a name of the attacker's may have been made to lead
   here (DNS rebinding). Addresses are ours where the listener is on all of them, for rebinding takes a name.
+  `/health` is answered without a Host, too: probes in HTTP/1.0 have none, and no browser leaves it out.
 - What says by Sec-Fetch-Site or Origin that another site asks is refused.
 - An action needs `Content-Type: application/json`, which a form cannot send, and the token in
   `Authorization`, which no browser adds by itself, or in a session whose cookie is SameSite=Strict
@@ -141,7 +142,9 @@ class Access:
 def _is_own(origin: str, environ: WSGIEnvironment) -> bool:
     # Behind a proxy that speaks TLS the scheme of the page is another one than ours.
     scheme, mark, host = origin.lower().partition("://")
-    return bool(mark) and scheme in ("http", "https") and host == environ["HTTP_HOST"].lower()
+    return (
+        bool(mark) and scheme in ("http", "https") and host == environ.get("HTTP_HOST", "").lower()
+    )
 
 
 def _as_host(host: str) -> str:

@@ -78,7 +78,7 @@ class Application:
         self._act: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "/api/reload": lambda _: self._ask("reload"),
             "/api/scale": lambda given: self._ask("scale", workers=given.get("workers")),
-            "/api/recycle": lambda given: self._ask("recycle", pid=given.get("pid")),
+            "/api/recycle": lambda given: self._ask("recycle", **_recycled(given)),
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -93,7 +93,8 @@ class Application:
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if not self._access.knows_host(environ):
+        is_probe = path == "/health" and "HTTP_HOST" not in environ  # browsers send it always
+        if not (is_probe or self._access.knows_host(environ)):
             text = "This is not reached by that name; the setting admin_hosts takes further ones."
             raise Problem(HTTPStatus.MISDIRECTED_REQUEST, text)
         posts = path in self._act or path in self._sessions
@@ -205,6 +206,17 @@ class Application:
     def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         logger.info("%s, as somebody at the admin listener has asked", command)
         return self._actions.ask(command, **arguments)
+
+
+def _recycled(given: dict[str, Any]) -> dict[str, int]:
+    """Return which worker the supervisor is to recycle; nothing for all, but only if that is said."""
+    pid = given.get("pid")
+    if given.keys() == {"pid"} and type(pid) is int:
+        return {"pid": pid}
+    if given.keys() == {"all"} and given["all"] is True:
+        return {}
+    text = 'This takes a worker, as {"pid": 4712}, or {"all": true}.'
+    raise Problem(HTTPStatus.BAD_REQUEST, text)
 
 
 def _without_query(request: str) -> str:

@@ -449,7 +449,7 @@ function recycle(pid) {
   question({
     title: pid ? `Recycle worker ${pid}?` : "Recycle all workers?", yes: "Recycle",
     text: "A new one takes its place; no request is lost.",
-    act: () => ask("recycle", pid ? { pid } : {}),
+    act: () => ask("recycle", pid ? { pid } : { all: true }),
   });
 }
 
