@@ -77,7 +77,9 @@ def read(section: Mapping[str, str]) -> Settings:
     try:
         return Settings(**values)
     except SettingError as error:
-        raise UsageError(f"{error.name} in the [server] section {error.reason}.") from None
+        raise UsageError(
+            f"{error.name} in the [server] section {error.reason}.", error.hint
+        ) from None
 
 
 def _bind(addresses: Mapping[str, str]) -> dict[str, Any]:

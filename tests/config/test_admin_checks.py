@@ -2,8 +2,10 @@
 
 import pytest
 
+from breezeway.config import sources
 from breezeway.config.setting import SettingError
 from breezeway.config.settings import Settings
+from breezeway.errors import UsageError
 
 TOKEN = "a-token-of-some-length"
 
@@ -22,8 +24,9 @@ def test_this_machine(bind):
 )
 def test_other_machines(bind):
     """Where others may come, it takes a token."""
-    with pytest.raises(SettingError, match="admin_token must be set"):
+    with pytest.raises(SettingError, match="admin_bind needs admin_token") as caught:
         Settings(admin_bind=bind)
+    assert bind in str(caught.value)
     assert Settings(admin_bind=bind, admin_token=TOKEN).admin_bind == bind
 
 
@@ -43,6 +46,24 @@ def test_refused(settings, said):
     with pytest.raises(SettingError, match=said) as caught:
         Settings(**settings)
     assert str(settings.get("admin_token")) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "place"),
+    [
+        ({}, {"admin_bind": ":9300"}, "--admin-bind"),
+        ({"BREEZEWAY_ADMIN_BIND": ":9300"}, {}, "BREEZEWAY_ADMIN_BIND"),
+    ],
+)
+def test_missing_token_is_told(tmp_path, environ, flags, place):
+    """Whoever forgets the token is told which flag asks for it, its setting, and what to do."""
+    with pytest.raises(UsageError) as caught:
+        sources.resolve(flags, environ, str(tmp_path))
+    assert caught.value.message == (
+        f"{place}: admin_bind needs admin_token (--admin-token), for other machines can reach :9300."
+    )
+    assert "BREEZEWAY_ADMIN_TOKEN" in caught.value.hint
+    assert "--admin-bind 127.0.0.1:9300" in caught.value.hint
 
 
 def test_counts_requests():

@@ -272,7 +272,7 @@ def test_upgrade(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--admin-bind", ":0"), "admin_token must be set"),
+        (("--admin-bind", ":0"), "admin_bind needs admin_token"),
         (("--admin-bind", ":0", "--admin-token", "short"), "16 characters"),
         (("--admin-token", TOKEN), "needs admin_bind"),
         (("--admin-bind", "unix:no/such/place"), "--admin-bind"),

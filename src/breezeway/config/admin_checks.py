@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Final
 
 from breezeway.config import address
 from breezeway.config.address import TcpAddress, UnixAddress
 from breezeway.config.process_settings import ProcessSettings
 from breezeway.config.setting import SettingError
+
+WHAT_TO_DO: Final = (
+    "Set admin_token in the settings file, or BREEZEWAY_ADMIN_TOKEN, to a long random text; or listen on"
+    " this machine alone, such as --admin-bind 127.0.0.1:9300."
+)
 
 
 def check(settings: ProcessSettings) -> None:
@@ -19,7 +25,9 @@ def check(settings: ProcessSettings) -> None:
                 raise SettingError(name, "needs admin_bind, the address that it is about")
     elif settings.admin_token is None and not is_local(spec):
         raise SettingError(
-            "admin_token", f"must be set, for others than this machine can reach {spec}"
+            "admin_bind",
+            f"needs admin_token (--admin-token), for other machines can reach {spec}",
+            WHAT_TO_DO,
         )
 
 

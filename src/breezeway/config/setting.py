@@ -15,12 +15,16 @@ T = TypeVar("T")
 
 
 class SettingError(ValueError):
-    """A value that a setting cannot have; its text is a sentence that names the setting."""
+    """A value that a setting cannot have; its text is a sentence that names the setting.
 
-    def __init__(self, name: str, reason: str) -> None:
+    `hint` (may be empty) says what to do about it.
+    """
+
+    def __init__(self, name: str, reason: str, hint: str = "") -> None:
         super().__init__(f"{name} {reason}")
         self.name = name
         self.reason = reason
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)

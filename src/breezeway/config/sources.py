@@ -137,8 +137,8 @@ def _settle(
     try:
         settings = Settings(**values)
     except SettingError as error:
-        where = found.get(error.name, (None, DEFAULT))[1]
-        raise UsageError(f"{where}: {error}.") from None
+        where = f"{found[error.name][1]}: " if error.name in found else ""
+        raise UsageError(f"{where}{error}.", error.hint) from None
     origins = {row.name: found[row.name][1] if row.name in found else DEFAULT for row in TABLE}
     return Resolved(settings, origins, application, origin, directory)
 
