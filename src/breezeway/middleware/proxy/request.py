@@ -117,7 +117,7 @@ def incoming(environ: WSGIEnvironment, via: str) -> Incoming:
     if _METHOD.fullmatch(method) is None:
         raise RefusedError(BAD_REQUEST, "The method is malformed.")
     if method in _REFUSED_METHODS:
-        raise RefusedError("405 Method Not Allowed", "This method does not go through a proxy.")
+        raise RefusedError("501 Not Implemented", "This method does not go through a proxy.")
     if environ.get("HTTP_EXPECT", "100-continue").lower() != "100-continue":
         raise RefusedError("417 Expectation Failed", "Only 100-continue can be expected.")
     query = environ.get("QUERY_STRING", "")
