@@ -24,7 +24,7 @@ from breezeway.admin.source import Source
 from breezeway.admin.streams import MEDIA_TYPE, STREAMS, Streams
 from breezeway.observe import prometheus
 from breezeway.observe.application_metrics_families import Family
-from breezeway.observe.application_metrics_text import lines
+from breezeway.observe.application_metrics_text import LeftOut, lines
 from breezeway.semantics.negotiation import choose_type
 
 logger = logging.getLogger("breezeway.admin")
@@ -58,6 +58,7 @@ class Application:
         self._streams = streams
         self._access = access
         self._application_metrics = application_metrics
+        self._left_out = LeftOut()
         self._acting = threading.Lock()
         self._free: dict[str, Handler] = {
             path: File(name, media_type) for path, (name, media_type) in FILES.items()
@@ -129,7 +130,8 @@ class Application:
         offered = (prometheus.TEXT, prometheus.OPENMETRICS)
         chosen = choose_type(environ.get("HTTP_ACCEPT"), offered) or prometheus.TEXT
         openmetrics = chosen == prometheus.OPENMETRICS
-        more = lines(self._application_metrics(), openmetrics=openmetrics)
+        families = self._application_metrics()
+        more = lines(families, openmetrics=openmetrics, leave_out=self._left_out)
         body = prometheus.render(self._source.status(), openmetrics=openmetrics, more=more)
         return send(environ, start_response, body, chosen, ("Vary", "Accept"))
 
