@@ -500,6 +500,37 @@ def test_one_that_fails_lets_the_others_ask():
     assert len(calls) == 2
 
 
+def test_an_error_of_one_lets_another_one_ask():
+    """An error says nothing of what is stored otherwise: still one asks, and the others wait."""
+    calls = []
+
+    def application(environ, start_response):
+        calls.append(1)
+        if len(calls) == 1:
+            asked.set()
+            waiting.wait(DEADLINE_SECONDS)
+            start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
+            return [b"busy"]
+        start_response("200 OK", [("Content-Type", "text/plain"), FRESH])
+        return [b"page"]
+
+    cache = Cache(application, wait=DEADLINE_SECONDS)
+    asked = threading.Event()
+    waiting = threading.Barrier(5)
+
+    def ask_as_well():
+        waiting.wait(DEADLINE_SECONDS)
+        return call(cache)
+
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(call, cache)
+        assert asked.wait(DEADLINE_SECONDS)
+        others = [pool.submit(ask_as_well) for _ in range(4)]
+        assert first.result(DEADLINE_SECONDS).code == 503
+        assert {other.result(DEADLINE_SECONDS).body for other in others} == {b"page"}
+    assert len(calls) == 2
+
+
 def test_a_wait_has_an_end():
     """A request that hangs holds up another one for `wait` seconds, and no longer."""
     release = threading.Event()

@@ -68,16 +68,17 @@ class Fetch:
     ) -> Callable[[bytes], object]:
         """Decide what becomes of a response: the application's `start_response`."""
         self.outcome, self._status, self._blocks, self._size = "", status, None, 0
-        if self._entry is not None:
-            code = int(status[:3])
-            if code == 304 or (self._covers_error and code in ERRORS):
-                self.outcome, self._headers = status, headers[:]
-                return _nowhere
+        code = int(status[:3])
+        if self._entry is not None and (code == 304 or (self._covers_error and code in ERRORS)):
+            self.outcome, self._headers = status, headers[:]
+            return _nowhere
         rules = self._shelf.rules(status, headers, self._environ)
         if rules is not None:
             self._rules, self._headers, self._blocks = rules, headers[:], []
         else:
-            if self.is_new and status[:3] != "304":
+            if (
+                self.is_new and code != 304 and code not in ERRORS
+            ):  # which tell of no other response
                 self._shelf.note(self._key)
             if (
                 self._entry is not None

@@ -64,6 +64,7 @@ class Shelf:
         if etag is not None or any(name.lower() == "last-modified" for name, _ in entry.headers):
             more = max(more, VALIDATION_SECONDS)
         self.store.put(key, environ, entry, max(0.0, rules.lifetime - entry.age) + more)
+        self.uncacheable.discard(key)
         if self.invalidations.since(
             key, began
         ):  # just now: it may have found nothing to delete yet
