@@ -23,6 +23,19 @@ def app(environ, start_response, answer=app):
 """
 """Put behind an application: /hold keeps the interpreter lock inside of C."""
 
+BREAKS = """
+def app(environ, start_response, answer=app):
+    if environ["PATH_INFO"] == "/break":
+        for fd in os.listdir("/proc/self/fd"):
+            try:
+                if os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[eventpoll]":
+                    os.close(int(fd))
+            except OSError:
+                pass
+    return answer(environ, start_response)
+"""
+"""Put behind an application: /break closes the event loop's descriptor, as a daemon's set-up does."""
+
 
 def hold(server: Server) -> int:
     """Have a worker stand still; return its pid."""
@@ -57,6 +70,17 @@ def test_hanging_worker_is_replaced(tmp_path: Path) -> None:
         status = server.status()
         assert status["deaths"] == 2
         assert status["death_causes"] == [{"cause": "hang", "detail": "", "count": 2}]
+
+
+def test_worker_with_a_broken_loop_is_replaced(tmp_path: Path) -> None:
+    """One whose event loop cannot go on says so and ends; another one serves, and nothing is killed."""
+    with serving(tmp_path, workers=1, application=APPLICATION + BREAKS, trouble=True) as server:
+        (before,) = server.workers()
+        server.send("/break").close()
+        server.log.wait_for("the event loop cannot go on .*Bad file descriptor")
+        server.log.wait_for(rf"\(pid {before}\) ended with status 70")
+        server.wait_for_workers(1, but=[before])
+        assert server.status()["death_causes"] == [{"cause": "exit", "detail": "70", "count": 1}]
 
 
 def test_slow_requests_are_no_hang(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,12 +17,17 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
+from breezeway.config.settings import Settings
 from breezeway.gateway.exchange import Exchange
 from breezeway.http1.head import Head
 from breezeway.testing import LiveServer
+from breezeway.worker import reactor
 from breezeway.worker.acceptor import RETRY_SECONDS, Acceptor
 from breezeway.worker.connection import Connection
+from breezeway.worker.failed_turns import MOST
+from breezeway.worker.listener import bind_all
 from breezeway.worker.poller import Poller, PollPoller, best_poller
+from breezeway.worker.process import CRASHED, run
 
 from ..applications import PLAIN, plain
 from ..live import eventually
@@ -287,3 +293,98 @@ def test_acceptors_survive_a_failing_connection(monkeypatch: pytest.MonkeyPatch)
         with Client(server.address) as client:
             assert client.get("/").body == b"ok"
         assert failed
+
+
+class Faulty:
+    """A poller that works until it is told to fail, so many times."""
+
+    def __init__(self) -> None:
+        self._poller = best_poller()
+        self.failures = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._poller, name)
+
+    def poll(self, timeout: float, maximum: int) -> Any:
+        """Poll, or fail as a descriptor that somebody has closed does."""
+        events = self._poller.poll(timeout, maximum)
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return events
+
+
+def test_loop_survives_a_poll_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of the loop itself is logged and counted, and costs nobody anything."""
+    poller: Any = Faulty()
+    with LiveServer(plain(b"ok"), poller=poller) as server, Client(server.address) as client:
+        assert client.get("/").body == b"ok"
+        poller.failures = 3
+        server.reactor.poller.wake()
+        eventually(lambda: server.reactor.counters["internal_error"] == 3, "the errors")
+        assert client.get("/").body == b"ok"
+    assert "internal error; the event loop goes on" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["settle", "advance"])
+def test_loop_survives_an_account_that_fails(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does one that cannot count a request or put its duration into a bucket."""
+    log = str(tmp_path / "log")
+    with LiveServer(plain(b"ok"), access_log_file=log) as server, Client(server.address) as client:
+        recorder: Any = server.reactor.recorder
+        work = getattr(recorder, name)
+        failed = []
+
+        def broken() -> None:
+            if not failed:
+                failed.append(True)
+                raise MemoryError
+            work()
+
+        monkeypatch.setattr(recorder, name, broken)
+        for _ in range(2):
+            assert client.get("/").body == b"ok"
+        eventually(lambda: server.reactor.counters["internal_error"] == 1, "the error")
+        assert client.get("/").body == b"ok"
+
+
+def test_loop_that_cannot_go_on_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """A poller that fails for ever ends the loop, with a word, and without taking the core."""
+    poller: Any = Faulty()
+    ended = threading.Event()
+    with LiveServer(plain(b"ok"), poller=poller) as server:
+        server.reactor.on_failure = ended.set
+        poller.failures = 1_000_000
+        server.reactor.poller.wake()
+        assert ended.wait(20)
+        assert server.reactor.failed
+        assert server.reactor.stopped.is_set()
+        server.reactor.acceptors.close(leaving=False)  # else the end of the process does it
+    assert server.reactor.counters["internal_error"] == MOST
+    assert "the event loop cannot go on (OSError(9, 'Bad file descriptor'))" in caplog.text
+
+
+def test_process_with_a_broken_loop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a supervisor the whole ends, with the status of an error of our own."""
+    poller: Any = Faulty()
+    poller.failures = 1_000_000
+    monkeypatch.setattr(reactor, "best_poller", lambda: poller)
+    settings = Settings(bind=("127.0.0.1:0",))
+    listeners = bind_all(settings)
+    found = []
+    interval = sys.getswitchinterval()
+    try:
+        with socket.create_connection(listeners[0].socket.getsockname()):  # an event
+            runner = threading.Thread(
+                target=lambda: found.append(run(plain(b"ok"), listeners, settings))
+            )
+            runner.start()
+            runner.join(20)
+    finally:
+        sys.setswitchinterval(interval)
+        for each in listeners:
+            each.close()
+        poller.close()
+    assert found == [CRASHED]

@@ -63,15 +63,17 @@ class Recorder:
         sent = self._sent
         if not sent:
             return
-        with self._lock:
-            self._tally.count(_COMMON_AT, len(sent) - len(self._uncommon))
-            for at in self._uncommon:
-                self._tally.count(at, 1)
-            self._tally.count_bytes(sum(self._received), sum(sent))
-            if self._access_log is not None:
-                self._access_log.write(self._entries, self._thread)
-        for pending in (sent, self._received, self._uncommon, self._entries):
-            pending.clear()
+        try:
+            with self._lock:
+                self._tally.count(_COMMON_AT, len(sent) - len(self._uncommon))
+                for at in self._uncommon:
+                    self._tally.count(at, 1)
+                self._tally.count_bytes(sum(self._received), sum(sent))
+                if self._access_log is not None:
+                    self._access_log.write(self._entries, self._thread)
+        finally:  # what cannot be written once cannot the next time
+            for pending in (sent, self._received, self._uncommon, self._entries):
+                pending.clear()
         if len(self._durations) >= MOST_PENDING:
             self.advance()
 

@@ -30,7 +30,7 @@ from breezeway.supervisor import child, policy, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.control import Clients, Execute
 from breezeway.supervisor.supervisor import Supervisor
-from breezeway.worker import listener
+from breezeway.worker import listener, process
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 from breezeway.worker.scoreboard import Scoreboard
@@ -283,7 +283,7 @@ def _run(
     board: Scoreboard,
 ) -> None:
     """Be the admin process from here on."""
-    status = child.CRASHED
+    status = process.CRASHED
     own.disown()
     try:
         logs.become("admin")
@@ -343,6 +343,7 @@ class _Admin:
         over = threading.Event()
         # A service manager that stops all processes sends it to this one, too; it ends with the last.
         signal.signal(signal.SIGTERM, lambda *_: None)
+        self._reactor.on_failure = over.set
         self._streams.start()
         self._reactor.start()
         self._channel.send("ready")
@@ -352,6 +353,8 @@ class _Admin:
         if not over.is_set():
             logger.error("the supervisor does not answer; this process makes room for another one")
         self._streams.close()
+        if self._reactor.failed:
+            return
         self._reactor.retire(0.0)
         self._reactor.stopped.wait(DRAIN_SECONDS)
 

@@ -38,9 +38,6 @@ from breezeway.worker.scoreboard import Row
 
 logger = logging.getLogger("breezeway.worker")
 
-CRASHED: Final = 70
-"""Exit status after an error of our own: EX_SOFTWARE of sysexits.h."""
-
 FAILED: Final = 3
 """Exit status of the whole when the first worker does not come up: as for an application that
 cannot be loaded."""
@@ -94,7 +91,7 @@ def fork(seat: Seat, prepare: Callable[[], None]) -> int:
 
 def take(seat: Seat, load: Callable[[], Any]) -> NoReturn:
     """Be a worker from here on; `load` returns the application."""
-    status = CRASHED
+    status = process.CRASHED
     for listener in seat.listeners:
         listener.disown()
     try:
@@ -116,7 +113,7 @@ def never_returning() -> Iterator[None]:
     except BaseException:
         logger.exception("internal error in a process just forked")
     finally:
-        os._exit(CRASHED)
+        os._exit(process.CRASHED)
 
 
 def leave(status: int) -> NoReturn:
@@ -213,6 +210,7 @@ class _Worker:
         seat.channel.send("ready")
         if not self._may_serve():
             return 0
+        reactor.on_failure = self._leaving.set
         reactor.start()
         threading.Thread(target=self._obey, name="breezeway-channel", daemon=True).start()
         sampler = Sampler(reactor, seat.row)
@@ -304,6 +302,9 @@ class _Worker:
                 reactor.end_logs()
                 break
         self._tell_counters(reactor)
+        if reactor.failed:
+            reactor.end_logs()
+            return process.CRASHED
         return 0
 
     def _tell_counters(self, reactor: Reactor) -> None:

@@ -30,7 +30,7 @@ from breezeway.supervisor import child, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
 from breezeway.supervisor.handle import HANG_REPORT_SECONDS, KILL_SECONDS, Handle, open_dump
-from breezeway.worker import listener
+from breezeway.worker import listener, process
 from breezeway.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger("breezeway.supervisor")
@@ -143,7 +143,7 @@ class Zygote:
 
 def run(generation: Generation, channel: Channel, board: Scoreboard, dump: int) -> NoReturn:
     """Be the zygote from here on."""
-    status = child.CRASHED
+    status = process.CRASHED
     try:
         logs.become("preload")
         child.forget_supervising()

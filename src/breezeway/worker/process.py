@@ -23,6 +23,9 @@ the GIL up at each system call, and beside threads that compute it has to wait t
 back. Two such threads on one core: hello at 3,600 requests/s with 5 ms, 20,900 with 1 ms, 30,800
 with 0.5 ms, at which those threads lose 15 %; without them no difference can be measured."""
 
+CRASHED = 70
+"""Exit code after an error of our own: EX_SOFTWARE of sysexits.h."""
+
 INTERRUPTED = 130
 """Exit code after a second Ctrl-C: 128 + SIGINT, as shells have it."""
 
@@ -46,9 +49,13 @@ def run(application: Application, listeners: list[Listener], settings: Settings)
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             before[number] = signal.signal(number, on_signal)
+    reactor.on_failure = stop.set
     reactor.start()
     try:
         stop.wait()
+        if reactor.failed:
+            reactor.end_logs()
+            return CRASHED
         return finish(reactor, settings.graceful_timeout)
     finally:
         for number, handler in before.items():

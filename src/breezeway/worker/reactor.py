@@ -7,6 +7,7 @@ at the same; what is then left to do it puts into `ready` and wakes the poller.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -32,6 +33,7 @@ from breezeway.worker.acceptor import Acceptors
 from breezeway.worker.baton import Baton
 from breezeway.worker.connection import RECEIVE_BYTES, UNSHARED, Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
+from breezeway.worker.failed_turns import FailedTurns
 from breezeway.worker.front import believed_fields, front_of
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
@@ -150,6 +152,10 @@ class Reactor:
         self._retire_idle = RETIRE_IDLE_SECONDS
         self._closing_listeners: Collection[str] = ()
         self.stopped = threading.Event()
+        self.failed = False
+        """The event loop has ended since it could not go on; `stopped` is set, too."""
+        self.on_failure: Callable[[], None] = lambda: None
+        """Called when that happens: the process has to end, for nobody serves any more."""
         self.wants_replacement: str | None = None
         """Why this worker should be replaced, in plain words."""
         self.connection: type[Connection] = Connection
@@ -180,6 +186,7 @@ class Reactor:
         self.acceptors = Acceptors(self, listeners, multiprocess=multiprocess, row=row)
         self.admission = self.acceptors.admission
         self._row = row
+        self._failed_turns = FailedTurns()
         self._next_look = 0.0
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._next_tick = 0.0
@@ -233,6 +240,18 @@ class Reactor:
     def lead(self, *, as_warden: bool = False) -> None:
         """Run the event loop for as long as this thread holds the baton."""
         self.baton.leads += 1
+        while True:
+            try:
+                self._lead(as_warden)
+                return
+            except Exception as error:
+                self.baton.polling = False
+                self.note_own_error("the event loop goes on")
+                if self._failed_turns.are_too_many(self.now):
+                    self._fail(error)
+                    return
+
+    def _lead(self, as_warden: bool) -> None:
         self.uncork()  # the leader before may have lost the baton in the middle of a batch
         if self.recorder is not None:
             self.recorder.change_thread(threading.current_thread().name)
@@ -306,17 +325,28 @@ class Reactor:
             reason = "other"
         self.refusals[status, reason] += 1
 
-    def note_own_error(self) -> None:
+    def note_own_error(self, outcome: str = "its connection is closed") -> None:
         """Count the exception that is being handled, and log it, limited in rate."""
         self.counters["internal_error"] += 1
-        message = "internal error; its connection is closed"
-        self._throttle.log(self.now, "internal_error", logging.ERROR, message, exc_info=True)
+        message = f"internal error; {outcome}"
+        with contextlib.suppress(Exception):  # a filter of the log may raise
+            self._throttle.log(self.now, message, logging.ERROR, message, exc_info=True)
 
     def _survive(self, target: object) -> None:
         """Go on after an error of our own: it costs its connection, not the server."""
         self.note_own_error()
         if isinstance(target, Connection):
             target.abort()
+
+    def _fail(self, error: Exception) -> None:
+        """End the event loop for good, and have the process end."""
+        self.failed = True
+        try:
+            logger.critical("the event loop cannot go on (%r); this process ends", error)
+        finally:
+            self.baton.stop()
+            self.stopped.set()
+            self.on_failure()
 
     def _lead_as_warden(self) -> bool:
         """Do what falls to the warden; return whether its lead is over."""
