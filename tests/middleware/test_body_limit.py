@@ -119,12 +119,12 @@ def test_paths() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"maximum": -1}, "maximum must be a number of bytes, not -1"),
+        ({"maximum": -1}, "maximum must be a number of bytes, at least 0, not -1"),
         ({"maximum": "1M"}, "maximum must be"),
         ({"maximum": 1.5}, "maximum must be"),
         ({"maximum": True}, "maximum must be"),
-        ({"paths": {"/a": None}}, "/a must be a number of bytes, not None"),
-        ({"paths": {"a": 1}}, "begins with a slash"),
+        ({"paths": {"/a": None}}, "'/a' must be a number of bytes, at least 0, not None"),
+        ({"paths": {"a": 1}}, "must begin with a slash"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
+from breezeway.middleware.option_checks import prefixes, whole
 from breezeway.middleware.request_body import BodyRefusedError, Refusal, refusable
 from breezeway.middleware.stack import unset
 from breezeway.semantics.path_prefixes import PathTable
@@ -28,8 +29,9 @@ class BodyLimit:
 
     A Content-Length that is too large is answered before the application is called. A body without one,
     which comes in chunks, is counted while the application reads it: the read that comes to its bound
-    raises an OSError, and the client gets 413 whatever the application makes of it, unless the response
-    has begun. The need: an application that reads a body into memory can be filled up by anybody.
+    raises an OSError, and the client gets 413, also when the application makes a 400 or 500 of that,
+    unless the response has begun; one that does without the body and succeeds is believed. The need: an
+    application that reads a body into memory can be filled up by anybody.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class BodyLimit:
             ValueError: a bound is no number of bytes, or a prefix does not begin with a slash.
         """
         self.application = application
-        for name, bound in {"maximum": maximum, **(paths or {})}.items():
-            if type(bound) is not int or bound < 0:
-                raise ValueError(f"{name} must be a number of bytes, not {bound!r}")
-        self._maximum = maximum
+        self._maximum = whole("maximum", maximum, 0, unit="bytes")
+        if not isinstance(paths, Mapping | None):
+            raise ValueError(f"paths must be a table of bounds by prefix, not {paths!r}")
+        prefixes("paths", (paths or {}).keys())
+        for prefix, bound in (paths or {}).items():
+            whole(f"paths: {prefix!r}", bound, 0, unit="bytes")
         self._paths = PathTable(paths) if paths else None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -13,6 +13,7 @@ from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.failures import answered, tell
+from breezeway.middleware.option_checks import path as checked_path
 from breezeway.middleware.stack import unset
 from breezeway.semantics.negotiation import choose_type
 
@@ -96,7 +97,7 @@ class Errors:
                 called.
         """
         self.application = application
-        self._page = string.Template(PAGE if page is None else _read(page))
+        self._page = string.Template(PAGE if page is None else _read(checked_path("page", page)))
         if on_error is not None and not callable(on_error):
             raise ValueError(f"on_error must be a function, not {on_error!r}")
         self._on_error = on_error
@@ -159,7 +160,7 @@ def _read(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(LARGEST_PAGE + 1)
-    except (OSError, TypeError) as error:
+    except OSError as error:
         raise ValueError(f"page {path!r} cannot be read: {error}") from None
     except UnicodeDecodeError:
         raise ValueError(f"page {path!r} is not UTF-8 text") from None

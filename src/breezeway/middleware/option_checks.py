@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from breezeway.semantics.networks import Networks
 
 
 def texts(option: str, value: str | Iterable[str]) -> list[str]:
@@ -44,6 +47,31 @@ def prefixes(option: str, value: str | Iterable[str]) -> list[str]:
     for prefix in found:
         if not prefix.startswith("/"):
             raise ValueError(f"{option}: {prefix!r} must begin with a slash")
+    return found
+
+
+def networks(option: str, value: Iterable[str]) -> Networks:
+    """Return networks.
+
+    Raises:
+        ValueError: it is something else than a list of them.
+    """
+    found = listed(option, value)
+    try:
+        return Networks(found)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
+
+
+def path(option: str, value: str | os.PathLike[str]) -> str:
+    """Return what can be the path of a file; that of an open one, a number, is none.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    found = os.fspath(value) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(found, str) or not found or "\x00" in found:
+        raise ValueError(f"{option} must be a path, not {value!r}")
     return found
 
 

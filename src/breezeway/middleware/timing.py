@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from breezeway.middleware import option_checks
 from breezeway.middleware.stack import unset
 from breezeway.semantics.fields import Headers
-from breezeway.semantics.networks import LOOPBACK, Networks
+from breezeway.semantics.networks import LOOPBACK
 
 KEY: Final = "breezeway.timing"
 """Where an application finds its `Timings` in the environ."""
@@ -59,10 +60,8 @@ class Timing:
         Raises:
             ValueError: one of them is no network.
         """
-        if isinstance(networks, str):
-            raise ValueError(f"networks must be a list, not the text {networks!r}")
         self.application = application
-        self._networks = Networks(networks)
+        self._networks = option_checks.networks("networks", networks)
         self._has = lru_cache(KEPT_ADDRESSES)(self._networks.__contains__)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

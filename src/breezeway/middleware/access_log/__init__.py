@@ -10,6 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from breezeway.middleware.access_log.lines import COMBINED, line_of
 from breezeway.middleware.access_log.writer import STANDARD_OUTPUT, LineWriter
 from breezeway.middleware.closing import Observed
+from breezeway.middleware.option_checks import listed, path
 from breezeway.middleware.stack import unset
 
 
@@ -50,19 +51,17 @@ class AccessLog:
         """
         if file is not None and logger is not None:
             raise ValueError("give file or logger, not both")
-        if isinstance(skip, str):
-            raise ValueError(f"skip must be a list of paths, not the text {skip!r}")
         if not isinstance(slow, int | float) or isinstance(slow, bool) or not slow >= 0:
             raise ValueError(f"slow must be a number of seconds from 0 on, not {slow!r}")
         self.application = application
-        self._skip = frozenset(skip)
+        self._skip = frozenset(listed("skip", skip))
         self._slow = slow
         self._line = line_of(format)
         self._put: Callable[[str], None]
         if logger is None:
-            self._put = LineWriter(file or STANDARD_OUTPUT).put
+            self._put = LineWriter(STANDARD_OUTPUT if file is None else path("file", file)).put
         else:
-            self._put = (logging.getLogger(logger) if isinstance(logger, str) else logger).info
+            self._put = _logger(logger).info
         self._report = self._record  # bound once
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -75,3 +74,11 @@ class AccessLog:
         seconds = time.perf_counter() - seen.began
         if seconds >= self._slow or seen.error is not None or seen.code[:1] == "5":
             self._put(self._line(seen, seconds))
+
+
+def _logger(logger: str | logging.Logger) -> logging.Logger:
+    if isinstance(logger, str):
+        return logging.getLogger(logger)
+    if not callable(getattr(logger, "info", None)):
+        raise ValueError(f"logger must be the name of a logger, or one, not {logger!r}")
+    return logger

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from breezeway.middleware import option_checks
 from breezeway.middleware.answer import answer
 from breezeway.middleware.closing import Observed
 from breezeway.middleware.metrics.files import FAILED, IN_PROGRESS, LEFT, OTHER
@@ -28,7 +29,7 @@ from breezeway.middleware.metrics.text import (
     written,
 )
 from breezeway.middleware.stack import unset
-from breezeway.semantics.networks import LOOPBACK, Networks
+from breezeway.semantics.networks import LOOPBACK
 
 DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds; those of the Prometheus clients, less some in between."""
@@ -97,22 +98,19 @@ class Metrics:
         """
         if not isinstance(path, str) or not path.startswith("/"):
             raise ValueError(f"path must be a path such as /metrics, not {path!r}")
-        if isinstance(networks, str):
-            raise ValueError(f"networks must be a list, not the text {networks!r}")
         if not isinstance(series, int) or isinstance(series, bool) or not 20 <= series <= 100_000:
             raise ValueError(f"series must be a number from 20 to 100000, not {series!r}")
         if not callable(route) and not (isinstance(route, str) and route):
             raise ValueError(f"route must be a key of the environ or a function, not {route!r}")
         self.application = application
         self._path = path
-        self._networks = Networks(networks)
+        self._networks = option_checks.networks("networks", networks)
         self._bounds = _checked_bounds(buckets)
         self._route = None if isinstance(route, str) else route
         self._route_key = route if isinstance(route, str) else ""
         width = BUCKETS + len(self._bounds) + 1
-        self._store = Store(
-            width, series, None if directory is None else Path(directory).absolute()
-        )
+        shared = None if directory is None else option_checks.path("directory", directory)
+        self._store = Store(width, series, None if shared is None else Path(shared).absolute())
         self._report = self._record  # bound once
         self._has_failed = False
 

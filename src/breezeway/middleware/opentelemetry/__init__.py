@@ -15,6 +15,7 @@ from breezeway.middleware.opentelemetry.attributes import (
     at_the_beginning,
     at_the_end,
 )
+from breezeway.middleware.option_checks import listed
 from breezeway.middleware.stack import unset
 
 NAME: Final = "breezeway"
@@ -63,14 +64,11 @@ class OpenTelemetry:
         Raises:
             ValueError: an option is wrong, or the package opentelemetry-api is not installed.
         """
-        for name, texts in (("skip", skip), ("redact", redact)):
-            if isinstance(texts, str):
-                raise ValueError(f"{name} must be a list, not the text {texts!r}")
         if not isinstance(route, str) or not route:
             raise ValueError(f"route must be a key of the environ, not {route!r}")
         self.application = application
-        self._skip = frozenset(skip)
-        self._secrets = frozenset([*SECRETS, *(name.lower() for name in redact)])
+        self._skip = frozenset(listed("skip", skip))
+        self._secrets = frozenset([*SECRETS, *(name.lower() for name in listed("redact", redact))])
         self._route = route
         self._import()
         self._report = self._end  # bound once

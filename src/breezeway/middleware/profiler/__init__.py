@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from breezeway.middleware import option_checks
 from breezeway.middleware.answer import answer
 from breezeway.middleware.closing import Observed
 from breezeway.middleware.profiler.engine import engine_of
 from breezeway.middleware.profiler.flame_graph import page
 from breezeway.middleware.profiler.recording import Recording
 from breezeway.middleware.stack import unset
-from breezeway.semantics.networks import LOOPBACK, Networks
+from breezeway.semantics.networks import LOOPBACK
 
 PARAMETER: Final = "__profile__"
 HEADER: Final = "HTTP_X_PROFILE"
@@ -80,8 +81,6 @@ class Profiler:
         """
         if not isinstance(token, str) or (token and len(token) < LEAST_TOKEN):
             raise ValueError(f"token must be a text of {LEAST_TOKEN} characters or more")
-        if isinstance(networks, str):
-            raise ValueError(f"networks must be a list, not the text {networks!r}")
         for name, value, least in (("every", every, 0), ("files", files, 1)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number from {least} on, not {value!r}")
@@ -95,7 +94,7 @@ class Profiler:
             raise ValueError("slow needs every: which requests are looked at")
         self.application = application
         self._token = token.encode()
-        self._networks = Networks(networks)
+        self._networks = option_checks.networks("networks", networks)
         self._every = every
         self._slow = slow
         self._files = files
@@ -103,7 +102,7 @@ class Profiler:
         self._count = itertools.count()
         self._directory = Path()
         if directory is not None:
-            self._directory = _made(Path(directory).absolute())
+            self._directory = _made(Path(option_checks.path("directory", directory)).absolute())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
