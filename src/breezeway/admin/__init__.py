@@ -8,6 +8,7 @@ asks the supervisor for everything over socket pairs, in the words of docs/contr
     history      the last ten minutes, second by second
     streams      the same to whoever looks on, as server-sent events
     access       who may read and who may act: Host, Origin, token, session
+    attempts     how often somebody may show a wrong token
     answers      responses
     files        the page itself
     application  paths and methods

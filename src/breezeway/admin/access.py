@@ -15,6 +15,8 @@ Against pages of other sites in the operator's own browser:
   `Authorization`, which no browser adds by itself, or in a session whose cookie is SameSite=Strict
   and comes with our own Origin.
 
+Whoever guesses the token is slowed down (`attempts`).
+
 The cookie does not have the token: every server on this host gets it, whatever its port. It has an
 expiry, signed with a key that is derived from the token, so that sessions outlive this process.
 """
@@ -29,6 +31,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
+from breezeway.admin.attempts import Attempts
 from breezeway.config import address
 from breezeway.config.address import TcpAddress, UnixAddress
 from breezeway.config.admin_checks import is_local, is_loopback
@@ -37,6 +40,9 @@ from breezeway.semantics.cookies import find_cookie, removed_cookie, set_cookie
 from breezeway.semantics.hosts import Hosts, parse_host
 
 COOKIE: Final = "breezeway-admin"
+
+SHOWN: Final = "breezeway.admin.token"
+"""The key of the environ that says whether the token of its Authorization is right, once that is known."""
 
 SESSION_SECONDS: Final = 12 * 3600
 """A working day."""
@@ -63,6 +69,7 @@ class Access:
         self._token = None if token is None else token.encode()
         self._key = hashlib.sha256(b"breezeway admin session " + (self._token or b"")).digest()
         self._clock = clock
+        self.attempts = Attempts()
         self.reading_is_free = is_local(bind)
         """Whether it takes no token to read."""
         self.is_private = isinstance(where, UnixAddress)
@@ -92,25 +99,44 @@ class Access:
         return origin is not None and not _is_own(origin, environ)
 
     def may_read(self, environ: WSGIEnvironment) -> bool:
-        """Whether the request may have numbers."""
+        """Whether the request may have numbers.
+
+        Raises:
+            TooManyError: there have been too many wrong tokens.
+        """
         return self.reading_is_free or self.may_act(environ)
 
     def may_act(self, environ: WSGIEnvironment) -> bool:
-        """Whether the request comes with the token or a session."""
+        """Whether the request comes with the token or a session.
+
+        Raises:
+            TooManyError: there have been too many wrong tokens.
+        """
         if self._token is None:
             return False
         if "HTTP_AUTHORIZATION" in environ:
-            credentials = parse_credentials(environ["HTTP_AUTHORIZATION"])
-            return credentials is not None and self.is_token(credentials.bearer or "")
+            if SHOWN not in environ:  # one request is one attempt
+                credentials = parse_credentials(environ["HTTP_AUTHORIZATION"])
+                given = None if credentials is None else credentials.bearer
+                environ[SHOWN] = given is not None and self.is_token(environ, given)
+            return bool(environ[SHOWN])
         if environ["REQUEST_METHOD"] == "POST" and "HTTP_ORIGIN" not in environ:
             return False  # browsers send it with every POST
         session = find_cookie(environ.get("HTTP_COOKIE", ""), COOKIE)
         return session is not None and self._is_session(session)
 
-    def is_token(self, given: str) -> bool:
-        """Whether this is the token; the time it takes says nothing of how much of it is right."""
-        return self._token is not None and hmac.compare_digest(
-            given.encode(errors="surrogatepass"), self._token
+    def is_token(self, environ: WSGIEnvironment, given: str) -> bool:
+        """Whether this is the token; the time it takes says nothing of how much of it is right.
+
+        Raises:
+            TooManyError: there have been too many wrong ones.
+        """
+        token = self._token
+        if token is None:
+            return False
+        shown = given.encode(errors="surrogatepass")
+        return self.attempts.check(
+            environ.get("REMOTE_ADDR") or "", lambda: hmac.compare_digest(shown, token)
         )
 
     def open_session(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from breezeway.admin.access import Access
 from breezeway.admin.answers import Problem, head, send, send_json, send_problem
+from breezeway.admin.attempts import TooManyError
 from breezeway.admin.files import FILES, File
 from breezeway.admin.link import Link, LinkError, RefusedError
 from breezeway.admin.source import Source
@@ -91,6 +93,8 @@ class Application:
         except LinkError as error:
             unavailable = Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
             return send_problem(environ, start_response, unavailable)
+        except TooManyError as error:
+            return send_problem(environ, start_response, _too_many(error.seconds))
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
@@ -177,8 +181,7 @@ class Application:
 
     def _login(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         token = _body(environ).get("token")
-        if not isinstance(token, str) or not self._access.is_token(token):
-            logger.warning("somebody at %s tried a wrong token", environ.get("REMOTE_ADDR") or "?")
+        if not isinstance(token, str) or not self._access.is_token(environ, token):
             raise Problem(HTTPStatus.FORBIDDEN, "That is not the token.")
         cookie = ("Set-Cookie", self._access.open_session())
         return send_json(environ, start_response, {"act": True}, cookie)
@@ -229,6 +232,12 @@ def _without_query(request: str) -> str:
 def _unauthorized(text: str) -> Problem:
     # No challenge "Basic": the browser's own dialog would keep what is typed there.
     return Problem(HTTPStatus.UNAUTHORIZED, text, ("WWW-Authenticate", "Bearer"))
+
+
+def _too_many(seconds: float) -> Problem:
+    wait = str(math.ceil(seconds))
+    text = f"There have been too many wrong tokens; one is looked at again in {wait} s."
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, text, ("Retry-After", wait))
 
 
 def _check_json(environ: WSGIEnvironment) -> None:
