@@ -232,6 +232,26 @@ def test_prune(collected: Collected) -> None:
     assert "removed" not in collected.run("--prune")[1]
 
 
+def test_prune_interrupted(collected: Collected, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever a run that removes files is killed, all that the manifest names is there."""
+    collected.run()
+    collected.write("css/site.css", "a { color: red }\n" * 20)
+    prune = collect_writing.Target.prune
+
+    def prune_and_die(*args: Any) -> int:
+        prune(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(collect_writing.Target, "prune", prune_and_die)
+    assert collected.run("--prune")[0] == 130
+    assert all((collected.target / each["name"]).exists() for each in collected.files.values())
+    assert "color: red" in collected.text("css/site.css")
+    monkeypatch.undo()
+    assert collected.run("--prune")[0] == 0
+    outputs = json.loads((collected.target / NAME).read_text())["outputs"]
+    assert all((collected.target / name).exists() for name in outputs)
+
+
 def test_prune_keeps_to_the_target(collected: Collected) -> None:
     """A manifest that names files elsewhere removes none."""
     collected.run()

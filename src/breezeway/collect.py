@@ -3,7 +3,8 @@
 Each file is copied twice: under its own name as it is, and under a name that has a fingerprint of the
 content in it, in which references to other files have their fingerprints, too. So there are two sets,
 each of which is complete in itself. Beside each file stand compressed variants where they are smaller. The
-manifest (`middleware.static.manifest`) is written last.
+manifest (`middleware.static.manifest`) is written when all that it names is there, and before
+anything goes.
 
 **The fingerprint** of a file is made of its content, and of the content of everything that it refers to,
 at whatever distance. So no order is needed in which names become known, files may refer to one another in
@@ -102,11 +103,13 @@ def collect(
         run.name()
         written = run.each("Writing", run.write, jobs)
         outputs = {name: each for _, several in written for name, each in several.items()}
-        removed = opened.prune(outputs) if prune else 0
         manifest = {
             source.name: entry for source, (entry, _) in zip(files.values(), written, strict=True)
         }
         opened.write_manifest(manifest, outputs)
+        removed = opened.prune(outputs) if prune else 0
+        if removed:
+            opened.write_manifest(manifest, outputs)  # without what is gone
     run.tell(removed)
     return 0
 
