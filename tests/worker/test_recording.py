@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+import pytest
+
 from breezeway.testing import LiveServer
 
 from ..live import eventually
-from ..wire.client import Client
+from ..wire.client import Client, Truncated, request
 from .driven import Driven, echo, get
 
 
@@ -95,3 +98,57 @@ def test_filter_that_fails(tmp_path: Path) -> None:
     finally:
         logger.removeFilter(broken)
         driven.end()
+
+
+@pytest.mark.parametrize("sent", [0, 100_000], ids=["at once", "later"])
+def test_file_that_shrinks(
+    sent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that ends too early is no client that has left: the logs tell them apart."""
+    log, path, left = tmp_path / "log", tmp_path / "file", [sent]
+    path.write_bytes(bytes(1_000_000))
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](path.open("rb"))  # type: ignore[no-any-return]
+
+    def sendfile(out: int, source: int, offset: int, count: int) -> int:
+        if offset < left[0]:
+            return sendfile_of_the_system(out, source, offset, left[0])
+        if left[0]:  # now it is the turn of the event loop
+            left[0] = 0
+            raise BlockingIOError
+        return 0
+
+    sendfile_of_the_system = os.sendfile
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    settings = {"access_log_file": str(log), "access_log_format": "json"}
+    with LiveServer(application, **settings) as server, Client(server.address) as client:
+        with pytest.raises(Truncated):
+            client.get("/a")
+        eventually(lambda: bool(lines_of(log)), "the line")
+        assert server.reactor.counters["file.shorter"] == 1
+    (line,) = lines_of(log)
+    assert line["outcome"] == "aborted"
+    assert f"response broken off: {str(path)!r} has become shorter while it was sent" in caplog.text
+
+
+def test_client_that_leaves_in_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The same response to a client that leaves."""
+    log, path = tmp_path / "log", tmp_path / "file"
+    path.write_bytes(bytes(20_000_000))
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](path.open("rb"))  # type: ignore[no-any-return]
+
+    settings = {"access_log_file": str(log), "access_log_format": "json"}
+    with LiveServer(application, **settings) as server:
+        with Client(server.address, window=4096) as client:
+            client.send(request("GET", "/"))
+            client.head()
+            client.reset()
+        eventually(lambda: bool(lines_of(log)), "the line")
+    (line,) = lines_of(log)
+    assert line["outcome"] == "left"
+    assert "shorter" not in caplog.text

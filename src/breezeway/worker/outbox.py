@@ -42,6 +42,14 @@ class Duplicate:
         self.users = 0
         """Parts of the file that are still to be sent."""
 
+    @property
+    def name(self) -> str:
+        """What the file is called in the log."""
+        try:
+            return repr(os.readlink(f"/proc/self/fd/{self.descriptor}"))
+        except OSError:  # not on Linux
+            return "the file"
+
     def release(self) -> None:
         """Do without it for one part; the last one closes it."""
         self.users -= 1
@@ -74,7 +82,7 @@ class FilePart:
         else:
             sent = connection.send_file(self._file.descriptor, self._offset, count)
         if not sent:
-            raise EOFError("the file has become shorter while it was sent")
+            raise EOFError(f"{self._file.name} has become shorter while it was sent")
         self._offset += sent
         self._count -= sent
         return sent

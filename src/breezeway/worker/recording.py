@@ -20,7 +20,7 @@ from breezeway.observe.access_filter import filtered
 from breezeway.observe.access_log import DROPPED_LINE, DROPPED_OBJECT, AccessLog
 from breezeway.observe.access_options import JOURNALD, JSON
 from breezeway.observe.access_target import target_of
-from breezeway.observe.entry import ABORTED, COMPLETE, LEFT, TIMED_OUT, Entry
+from breezeway.observe.entry import ABORTED, COMPLETE, LEFT, Entry
 from breezeway.observe.recorder import Recorder
 from breezeway.observe.tally import Tallies
 from breezeway.worker.health import UNLOGGED
@@ -105,8 +105,8 @@ class Recording(Sender):
         (entry, thread, logged), self._unrecorded = self._unrecorded, None
         if outcome == COMPLETE:
             outcome = entry[9]
-        if outcome == LEFT and self.timed_out:
-            outcome = TIMED_OUT
+        if outcome == LEFT:
+            outcome = self.loss
         recorder = self.reactor.recorder
         if recorder is not None:
             recorder.record((*entry[:8], finished, outcome), thread, logged=logged)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.failure import ClientGone
 from breezeway.gateway.file_wrapper import FileRange
+from breezeway.observe.entry import ABORTED, LEFT, TIMED_OUT
 from breezeway.worker.layer import Channel, Layer
 from breezeway.worker.outbox import Outbox, rest_of
 from breezeway.worker.slow_readers import Pace, look_seconds
@@ -36,12 +37,12 @@ class Sender:
         "gone",
         "last_active",
         "layer",
+        "loss",
         "outbox",
         "peer",
         "reactor",
         "slot",
         "socket",
-        "timed_out",
     )
 
     def __init__(self, reactor: Reactor, client: Channel, peer: str) -> None:
@@ -58,8 +59,9 @@ class Sender:
         self.outbox: Outbox | None = None
         self.gone = False
         """The client has left, or was given up: nothing more can be sent."""
-        self.timed_out = False
-        """It was given up because it took too long, or because too much waited for clients that do."""
+        self.loss = LEFT
+        """How a response ends that the client does not get whole: TIMED_OUT if it takes too long, or
+        too much waits for clients that do; ABORTED if the rest cannot be had."""
         self.last_active = reactor.now
         """When a byte last came or went, or a response ended; monotonic seconds."""
 
@@ -171,7 +173,7 @@ class Sender:
         try:
             outbox.flush(self.socket)  # all of it as a rule: then nobody has to hear of it
         except (OSError, EOFError) as error:
-            self.gone = True
+            self._note_end(error)
             outbox.clear()
             raise ClientGone("the client has left, or the file has become shorter") from error
         if outbox:
@@ -264,8 +266,8 @@ class Sender:
                 self.last_active = time.monotonic()
                 if not outbox:
                     outbox.pace.rest(self.last_active)
-        except (OSError, EOFError):
-            self.gone = True
+        except (OSError, EOFError) as error:
+            self._note_end(error)
         self.reactor.unsent.give(outbox, before - outbox.size)
         if self.gone:
             self._give_up(outbox)
@@ -273,6 +275,13 @@ class Sender:
             self.reactor.enqueue(self)
         if outbox.size <= self.reactor.settings.high_watermark // 2:
             outbox.make_room()
+
+    def _note_end(self, error: OSError | EOFError) -> None:
+        """Note why nothing more can be sent: the client has left, or a file has ended too early."""
+        self.gone = True
+        if isinstance(error, EOFError):
+            self.reactor.note("file.shorter", "%s: response broken off: %s", self.peer, error)
+            self.loss = ABORTED
 
     def _give_up(self, outbox: Outbox) -> None:
         """Throw the rest of the response away; the caller holds the outbox's lock."""
@@ -311,12 +320,12 @@ class Sender:
         if now - self.last_active >= settings.send_timeout:
             message = "%s dropped: took nothing for %g s"
             self.reactor.note("timeout.send", message, self.peer, settings.send_timeout)
-            self.timed_out = True
+            self.loss = TIMED_OUT
             self._give_up(outbox)
         elif pace.is_too_slow(settings.min_rate, settings.min_rate_after, now):
             message = "%s dropped: takes less than %d bytes a second"
             self.reactor.note("timeout.send_rate", message, self.peer, settings.min_rate)
-            self.timed_out = True
+            self.loss = TIMED_OUT
             self._give_up(outbox)
 
     def drop_slow(self, outbox: Outbox) -> None:
@@ -330,7 +339,7 @@ class Sender:
     def _note_drop(self) -> None:
         message = "%s dropped: too much waits for clients that read slowly (--limit-unsent)"
         self.reactor.note("limit.unsent", message, self.peer)
-        self.timed_out = True
+        self.loss = TIMED_OUT
 
     def resume(self) -> bool:
         """Go on with input that needs no event; False when this thread has lost the baton."""
