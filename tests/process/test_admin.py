@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from breezeway.errors import UserError
+
 from .server import (
     Server,
     body_of,
@@ -243,13 +245,32 @@ def test_reload(tmp_path: Path) -> None:
         eventually(
             lambda: ask(f"unix:{second}", "/api/reload", {})[0] == 401, "the token asked for"
         )
-        settings.write_text('admin_bind = "unix:no/such/place"\n')
-        server.ask("reload")
-        server.log.wait_for("the admin listener stays where it was: .*--admin-bind")
-        eventually(lambda: is_served(f"unix:{second}"), "served where it was")
+        settings.write_text('admin_bind = "unix:no/such/place"\nthreads = 3\n')
+        with pytest.raises(UserError, match=r"cannot listen on .* \(--admin-bind\)"):
+            server.ask("reload")
+        assert is_served(f"unix:{second}")
+        assert (server.status()["reloads"], server.status()["failed_reloads"]) == (3, 1)
         settings.write_text("")
         server.ask("reload")
         eventually(lambda: not second.exists(), "the socket gone")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
+def test_reload_to_another_host(tmp_path: Path) -> None:
+    """The port stays while the host changes; the old process ends and makes no noise."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    settings = tmp_path / "breezeway.toml"
+    settings.write_text(f'admin_bind = "127.0.0.1:{port}"\n')
+    with serving(tmp_path, workers=1) as server:
+        before = admin_process(server)
+        settings.write_text(f'admin_bind = "0.0.0.0:{port}"\nadmin_token = "{TOKEN}"\n')
+        assert server.ctl("reload").returncode == 0
+        eventually(lambda: is_served(f"http://127.0.0.2:{port}"), "served at the new address")
+        eventually(lambda: not is_alive(before), "the one before gone")
+        assert ask(f"http://127.0.0.1:{port}", "/api/status")[0] == 401
+        server.log.wait_for(rf"dashboard on http://0\.0\.0\.0:{port}")
+        assert not server.log.find("WARNING|ERROR|cannot")
 
 
 def test_upgrade(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """The supervisor's view of the admin listener: what a reload does with its address."""
 
 import socket
+import sys
 from types import SimpleNamespace
 
+import pytest
+
 from breezeway.config.settings import Settings
+from breezeway.errors import BindError
 from breezeway.supervisor import admin
 from breezeway.supervisor.admin import Admin
 
@@ -29,6 +33,65 @@ def test_address_that_could_not_be_had_is_tried_again():
         assert listening.listener is not before
     finally:
         listening.close()
+
+
+def free_port():
+    """Return a port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+
+def answers(port, host="127.0.0.1"):
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=20).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@pytest.fixture
+def listening():
+    """Give the supervisor's view of an admin listener that is not started."""
+    stage = SimpleNamespace(settings=Settings(), on_look=[], close_in_child=[])
+    found = Admin(stage, None)
+    yield found
+    found.close()
+
+
+TOKEN = "a-token-of-some-length"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
+def test_another_host_with_the_same_port(listening):
+    """The old listener gives its port up for the new one, and gets it back the same way."""
+    port = free_port()
+    inside, everywhere = f"127.0.0.1:{port}", f"0.0.0.0:{port}"
+    listening.move(Settings(admin_bind=inside))
+    process = listening.listener.socket.dup()  # which has it, too
+    with process:
+        listening.move(Settings(admin_bind=everywhere, admin_token=TOKEN))
+        assert listening.listener.socket.getsockname() == ("0.0.0.0", port)
+        assert answers(port)
+        listening.move(Settings(admin_bind=inside))
+        assert listening.listener.socket.getsockname() == ("127.0.0.1", port)
+        assert answers(port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
+def test_another_host_where_somebody_else_has_the_port(listening):
+    """The old listener goes on, and whoever asked is told who is in the way."""
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        port = other.getsockname()[1]
+        listening.move(Settings(admin_bind=f"127.0.0.1:{port}"))
+        before = listening.listener
+        with (
+            before.socket.dup(),
+            pytest.raises(BindError, match=r"\(--admin-bind\): port .* taken"),
+        ):
+            listening.move(Settings(admin_bind=f"0.0.0.0:{port}", admin_token=TOKEN))
+        assert listening.listener is before
+        assert answers(port)
 
 
 def test_is_made_before_it_drops_privileges(monkeypatch):

@@ -23,6 +23,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from breezeway.config import address
+from breezeway.config.address import TcpAddress
 from breezeway.config.settings import TABLE, Settings
 from breezeway.errors import BindError, UserError
 from breezeway.observe import logs
@@ -117,27 +119,53 @@ class Admin:
         self._look()
 
     def apply(self, settings: Settings) -> None:
-        """Put in force what a reload has changed."""
+        """Put in force what a reload has changed, or what was there before one that has failed."""
         before, self._settings = self._settings, settings
-        moves = settings.admin_bind != self._bound
-        if not moves and _concern(before) == _concern(settings):
-            return
-        if moves:
-            self._bind_anew(settings.admin_bind)
-        self._retire()
+        if settings.admin_bind != self._bound:
+            try:
+                self.move(settings)
+            except UserError as error:  # somebody else has taken it meanwhile
+                logger.error("the admin listener stays where it is: %s", error.message)
+        if _concern(before) != _concern(settings):
+            self._retire()
 
-    def _bind_anew(self, spec: str | None) -> None:
-        try:
-            new = None if spec is None else _bind(spec)
-        except UserError as error:
-            logger.error("the admin listener stays where it was: %s", error.message)
+    def move(self, settings: Settings) -> None:
+        """Listen where these settings say; the process that listens elsewhere ends.
+
+        Raises:
+            UserError: that cannot be had; everything stays as it is.
+        """
+        spec = settings.admin_bind
+        if spec == self._bound:
             return
+        new = None if spec is None else self._open(spec)
         self._bound = spec
         old, self.listener = self.listener, new
+        self._retire()
         if old is not None:
             old.close()
         if new is not None:
             logger.info("dashboard on %s", new.url)
+
+    def _open(self, spec: str) -> Listener:
+        """Open a listener; the one that is there makes room for it, if it has the same port.
+
+        The kernel refuses 0.0.0.0:9300 as long as somebody listens on 127.0.0.1:9300, and so does the
+        process until it has ended. After `shutdown` on the socket of both, nobody does.
+        """
+        old = self.listener
+        try:
+            return _bind(spec)
+        except BindError:
+            if old is None or not _has_port_of(spec, old.spec):
+                raise
+        with contextlib.suppress(OSError):  # which says that this system cannot
+            old.socket.shutdown(socket.SHUT_RDWR)
+        try:
+            return _bind(spec)
+        except BindError:
+            old.socket.listen(BACKLOG)
+            raise
 
     def leave(self, *, taken: bool) -> None:
         """End; with `taken`, another supervisor has the listener."""
@@ -266,6 +294,14 @@ def _bind(spec: str) -> Listener:
         raise BindError(text, error.hint) from None
 
 
+def _has_port_of(spec: str, other: str) -> bool:
+    """Whether two addresses have one port, on whatever hosts."""
+    one, two = address.parse(spec), address.parse(other)
+    if not isinstance(one, TcpAddress) or not isinstance(two, TcpAddress):
+        return False
+    return one.port == two.port != 0
+
+
 def _concern(settings: Settings) -> tuple[Any, ...]:
     """Return the settings that the process has to be started anew for."""
     names = [row.name for row in TABLE if row.name.startswith(("admin_", "log_"))]
@@ -322,6 +358,7 @@ class _Admin:
         self._source = Source(Link(numbers), Link(stacks))
         self._streams = Streams(self._source)
         access = Access(own.spec, settings.admin_token, settings.admin_hosts)
+        self._attempts = access.attempts
         application = Application(
             self._source,
             Link(actions, seconds=None),
@@ -349,7 +386,7 @@ class _Admin:
         self._channel.send("ready")
         threading.Thread(target=self._obey, args=(over,), daemon=True).start()
         while not over.wait(1.0) and not self._source.broken:
-            pass
+            self._attempts.look()
         if not over.is_set():
             logger.error("the supervisor does not answer; this process makes room for another one")
         self._streams.close()

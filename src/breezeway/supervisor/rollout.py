@@ -46,6 +46,8 @@ class Rollouts:
         self.failed = 0
         self.tell: Callable[[str], None] = lambda state: None
         """Called with "reloading" and "ready", for systemd."""
+        self.move: Callable[[Settings], None] = lambda _: None
+        """Called with the settings that say where the admin listener is to be; may raise `UserError`."""
         self.apply: Callable[[Settings], None] = lambda _: None
         """Called with the settings whose logs are to be in force."""
         supervisor.on_boot_failure = self._on_boot_failure
@@ -71,6 +73,7 @@ class Rollouts:
         try:
             deployment = supervisor.resolve()
             generation = self._next_generation(deployment)
+            self._move(generation)
         except UserError as error:
             self.tell("ready")
             failure = {"message": error.message, "hint": error.hint, "detail": error.detail}
@@ -165,6 +168,21 @@ class Rollouts:
                 each.close()
             raise
         return Generation(number, deployment, listeners)
+
+    def _move(self, generation: Generation) -> None:
+        """Have the admin listener where a new generation has it, or give its other listeners back.
+
+        Raises:
+            UserError: it cannot be there.
+        """
+        try:
+            self.move(generation.deployment.settings)
+        except UserError:
+            current = self._supervisor.current
+            self._close(generation, but=current)
+            for each in current.listeners:
+                each.assign(current.settings)
+            raise
 
     def _left(self) -> int:
         """Count the workers that a reload has still to bring up."""

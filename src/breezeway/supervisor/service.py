@@ -102,6 +102,7 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         service = _Service(supervisor, inheritance, activated)
         stack.callback(service.close)
         service.open()
+        service.rollouts.move = service.admin.move
         service.rollouts.apply = partial(service.apply, own_logs)
         return supervisor.run()
 
@@ -151,7 +152,7 @@ class _Service:
         self._upgrade = Upgrade(supervisor, activated, self._hand_over)
         self._events = Events()
         self._commands = Commands(supervisor, self.rollouts, self._upgrade.start, self._events)
-        self._admin = self._upgrade.admin = Admin(supervisor, self._commands.execute)
+        self.admin = self._upgrade.admin = Admin(supervisor, self._commands.execute)
         self._statsd = StatsdPush(supervisor, self._commands.status)
         supervisor.on_announce = self._announce
         supervisor.on_give_up = self._on_give_up
@@ -182,11 +183,11 @@ class _Service:
         if inheritance is not None:
             supervisor.wanted = inheritance.wanted or supervisor.wanted
             supervisor.announce_at = supervisor.wanted
-            self._admin.bind(inheritance.adopt_admin(settings.admin_bind))
+            self.admin.bind(inheritance.adopt_admin(settings.admin_bind))
         else:
             self._open_control()
-            self._admin.bind()
-            self._admin.start()
+            self.admin.bind()
+            self.admin.start()
         inherited = inheritance.pid_file if inheritance is not None else None
         if settings.pid_file is not None:
             self._pid_file = self._upgrade.pid_file = (
@@ -245,8 +246,8 @@ class _Service:
             if each.role == REDIRECT:
                 what = "Redirecting to https from"
             report.say(f"{what} {click.style(each.url, fg='green', bold=True)}")
-        if self._admin.listener is not None:
-            url = click.style(self._admin.listener.url, fg="green", bold=True)
+        if self.admin.listener is not None:
+            url = click.style(self.admin.listener.url, fg="green", bold=True)
             report.say(f"Dashboard on {url}")
         self._tell_systemd("ready")
 
@@ -264,7 +265,7 @@ class _Service:
         except UserError as error:
             logger.error("%s", error.message)
         inheritance.finish()
-        self._admin.start()
+        self.admin.start()
 
     def _on_give_up(self, failure: dict[str, Any]) -> None:
         if self._inheritance is not None:
@@ -275,12 +276,12 @@ class _Service:
         if own_logs:
             _configure_logs(settings)
         descriptors.warn_if_few(settings.limit_connections)
-        self._admin.apply(settings)
+        self.admin.apply(settings)
         self._statsd.apply(settings)
 
     def close(self) -> None:
         """Give back what is ours."""
-        self._admin.close()
+        self.admin.close()
         self._statsd.close()
         self._let_go()
         if self._pid_file is not None:
@@ -291,7 +292,7 @@ class _Service:
 
     def _hand_over(self, *, admin: bool) -> None:
         """Let another supervisor have what is there once; `admin`: it has our admin listener."""
-        self._admin.leave(taken=admin)
+        self.admin.leave(taken=admin)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -384,6 +385,6 @@ class _Service:
         except UserError as error:
             logger.error("%s", error.message)
         logs.reopen()
-        self._admin.reopen()
+        self.admin.reopen()
         for worker in self._supervisor.workers:
             worker.channel.send("reopen")

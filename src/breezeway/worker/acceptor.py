@@ -197,6 +197,8 @@ class Acceptors:
     def makes_room(self, error: OSError) -> bool:
         """Act on a failure to accept; return whether to try again at once."""
         reactor = self.reactor
+        if error.errno == errno.EINVAL:  # another process has shut the listener down
+            return False
         if error.errno not in _NO_ROOM:
             reactor.note("accept.failed", "a connection cannot be accepted: %s", error.strerror)
             return False
