@@ -20,6 +20,14 @@ def worker(number: int, **more: Any) -> dict[str, Any]:
         "age": 60.0,
         "requests": 0,
         "connections": 5,
+        "connection_states": {
+            "idle": 1,
+            "reading_head": 1,
+            "reading_body": 0,
+            "busy": 2,
+            "sending": 0,
+            "lingering": 1,
+        },
         "busy": 2,
         "threads": 8,
         "queued": 1,
@@ -51,7 +59,8 @@ class Server:
         self.counters: Counter[str] = Counter()
         self.durations: Counter[int] = Counter()
         self.queued: Counter[int] = Counter()
-        self.bytes_in = self.bytes_out = 0
+        self.bytes_in = self.bytes_out = self.gil_waits = 0
+        self.gil_waited = 0.0
 
     def answer(self, count: int, seconds: float, status: str = "2xx", method: str = "GET") -> None:
         """Answer so many requests, each after so long; a tenth of that it waited."""
@@ -61,6 +70,11 @@ class Server:
         self.bytes_in += 100 * count
         self.bytes_out += 1000 * count
         self.facts["workers"][0]["requests"] += count
+
+    def wait_for_gil(self, samples: int, seconds: float) -> None:
+        """Have so many samples of a thread that ran so late, each."""
+        self.gil_waits += samples
+        self.gil_waited += samples * seconds
 
     def status(self, later: float = 0.0) -> dict[str, Any]:
         """Return the status so many seconds after the last one."""
@@ -74,6 +88,7 @@ class Server:
             "bytes_out": self.bytes_out,
             "durations": {"buckets": sorted(map(list, self.durations.items()))},
             "queued": {"buckets": sorted(map(list, self.queued.items()))},
+            "gil_wait": {"count": self.gil_waits, "seconds": self.gil_waited},
         }
         workers = [dict(each) for each in self.facts["workers"]]
         return {

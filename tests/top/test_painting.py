@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from breezeway.top import painting, tables
-from breezeway.top.arrangement import FOOT, GAUGES, HEAD, arrange
+from breezeway.top.arrangement import FOOT, HEAD, NARROW, arrange
 from breezeway.top.events import BAD, Event
 from breezeway.top.running import requests
 from breezeway.top.store import Store
@@ -28,6 +28,7 @@ def reading():
         server.answer(1000 * second, 0.001 * second)
         server.answer(second, 1.5, "5xx")
         server.counters["refused.503"] += second
+        server.wait_for_gil(20, 0.0125)
         reading = store.add(server.status(1))
     return reading
 
@@ -42,8 +43,8 @@ def panels(reading, width, height):
         "trouble": painting.head(reading, "no server answers. " * 10, True, width),
         "traffic": painting.traffic(reading, width, height),
         "latency": painting.latency(reading, width, height),
-        "gauges": painting.gauges(reading, width, brief=False),
-        "brief": painting.gauges(reading, width, brief=True),
+        "gauges": painting.gauges(reading, width, height, brief=False),
+        "brief": painting.gauges(reading, width, 1, brief=True),
         "workers": tables.workers(reading.workers, 1, width, height),
         "running": tables.running(requests(STACKS), 0, width, height),
         "events": painting.events(EVENTS, width, height),
@@ -72,6 +73,11 @@ def test_what_matters_at_80_columns(reading):
     shown = {name: text.plain for name, text in panels(reading, 76, 6).items()}
     for text in ("bücher.wsgi:application", "serving", "pid 4711"):
         assert text in shown["head"]
+    first, second = shown["gauges"].split("\n")
+    for text in ("12/24", "waiting 3", "GIL 12.5ms", "memory 120.0 MiB"):
+        assert text in first
+    states = "idle 3  head 3  body 0  busy 6  sending 0  lingering 3"
+    assert second == f"connections 15  {states}"
     assert "2/2 workers ready" in shown["head"]
     assert "1 worker died" in shown["head"]
     for text in ("PID", "STATE", "AGE", "MEMORY", "BUSY", "REQ/S", "hung", "40.0 MiB", "8/8"):
@@ -119,8 +125,10 @@ def test_arrangement(width):
     for height, word in itertools.product((*range(4, 40), 60, 100), (False, True)):
         found = arrange(width, height, 4, 20, word)
         upper = found.traffic + found.latency if found.narrow else found.traffic
-        used = HEAD + GAUGES + FOOT + word + upper + found.workers + found.running + found.events
+        lower = found.workers + found.running + found.events
+        used = HEAD + found.gauges + FOOT + word + upper + lower
         assert used <= height or not (upper or found.workers)
+        assert found.gauges == 2 or height - word < (24 if width >= NARROW else 30)
         if height >= 24:
             assert found.latency
             assert found.workers >= 4

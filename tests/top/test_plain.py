@@ -122,3 +122,20 @@ def test_once_has_no_control_characters():
     (text,) = written
     assert "GET /report?\N{REPLACEMENT CHARACTER}[2J  shop.py:3 report" in text
     assert all(each.isprintable() for line in text.split("\n") for each in line)
+
+
+def test_once_tells_connections_and_waits():
+    """Connections by state, and how late threads run."""
+    told, written = Told(), []
+    told.server.wait_for_gil(20, 0.004)
+    status = told.status
+
+    def waits():
+        told.server.wait_for_gil(20, 0.002)
+        return status()
+
+    told.status = waits
+    plain.once(told, written.append, as_json=False, period=0.0)
+    assert "  waiting 2  GIL 2.00ms  memory 80.0 MiB\n" in written[0]
+    states = "idle 2  reading_head 2  reading_body 0  busy 4  sending 0  lingering 2"
+    assert f"connected  10  {states}\n" in written[0]

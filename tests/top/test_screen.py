@@ -151,6 +151,7 @@ def test_everything_is_there(live):
         assert "http://127.0.0.1:8000" in shown(app, "head")
         assert "3.97ms" in shown(app, "latency")
         assert "4/16" in shown(app, "gauges")
+        assert "connections 10  idle 2" in shown(app, "gauges")
         assert "4712" in shown(app, "workers")
         assert "00:00:00  reloaded" in shown(app, "events")
         assert "q quit" in shown(app, "keys")

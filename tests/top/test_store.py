@@ -122,6 +122,30 @@ class TestLatency:
         assert json.loads(text)["last_second"]["latency"] == {}
 
 
+class TestWaitsForTheGil:
+    def test_is_the_mean_of_a_span(self, server, store):
+        """What was before does not count; without a sample there is none, in JSON neither."""
+        server.wait_for_gil(1000, 1.0)
+        store.add(server.status(1))
+        server.wait_for_gil(20, 0.003)
+        store.add(server.status(1))
+        server.wait_for_gil(20, 0.001)
+        reading = store.add(server.status(1))
+        assert reading.now.gil_wait == pytest.approx(0.001)
+        assert reading.as_dict()["last_second"]["gil_wait"] == pytest.approx(0.001)
+        reading = store.add(server.status(1))
+        assert math.isnan(reading.now.gil_wait)
+        assert reading.as_dict()["last_second"]["gil_wait"] is None
+
+    def test_over_ten_seconds(self, server, store):
+        """Spans together weigh by their samples."""
+        for _ in range(10):
+            server.wait_for_gil(10, 0.001)
+            server.wait_for_gil(10, 0.003)
+            reading = store.add(server.status(1))
+        assert reading.recent.gil_wait == pytest.approx(0.002)
+
+
 class TestAfresh:
     def test_after_a_gap(self, server, store):
         """Workers may have stopped to count meanwhile: there is no rate over a gap."""
@@ -160,6 +184,8 @@ class TestReading:
         reading = store.add(server.status(1))
         assert (reading.busy, reading.threads, reading.connections) == (4, 16, 10)
         assert reading.memory == 80 * 1024**2
+        assert sum(reading.connection_states.values()) == 10
+        assert reading.as_dict()["connection_states"]["busy"] == 4
         assert (reading.ready, reading.wanted) == (2, 2)
         assert reading.at == STARTED + 102
 

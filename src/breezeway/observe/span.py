@@ -6,6 +6,7 @@ and that of two histograms is the histogram of what came in between.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,9 @@ class Span:
     """The same for the time until a thread took them."""
     counters: Counter[str] = field(default_factory=Counter)
     """What the server has counted beside them, by name."""
+    gil_waits: int = 0
+    gil_waited: float = 0.0
+    """Samples of how late a thread ran that wanted to; their sum in seconds."""
 
     def rate(self, count: float) -> float:
         """Return a count for each second."""
@@ -81,6 +85,11 @@ class Span:
         """Return a quantile of the times that requests waited for a thread; NaN if none did."""
         return quantile_of(self.queued, share)
 
+    @property
+    def gil_wait(self) -> float:
+        """Return how late a thread ran that wanted to, on average; NaN if nobody has looked."""
+        return self.gil_waited / self.gil_waits if self.gil_waits > 0 else math.nan
+
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can hold; rates are for each second, durations in seconds."""
         return {
@@ -91,6 +100,7 @@ class Span:
             "bytes_out": round(self.rate(self.bytes_out), 1),
             "latency": _shares(self.durations),
             "queue": _shares(self.queued),
+            "gil_wait": round(self.gil_wait, 6) if self.gil_waits > 0 else None,
             "refusals": {name: round(self.rate(n), 3) for name, n in self.refused.items()},
         }
 
@@ -98,6 +108,7 @@ class Span:
 def between(old: Status, new: Status) -> Span:
     """Return what came between two statuses of the same supervisor."""
     before, after = old.get("metrics") or {}, new.get("metrics") or {}
+    waited, waited_before = after.get("gil_wait") or {}, before.get("gil_wait") or {}
     return Span(
         seconds=new.get("uptime", 0.0) - old.get("uptime", 0.0),
         classes=_classes(after) - _classes(before),
@@ -106,6 +117,8 @@ def between(old: Status, new: Status) -> Span:
         durations=_buckets(after, "durations") - _buckets(before, "durations"),
         queued=_buckets(after, "queued") - _buckets(before, "queued"),
         counters=Counter(new.get("counters") or {}) - Counter(old.get("counters") or {}),
+        gil_waits=max(0, waited.get("count", 0) - waited_before.get("count", 0)),
+        gil_waited=max(0.0, waited.get("seconds", 0.0) - waited_before.get("seconds", 0.0)),
     )
 
 
@@ -127,6 +140,8 @@ def together(spans: Iterable[Span]) -> Span:
         durations=total("durations"),
         queued=total("queued"),
         counters=total("counters"),
+        gil_waits=sum(each.gil_waits for each in chosen),
+        gil_waited=sum(each.gil_waited for each in chosen),
     )
 
 

@@ -11,6 +11,7 @@ NARROW: Final = 72
 HEAD: Final = 2
 FOOT: Final = 1
 GAUGES: Final = 1
+"""Without the connections by state, which have a line of their own."""
 BORDERS: Final = 2
 
 LATENCY: Final = 6 + BORDERS
@@ -33,6 +34,11 @@ TALL: Final = 34
 MOST_EXTRA: Final = 6
 
 
+ENOUGH: Final = 24
+ENOUGH_NARROW: Final = 30
+"""From so many lines on there is room for the second line of the gauges."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrangement:
     """Lines of each panel, with its borders; 0 if it is not shown."""
@@ -45,6 +51,7 @@ class Arrangement:
     events: int
     word: int
     """What is said about an operation."""
+    gauges: int
 
 
 def arrange(width: int, height: int, workers: int, running: int, word: bool) -> Arrangement:
@@ -54,7 +61,8 @@ def arrange(width: int, height: int, workers: int, running: int, word: bool) -> 
     an operation.
     """
     narrow = width < NARROW
-    room = height - HEAD - FOOT - GAUGES - word
+    gauges = GAUGES + (height - word >= (ENOUGH_NARROW if narrow else ENOUGH))
+    room = height - HEAD - FOOT - gauges - word
     extra = min(max(0, height - TALL) // 2, MOST_EXTRA)
     traffic = TRAFFIC + extra if narrow else LATENCY + extra
     latency = LATENCY
@@ -65,7 +73,7 @@ def arrange(width: int, height: int, workers: int, running: int, word: bool) -> 
     if not narrow and latency:
         latency = traffic
     room -= traffic + latency if narrow else traffic
-    return Arrangement(narrow, traffic, latency, *_lower(room, workers, running), int(word))
+    return Arrangement(narrow, traffic, latency, *_lower(room, workers, running), int(word), gauges)
 
 
 def _lower(room: int, workers: int, running: int) -> tuple[int, int, int]:

@@ -49,6 +49,12 @@ WIDE: Final = 100
 WIDE_BAR: Final = 24
 NARROW_BAR: Final = 12
 
+LONG_WAIT: Final = 0.005
+"""Seconds that a thread waits for the GIL or a core, on average, from which on that is worth a look."""
+
+SHORT_STATES: Final = {"reading_head": "head", "reading_body": "body"}
+"""Names of states of connections that are shorter than those in the status."""
+
 FULL_SHARE: Final = 0.9
 """So many of the threads busy are worth a look."""
 
@@ -161,8 +167,11 @@ def latency(reading: Reading, width: int, height: int) -> Text:
     return Text("\n").join([*rows, *errors])
 
 
-def gauges(reading: Reading, width: int, *, brief: bool) -> Text:
-    """Show threads, connections and memory in a line; if that is all there is room for, rates too."""
+def gauges(reading: Reading, width: int, height: int, *, brief: bool) -> Text:
+    """Show threads, waits, connections and memory; in a second line the connections by state.
+
+    `brief` is whether that is all there is room for: then rates come first.
+    """
     share = reading.busy / reading.threads if reading.threads else 0.0
     full, rest = figures.bar(share, WIDE_BAR if width >= WIDE else NARROW_BAR)
     style = RED if share >= FULL_SHARE else GREEN
@@ -170,9 +179,12 @@ def gauges(reading: Reading, width: int, *, brief: bool) -> Text:
     pieces = [
         Text.assemble(("threads ", DIM), (full, style), (rest, EMPTY), busy),
         Text.assemble(("waiting ", DIM), (f"{reading.queued:,}", YELLOW if reading.queued else "")),
-        Text.assemble(("connections ", DIM), f"{reading.connections:,}"),
-        Text.assemble(("memory ", DIM), ctl_view.memory(reading.memory)),
     ]
+    connections = Text.assemble(("connections ", DIM), f"{reading.connections:,}")
+    wait = reading.recent.gil_wait
+    gil = Text.assemble(("GIL ", DIM), (figures.seconds(wait), YELLOW if wait >= LONG_WAIT else ""))
+    memory = Text.assemble(("memory ", DIM), ctl_view.memory(reading.memory))
+    pieces += [gil, memory] if height > 1 else [connections, memory, gil]
     if brief:
         p99 = figures.seconds(reading.recent.latency(0.99))
         pieces[:0] = [
@@ -180,7 +192,21 @@ def gauges(reading: Reading, width: int, *, brief: bool) -> Text:
             Text.assemble(("p99 ", DIM), p99),
             Text.assemble(("errors ", DIM), f"{figures.number(reading.recent.errors)}/s"),
         ]
-    return fit(pieces, width)
+    line = fit(pieces, width)
+    if height > 1:
+        line = Text("\n").join([line, fit([connections, *_states(reading)], width)])
+    return line
+
+
+def _states(reading: Reading) -> list[Text]:
+    """Count the connections by state."""
+    return [
+        Text.assemble(
+            (f"{SHORT_STATES.get(name) or ctl_view.clean(name)} ", DIM),
+            (f"{count:,}", "" if count else DIM),
+        )
+        for name, count in reading.connection_states.items()
+    ]
 
 
 def events(found: Sequence[Event], width: int, height: int) -> Text:

@@ -155,8 +155,12 @@ def _report(reading: Reading, running: Sequence[Request]) -> Iterator[str]:
     yield f"refused    {figures.number(now.refusals)}/s  {_rates(now, now.refused)}".rstrip()
     yield (
         f"threads    {reading.busy}/{reading.threads} busy  waiting {reading.queued}"
-        f"  connections {reading.connections}  memory {ctl_view.memory(reading.memory)}"
+        f"  GIL {_ascii(now.gil_wait)}  memory {ctl_view.memory(reading.memory)}"
     )
+    states = "".join(
+        f"  {ctl_view.clean(name)} {n}" for name, n in reading.connection_states.items()
+    )
+    yield f"connected  {reading.connections}{states}"
     yield ""
     yield from _workers(reading)
     if running:

@@ -144,7 +144,7 @@ class Top(App[int]):
         """Why it does not tell what its threads are doing."""
         self._paused = False
         self._word = Text()
-        self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1)
+        self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1, -1)
         self._boxes = Horizontal(id="boxes")
         self._worker_table = Table(self._paint_workers, id="workers", title="Workers")
         self._request_table = Table(self._paint_requests, id="running", title="Running requests")
@@ -195,8 +195,8 @@ class Top(App[int]):
             return text
         return painting.head(reading, self._trouble, self._paused, width)
 
-    def _paint_gauges(self, reading: Reading, width: int, _: int) -> Text:
-        return painting.gauges(reading, width, brief=not self._arrangement.traffic)
+    def _paint_gauges(self, reading: Reading, width: int, height: int) -> Text:
+        return painting.gauges(reading, width, height, brief=not self._arrangement.traffic)
 
     def _paint_workers(self, chosen: int, width: int, height: int) -> Text:
         reading = self._shown.reading
@@ -239,7 +239,7 @@ class Top(App[int]):
             return
         self._arrangement = new
         self._boxes.set_class(new.narrow, "narrow")
-        for name in ("traffic", "latency", "workers", "running", "events", "word"):
+        for name in ("traffic", "latency", "gauges", "workers", "running", "events", "word"):
             styles = self._panels[name].styles
             styles.height = lines = getattr(new, name)
             styles.display = "block" if lines else "none"

@@ -7,8 +7,8 @@ differences from the second one on. After a gap, and with another supervisor, it
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,6 +64,8 @@ class Worker:
     queued: int
     """Requests that wait for a thread."""
     connections: int
+    connection_states: Mapping[str, int]
+    """How many of them are in which state; empty if the server does not tell."""
     requests: int
     rate: float
     """Requests a second; NaN before it is known."""
@@ -133,6 +135,14 @@ class Reading:
         return sum(each.connections for each in self.workers)
 
     @property
+    def connection_states(self) -> Counter[str]:
+        """How many connections are in which state, as of a second ago."""
+        found: Counter[str] = Counter()
+        for each in self.workers:
+            found.update(each.connection_states)
+        return found
+
+    @property
     def memory(self) -> int:
         """Resident memory of all workers, in bytes; what they share is counted for each."""
         return sum(each.memory for each in self.workers)
@@ -144,6 +154,7 @@ class Reading:
         return {
             "at": round(self.at, 3),
             **{name: getattr(self, name) for name in (*plain, *counted, "connections", "memory")},
+            "connection_states": dict(self.connection_states),
             "listeners": list(self.listeners),
             "last_second": self.now.as_dict() if self.measured else None,
             "last_10_seconds": self.recent.as_dict() if self.measured else None,
@@ -238,6 +249,7 @@ def _worker(row: Status, rate: float) -> Worker:
         state=clean(row.get("state", "unknown")),
         age=row.get("age") or 0.0,
         rate=rate,
+        connection_states=row.get("connection_states") or {},
         **{name: row.get(name) or 0 for name in counts},
     )
 
