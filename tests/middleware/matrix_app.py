@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
 
-from .pieces import PIECES
+from .pieces import PIECES, scratch
 
 FILE = bytes(range(256)) * 400
 HTML = ("Content-Type", "text/html; charset=utf-8")
@@ -36,8 +38,21 @@ def generator(environ: WSGIEnvironment, start_response: StartResponse) -> Iterab
 def file(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer with a file."""
     start_response("200 OK", [HTML, ("Content-Length", str(len(FILE)))])
-    wrapper = environ.get("wsgi.file_wrapper", lambda opened: iter(lambda: opened.read(8192), b""))
-    return wrapper(io.BytesIO(FILE))  # type: ignore[no-any-return]
+    wrapper = environ.get("wsgi.file_wrapper", _blocks)
+    return wrapper(_path().open("rb"))  # type: ignore[no-any-return]
+
+
+@cache
+def _path() -> Path:
+    """Write the file, a real one, which servers send with sendfile(2)."""
+    path = Path(scratch()) / "file"
+    path.write_bytes(FILE)
+    return path
+
+
+def _blocks(opened: BinaryIO) -> Iterator[bytes]:
+    with opened:
+        yield from iter(lambda: opened.read(8192), b"")
 
 
 def failing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

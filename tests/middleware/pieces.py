@@ -22,7 +22,7 @@ from .proxied import Proxied
 Make = Callable[[WSGIApplication], WSGIApplication]
 
 
-def _scratch() -> str:
+def scratch() -> str:
     """Make a directory that goes when the process ends."""
     directory = tempfile.mkdtemp(prefix="breezeway-test-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
@@ -40,9 +40,9 @@ PIECES: dict[str, Make] = {
     "Proxy": lambda app: Proxied(app),
     "AccessLog": lambda app: middleware.AccessLog(app, file=os.devnull),
     "Timing": lambda app: middleware.Timing(app, networks=["*"]),
-    "Metrics": lambda app: middleware.Metrics(app, directory=_scratch()),
+    "Metrics": lambda app: middleware.Metrics(app, directory=scratch()),
     "OpenTelemetry": _traced,
-    "Profiler": lambda app: middleware.Profiler(app, every=1, directory=_scratch(), files=5),
+    "Profiler": lambda app: middleware.Profiler(app, every=1, directory=scratch(), files=5),
     "Dispatch": lambda app: middleware.Dispatch({"/never": app, "never.example": app}, app),
     "Maintenance": lambda app: middleware.Maintenance(app, file="/nonexistent", paths=["/health"]),
     "Debugger": lambda app: middleware.Debugger(app),
