@@ -10,6 +10,8 @@ from breezeway import linting
 from breezeway.cli import main
 from breezeway.errors import ApplicationFailedError, UserError
 
+from .middleware.pieces import PIECES
+
 
 def good(environ, start_response):
     """Keep to PEP 3333."""
@@ -86,3 +88,40 @@ def test_command(monkeypatch, tmp_path, capsys, application, code):
         main(["check", "linted", "--lint"])
     assert ended.value.code == code
     assert "linted: 20 requests" in "".join(capsys.readouterr())
+
+
+class Careless:
+    """Middleware that closes nothing, and leaves a number in the environ."""
+
+    def __init__(self, application):
+        self.application = application
+
+    def __call__(self, environ, start_response):
+        """Answer in one block."""
+        environ["careless"] = 1
+        return [b"".join(self.application(environ, start_response))]
+
+
+def test_middleware(monkeypatch, tmp_path, capsys):
+    """What the middleware of the file of settings does to the application is told, too."""
+    module = ModuleType("linted")
+    module.app, module.Careless = good, Careless
+    monkeypatch.setitem(sys.modules, "linted", module)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "breezeway.toml").write_text('[[middleware]]\nuse = "linted:Careless"\n')
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "linted", "--lint"])
+    told = "".join(capsys.readouterr())
+    assert ended.value.code == 1
+    assert 'GET /: breach of PEP 3333, "environ Variables", by the middleware\n' in told
+    assert "  The iterable of '/' was never closed.\n" in told
+    assert "BREW" not in told
+
+
+@pytest.mark.parametrize("piece", sorted({*PIECES} - {"Proxy", "Lint"}))
+def test_our_middleware(piece):
+    """Ours keeps to it towards the application."""
+    within = linting.Within(good)
+    found = linting.run(PIECES[piece](within), within=within)
+    assert not found.faults
+    assert not found.failures

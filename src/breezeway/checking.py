@@ -30,8 +30,13 @@ def check(
         UserError: a start would fail with this error, or the application breaks PEP 3333.
     """
     settings = resolved.settings
+    within = None
     with logging_setup.around_import(resolved.logging, settings.app_dir):
         loaded = importer.load(application, settings.app_dir)
+        if lint and resolved.middleware:
+            from breezeway.linting import Within
+
+            loaded = within = Within(loaded)
         wrapped = wrap(loaded, resolved.middleware, settings.app_dir)
     for hook in (settings.before_fork, settings.after_fork):
         if hook is not None:
@@ -48,7 +53,7 @@ def check(
     if lint:
         from breezeway import linting
 
-        told += f"\n{linting.check(wrapped, application, paths)}"
+        told += f"\n{linting.check(wrapped, application, paths, within)}"
     return told
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from breezeway.errors import ApplicationFailedError, UserError
 from breezeway.middleware.lint import Lint
-from breezeway.middleware.lint.faults import Fault
+from breezeway.middleware.lint.faults import Fault, Report
 
 FORM = b"name=value&name=other"
 LONG = "x" * 2000
@@ -49,13 +49,30 @@ class Result:
     """The traceback of each exception that left the application, and the first request."""
 
 
-def check(application: Any, target: str, paths: Sequence[str] = ()) -> str:
+class Within:
+    """The application itself, within its middleware, whose faults would not be seen from outside."""
+
+    def __init__(self, application: Any) -> None:
+        self.report: Report = lambda fault: None
+        """Takes what is found in the request that is asked now."""
+        self._lint = Lint(application, report=lambda fault: self.report(fault))
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """Call it."""
+        return self._lint(*args, **keywords)
+
+
+def check(
+    application: Any, target: str, paths: Sequence[str] = (), within: Within | None = None
+) -> str:
     """Ask an application for `/` and `paths`; return what was found, if that is no breach.
+
+    `within` is the application itself where `application` is middleware around that.
 
     Raises:
         UserError: there are breaches, or exceptions that left the application; it says which.
     """
-    result = run(application, paths)
+    result = run(application, paths, within)
     breaches = sum(not fault.advice for fault in result.faults)
     lines = [_told(fault, what) for fault, what in result.faults.items()]
     lines += [
@@ -73,20 +90,31 @@ def check(application: Any, target: str, paths: Sequence[str] = ()) -> str:
 
 def _told(fault: Fault, what: str) -> str:
     kind = "advice on" if fault.advice else "breach of"
+    whose = ", by the middleware" if fault.server else ""
     said = f"{fault.fault[0].upper()}{fault.fault[1:]}"
-    return f'{what}: {kind} PEP 3333, "{fault.clause}"\n  {said}.\n  {fault.mend}.\n'
+    return f'{what}: {kind} PEP 3333, "{fault.clause}"{whose}\n  {said}.\n  {fault.mend}.\n'
 
 
-def run(application: Any, paths: Sequence[str] = ()) -> Result:
+def run(application: Any, paths: Sequence[str] = (), within: Within | None = None) -> Result:
     """Ask an application in every way, and collect what is found."""
     result = Result()
     for request in _requests(["/", *paths]):
         result.requests += 1
+        ours: set[Fault] = set()
+        """Made on purpose."""
 
-        def report(fault: Fault, what: str = request.what) -> None:
-            if not fault.server:  # those are ours, made on purpose
+        def report(fault: Fault, what: str = request.what, ours: set[Fault] = ours) -> None:
+            if fault.server:
+                ours.add(fault)
+            else:
                 result.faults.setdefault(fault, what)
 
+        def report_within(fault: Fault, what: str = request.what, ours: set[Fault] = ours) -> None:
+            if fault not in ours:
+                result.faults.setdefault(fault, what)
+
+        if within is not None:
+            within.report = report_within
         try:
             _ask(Lint(application, report=report), request)
         except Exception as error:
