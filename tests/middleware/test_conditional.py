@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,27 @@ def test_options_are_checked(options: Any, word: str) -> None:
     """An option that is wrong is told at construction."""
     with pytest.raises(ValueError, match=word):
         Conditional(**options)
+
+
+@pytest.mark.parametrize("fields", [{}, {"If-None-Match": '"a"'}])
+def test_what_is_large_is_not_copied(fields: dict[str, str]) -> None:
+    """Blocks beyond `maximum` are put together for nothing."""
+    blocks = [bytes(4_000_000), bytes(4_000_000)]
+    headers = [("Content-Type", "text/plain"), ("ETag", '"a"')][: 2 if fields else 1]
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", headers[:])
+        return blocks
+
+    environ = make_environ(fields=fields)
+    tracemalloc.start()
+    try:
+        found: Any = Conditional(application, maximum=1_000_000)(environ, lambda *args: len)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found is blocks) is not bool(fields)
+    assert peak < 1_000_000
 
 
 def test_what_is_left_alone() -> None:

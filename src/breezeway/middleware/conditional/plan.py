@@ -47,8 +47,7 @@ def of_list(
 ) -> Answer:
     """Return what goes out for a list or tuple."""
     named = {name.lower(): value for name, value in headers}
-    content = blocks[0] if len(blocks) == 1 else b"".join(blocks)
-    size = len(content)
+    size = len(blocks[0]) if len(blocks) == 1 else sum(map(len, blocks))
     length = named.get("content-length")
     if length is None:
         is_known = size > 0 or environ["REQUEST_METHOD"] != "HEAD"
@@ -56,16 +55,21 @@ def of_list(
         is_known = length == str(size)  # not of a HEAD that is spared its content
     etag = named.get("etag")
     if etag is None and is_known and size <= options.maximum and may_tag(named, options):
-        etag = tag_of(content, options)
+        etag = tag_of(_joined(blocks), options)
         headers = [*headers, ("ETag", etag)]
     asked = asked_of(environ, named, etag, options if is_known else None)
     if asked is not None:
         planned = plan_of(asked, size, headers, etag, named)
         if planned.status[:3] != "200":
-            is_head = environ["REQUEST_METHOD"] == "HEAD"
-            body = b"" if is_head else content_within(content, planned.pieces)
+            body = b""
+            if planned.pieces and environ["REQUEST_METHOD"] != "HEAD":
+                body = content_within(_joined(blocks), planned.pieces)
             return Answer(planned.status, planned.headers, [body] if body else [])
     return Answer("", headers, blocks)
+
+
+def _joined(blocks: Sequence[bytes]) -> bytes:
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 def may_tag(named: dict[str, str], options: Options) -> bool:
