@@ -10,6 +10,7 @@ import re
 import socket
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,14 +160,91 @@ def test_tcp_and_again(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Mon
         log.close()
         with connection, connection.makefile("rb") as stream:
             received = stream.read()
+    messages = unframed(received)
+    assert "the access log is written again" in caplog.text
+    assert all(re.fullmatch(RFC5424, each) for each in messages), messages
+    assert len(messages) == 2
+
+
+def unframed(received: bytes) -> list[bytes]:
+    """Take the frames of RFC 6587 off; what is left at the end is a message cut off."""
     messages = []
     while received:
         size, _, rest = received.partition(b" ")
         messages.append(rest[: int(size)])
         received = rest[int(size) :]
-    assert "the access log is written again" in caplog.text
-    assert all(re.fullmatch(RFC5424, each) for each in messages), messages
-    assert len(messages) == 2
+    return messages
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read to the end of a connection."""
+    with connection, connection.makefile("rb") as stream:
+        return stream.read()
+
+
+@contextmanager
+def stuck(
+    caplog: pytest.LogCaptureFixture, lines: int
+) -> Iterator[tuple[socket.socket, AccessLog]]:
+    """Give a TCP server that has stopped to read, and a log of numbered lines that has noticed."""
+    with receiver(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        server.listen()
+        log = log_to(SyslogServer(Syslog("tcp", "127.0.0.1", server.getsockname()[1])))
+        for number in range(lines):
+            log.write([entry({**ENVIRON, "REMOTE_USER": f"{number:x>4000}"})], "")
+        eventually(lambda: "cannot write to the access log: " in caplog.text, "the message")
+        yield server, log
+
+
+def numbers_of(messages: list[bytes]) -> list[int]:
+    """Return the numbers of the lines."""
+    return [int(re.findall(rb" x+(\d+) \[", each)[0]) for each in messages]
+
+
+def test_tcp_server_that_takes_nothing_for_a_while(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets everything by the connection that it has, once, and the log says so once."""
+    monkeypatch.setattr(access_syslog, "WAIT_SECONDS", 0.02)
+    with stuck(caplog, lines := 1_700) as (server, log):
+        connection, _ = server.accept()
+        received, reader = (
+            [],
+            threading.Thread(target=lambda: received.append(read_all(connection))),
+        )
+        reader.start()
+        eventually(lambda: "the access log is written again" in caplog.text, "the other message")
+        log.close()
+        reader.join()
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert numbers_of(unframed(received[0])) == list(range(lines))
+    assert caplog.text.count("cannot write to the access log: ") == 1
+
+
+def test_tcp_server_that_is_stuck_for_good(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some time later there is a new connection, which begins with the message that was cut off."""
+    monkeypatch.setattr(access_syslog, "WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(access_syslog, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(access_syslog, "STUCK_SECONDS", 0.05)
+    with stuck(caplog, 1_700) as (server, log):
+        first, _ = server.accept()
+        second, _ = server.accept()
+        monkeypatch.setattr(access_syslog, "STUCK_SECONDS", 60.0)
+        old = unframed(read_all(first))
+        received, reader = [], threading.Thread(target=lambda: received.append(read_all(second)))
+        reader.start()
+        eventually(lambda: "the access log is written again" in caplog.text, "the other message")
+        log.close()
+        reader.join()
+    before, after = numbers_of(old[:-1]), numbers_of(unframed(received[0]))
+    assert before == list(range(len(before)))
+    assert after == list(range(after[0], 1_700))
+    assert after[0] in (len(before), len(before) + 1)
 
 
 def test_local_socket(short: str) -> None:

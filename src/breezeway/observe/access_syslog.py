@@ -3,11 +3,14 @@
 To the socket of the machine's own syslog daemon they go in the form that syslog(3) has there, which
 rsyslog, syslog-ng and journald read; not all of them read RFC 5424 on it.
 
-Only the thread of the log waits for the server, and no longer than `WAIT_SECONDS` at a time.
+Only the thread of the log waits for the server, and no longer than `WAIT_SECONDS` at a time. A server that
+takes nothing over TCP keeps its connection: with a new one, what the system has kept of the old one
+would be lost each time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -29,6 +32,9 @@ WAIT_SECONDS: Final = 0.5
 AGAIN_SECONDS: Final = 1.0
 """Between two attempts to reach a server."""
 
+STUCK_SECONDS: Final = 60.0
+"""After so long a connection that takes nothing is given up for another one."""
+
 DATAGRAM_BYTES: Final = 60_000
 """A longer line is cut: the most that UDP carries over IPv4 is 65,507."""
 
@@ -43,6 +49,10 @@ class SyslogServer(Unmarked):
         self._server = server
         self._socket: socket.socket | None = None
         self._again = 0.0
+        self._message = self._rest = b""
+        """The message that was sent in part, and what is left of it; its line counts as written."""
+        self._moved_at = 0.0
+        """When the server last took something; monotonic seconds."""
         self._host = socket.gethostname() or "-"
 
     def write(self, lines: memoryview) -> int:
@@ -57,11 +67,53 @@ class SyslogServer(Unmarked):
         try:
             if self._server.transport != "tcp":
                 return send_each(connection, batch, messages)
-            connection.sendall(b"".join(b"%d %b" % (len(each), each) for each in messages))
-        except OSError:
-            self._hang_up()  # what a server has got of the last message has no end
+            self._send_rest(connection)
+            return self._send_framed(connection, batch, messages)
+        except TimeoutError:
+            if time.monotonic() - self._moved_at >= STUCK_SECONDS:
+                self._hang_up()
             raise
-        return len(batch)
+        except OSError:
+            self._hang_up()
+            raise
+
+    def _send_rest(self, connection: socket.socket) -> None:
+        """Send what is left of a message; without its end there can be no other."""
+        if self._rest:
+            self._rest = self._rest[self._send(connection, self._rest) :]
+            if self._rest:
+                raise TimeoutError("the syslog server takes nothing")
+
+    def _send_framed(
+        self, connection: socket.socket, lines: memoryview, messages: Iterable[bytes]
+    ) -> int:
+        """Send a message for each line (RFC 6587 section 3.4.1); return how many bytes of them went."""
+        framed = [b"%d %b" % (len(each), each) for each in messages]
+        sent = self._send(connection, b"".join(framed))
+        if not sent:
+            raise TimeoutError("the syslog server takes nothing")
+        written = 0
+        for line, message in zip(bytes(lines).splitlines(keepends=True), framed, strict=True):
+            if sent <= 0:
+                break
+            written += len(line)
+            if sent < len(message):
+                self._message, self._rest = message, message[sent:]
+            sent -= len(message)
+        return written
+
+    def _send(self, connection: socket.socket, data: bytes) -> int:
+        """Send what a server takes within `WAIT_SECONDS`; return how much."""
+        ends = time.monotonic() + WAIT_SECONDS
+        sent, view = 0, memoryview(data)
+        while sent < len(data) and (left := ends - time.monotonic()) > 0:
+            connection.settimeout(left)
+            try:
+                sent += connection.send(view[sent:])
+            except TimeoutError:
+                break
+            self._moved_at = time.monotonic()
+        return sent
 
     def _messages(self, lines: bytes) -> Iterator[bytes]:
         now, pid = datetime.now(UTC), os.getpid()
@@ -88,16 +140,21 @@ class SyslogServer(Unmarked):
             connection = _connected(socket.socket(family, kind, protocol), address)
         else:
             connection = _connected(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), host)
-        self._socket = connection
+        self._socket, self._moved_at = connection, now
         return connection
 
     def _hang_up(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        if self._rest:  # the next connection gets the whole message
+            self._rest = self._message
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, after the end of the last message if the server takes it."""
+        if self._socket is not None and self._rest:
+            with contextlib.suppress(OSError):
+                self._send_rest(self._socket)
         self._hang_up()
 
 
