@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from breezeway.middleware import BearerAuth
+from breezeway.middleware import BasicAuth, BearerAuth, stack
 
 from .calling import Counted, Result, call
 
@@ -119,3 +119,22 @@ def test_options(options: Any) -> None:
     with pytest.raises(ValueError, match=r"token|realm|protect") as raised:
         BearerAuth(**options)
     assert TOKEN not in str(raised.value)
+
+
+@pytest.mark.parametrize("bearer_is_outside", [True, False])
+def test_beside_basic_auth(bearer_is_outside: bool) -> None:
+    """Each of the two says who it is in its part of a site, whichever stands outside."""
+    application = Counted(b"page")
+    bearer = BearerAuth(tokens={"t" * 16: "robot"}, protect=["/api"])
+    basic = BasicAuth(users={"ann": "x"}, protect=["/admin"])
+    pieces = [bearer, basic] if bearer_is_outside else [basic, bearer]
+    site = stack(application, *pieces)
+    for path, authorization, who in (
+        ("/api", f"Bearer {'t' * 16}", ("robot", "Bearer")),
+        ("/admin", "Basic YW5uOng=", ("ann", "Basic")),
+        ("/", "Basic YW5uOng=", (None, None)),
+    ):
+        fields = {"Authorization": authorization}
+        assert call(site, path, fields=fields, REMOTE_USER="eve", AUTH_TYPE="x").code == 200
+        assert tuple(map(application.environ.get, ("REMOTE_USER", "AUTH_TYPE"))) == who
+    assert call(site, "/api").code == call(site, "/admin").code == 401

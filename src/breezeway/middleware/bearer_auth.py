@@ -11,6 +11,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from breezeway.middleware.answer import answer
 from breezeway.middleware.stack import unset
+from breezeway.semantics.environ_keys import AUTHENTICATED
 from breezeway.semantics.protected_paths import ProtectedPaths
 
 SHORTEST_TOKEN: Final = 16
@@ -38,9 +39,9 @@ class BearerAuth:
     up by their SHA-256, so that time tells nobody how much of a guess was right.
 
     The application finds who it is in `REMOTE_USER`, and `Bearer` in `AUTH_TYPE`; where nothing is
-    asked both are taken out, so that they never come from elsewhere. The answers are those of RFC 6750
-    section 3.1: 401 without an error where there is no token, 400 `invalid_request` for a malformed one,
-    401 `invalid_token` for one that is not known.
+    asked both are taken out, so that they never come from elsewhere than from this piece or `BasicAuth`.
+    The answers are those of RFC 6750 section 3.1: 401 without an error where there is no token, 400
+    `invalid_request` for a malformed one, 401 `invalid_token` for one that is not known.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class BearerAuth:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Refuse a request without a token that is known, or call the application."""
         if environ.get("PATH_INFO", "") not in self._protected:
-            environ.pop("REMOTE_USER", None)
-            environ.pop("AUTH_TYPE", None)
+            if AUTHENTICATED not in environ:
+                environ.pop("REMOTE_USER", None)
+                environ.pop("AUTH_TYPE", None)
             return self.application(environ, start_response)
         authorization = environ.get("HTTP_AUTHORIZATION", "")
         scheme = _SCHEME.match(authorization)
@@ -92,6 +94,7 @@ class BearerAuth:
             return self._refuse(environ, start_response, "401 Unauthorized", *error)
         environ["REMOTE_USER"] = who.encode().decode("latin-1")  # as PEP 3333 has all text
         environ["AUTH_TYPE"] = "Bearer"
+        environ[AUTHENTICATED] = True
         return self.application(environ, start_response)
 
     def _refuse(

@@ -17,6 +17,7 @@ from breezeway.middleware.answer import answer
 from breezeway.middleware.basic_auth.passwords import Check, check_of
 from breezeway.middleware.stack import unset
 from breezeway.semantics.authorization import parse_credentials as authorization_of
+from breezeway.semantics.environ_keys import AUTHENTICATED
 from breezeway.semantics.protected_paths import ProtectedPaths
 
 DEFAULT_MEMO_SECONDS: Final = 300
@@ -46,7 +47,7 @@ class BasicAuth:
 
     The application finds the name in `REMOTE_USER`, a character for each byte of UTF-8, and `Basic` in
     `AUTH_TYPE` (RFC 3875 section 4.1); where nothing is asked both are taken out, so that they never
-    come from elsewhere.
+    come from elsewhere than from this piece or `BearerAuth`.
     """
 
     def __init__(
@@ -87,14 +88,16 @@ class BasicAuth:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Ask for a name and a password, or call the application."""
         if environ.get("PATH_INFO", "") not in self._protected:
-            environ.pop("REMOTE_USER", None)
-            environ.pop("AUTH_TYPE", None)
+            if AUTHENTICATED not in environ:
+                environ.pop("REMOTE_USER", None)
+                environ.pop("AUTH_TYPE", None)
             return self.application(environ, start_response)
         name = self._name(environ.get("HTTP_AUTHORIZATION", ""))
         if name is None:
             return answer(environ, start_response, "401 Unauthorized", headers=[self._challenge])
         environ["REMOTE_USER"] = name
         environ["AUTH_TYPE"] = "Basic"
+        environ[AUTHENTICATED] = True
         return self.application(environ, start_response)
 
     def _name(self, authorization: str) -> str | None:
