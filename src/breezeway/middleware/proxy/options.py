@@ -9,6 +9,8 @@ from typing import Any, Final
 
 CONNECTIONS: Final = 64
 """To each upstream, of one process: more than a server has threads."""
+MOST_CONNECTIONS: Final = 65_535
+"""To one address there are no more ports; the pool has a place for each from the beginning."""
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 60.0
 """As proxy_read_timeout of nginx."""
@@ -16,6 +18,8 @@ RETRIES: Final = 2
 FAILURES: Final = 5
 RECOVERY_SECONDS: Final = 10.0
 HEALTH_SECONDS: Final = 10.0
+LONGEST_SECONDS: Final = 366 * 86_400
+"""Of any of these times; the system takes no much longer ones."""
 HEAD_BYTES: Final = 64 * 1024
 """Of a response; the servers in use send 8 to 16 KiB at most."""
 
@@ -38,11 +42,13 @@ def check(options: dict[str, Any]) -> None:
     """
     for name in ("connect_timeout", "read_timeout", "recovery", "health_interval"):
         value = options[name]
-        if not _is_number(value) or not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be seconds above 0, not {value!r}")
+        if not _is_number(value) or not 0 < value <= LONGEST_SECONDS:
+            raise ValueError(f"{name} must be seconds above 0, a year at most, not {value!r}")
     total = options["total_timeout"]
-    if not _is_number(total) or not 0 <= total < float("inf"):
-        raise ValueError(f"total_timeout must be seconds, or 0 for no limit, not {total!r}")
+    if not _is_number(total) or not 0 <= total <= LONGEST_SECONDS:
+        raise ValueError(
+            f"total_timeout must be seconds, a year at most, or 0 for no limit, not {total!r}"
+        )
     for name, least in (
         ("connections", 1),
         ("failures", 1),
@@ -52,6 +58,10 @@ def check(options: dict[str, Any]) -> None:
         value = options[name]
         if type(value) is not int or value < least:
             raise ValueError(f"{name} must be a whole number from {least} on, not {value!r}")
+    if options["connections"] > MOST_CONNECTIONS:
+        raise ValueError(
+            f"connections must be at most {MOST_CONNECTIONS:,}, not {options['connections']:,}"
+        )
     for name in ("rewrite_location", "rewrite_cookies", "verify"):
         if not isinstance(options[name], bool):
             raise ValueError(f"{name} must be true or false, not {options[name]!r}")
