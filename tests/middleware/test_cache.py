@@ -68,6 +68,7 @@ def idle():
         ("wait", -1),
         ("wait", float("nan")),
         ("wait", "5"),
+        ("wait", 1e15),
         ("stale_while_revalidate", -1),
         ("stale_if_error", 1.5),
         ("heuristic", 1.1),

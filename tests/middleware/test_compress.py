@@ -261,6 +261,7 @@ def test_options() -> None:
         ({"levels": {"br": -1}}, "from 0 to 11"),
         ({"levels": {"zstd": 23}}, "from 1 to 22"),
         ({"levels": {"gzip": True}}, "not True"),
+        ({"levels": {"gzip": 10}, "codings": ["br"]}, "the level of gzip"),
         ({"levels": {"gzip": "6"}}, "not '6'"),
         ({"minimum": -1}, "minimum must be a number of bytes, at least 0, not -1"),
         ({"minimum": "1k"}, "minimum must be"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from threading import TIMEOUT_MAX
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -102,9 +103,8 @@ class Cache:
         store = make_store(redis, prefix, size, largest, variants)
         settings = checked_settings(targeted, heuristic, stale_while_revalidate, stale_if_error)
         self._shelf = Shelf(store, settings, largest, clock)
-        self._engine = Engine(
-            self._shelf, number("wait", wait, unit="seconds"), token("cache_status", cache_status)
-        )
+        wait = number("wait", wait, TIMEOUT_MAX, unit="seconds")
+        self._engine = Engine(self._shelf, wait, token("cache_status", cache_status))
         self._uncacheable = self._shelf.uncacheable
         self._honours_requests = flag("request_directives", request_directives)
         self._purgers = networks("purge_from", purge_from)

@@ -196,13 +196,14 @@ def make_codings(names: Sequence[str] | None, levels: Mapping[str, int]) -> dict
         if name not in CODINGS:
             known = ", ".join(CODINGS)
             raise ValueError(f"codings and levels are of {known}, and not of {name!r}")
-    for name in names if names is not None else CODINGS:
-        made = CODINGS[name]
-        level, (least, most) = levels.get(name, made.LEVEL), made.LEVELS
+    for name, level in levels.items():
+        least, most = CODINGS[name].LEVELS
         if type(level) is not int or not least <= level <= most:
             raise ValueError(f"the level of {name} is from {least} to {most}, not {level!r}")
+    for name in names if names is not None else CODINGS:
+        made = CODINGS[name]
         try:
-            found[name] = made(level)
+            found[name] = made(levels.get(name, made.LEVEL))
         except ImportError:
             if names is not None or name in levels:
                 extra = EXTRAS[name]
