@@ -59,6 +59,7 @@ EXTRAS = {
     "middleware.proxy.wire": {"urllib3"},
     "middleware.redis_link": {"redis"},
     "middleware.sessions.cookie": {"itsdangerous"},
+    "middleware.sessions.redis": {"redis"},
     "observe.application_metrics": {"prometheus_client"},
     "observe.application_metrics_registry": {"prometheus_client"},
     "report.sources": {"zstandard"},
