@@ -1075,7 +1075,7 @@ def test_redis_has_an_end_of_its_own(redis: RedisServer) -> None:
                 *(("lifetime", value) for value in (0, None)),
                 *(("name", value) for value in ("", "a b", "\xe4", 5)),
                 *(("path", value) for value in ("", "x", "/;", 5)),
-                *(("domain", value) for value in ("", "a b", "192.0.2.1", 5)),
+                *(("domain", value) for value in ("", "a b", "192.0.2.1", 5, False)),
                 *(("same_site", value) for value in ("lax", "None", 5)),
                 *(("secure", value) for value in ("yes", 1, None)),
                 *(("persistent", value) for value in ("yes", 1)),

@@ -96,7 +96,11 @@ class Maintenance:
             raise ValueError(f"retry_after must be whole seconds, not {retry_after!r}")
         self._file = file
         self._on = on
-        self._allowed = Networks(texts("allow", allow))
+        networks = texts("allow", allow)
+        try:
+            self._allowed = Networks(networks)
+        except ValueError as error:
+            raise ValueError(f"allow: {error}") from None
         open_paths = [prefix.rstrip("/") for prefix in prefixes("paths", paths)]
         if "" in open_paths:
             raise ValueError("paths must not have /, which would be all of them")

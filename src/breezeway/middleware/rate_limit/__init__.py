@@ -200,7 +200,7 @@ class RateLimit:
 
 
 def _read_rates(limits: str | Iterable[str], algorithm: str) -> Sequence[Rate]:
-    if algorithm not in LIMITERS:
+    if not isinstance(algorithm, str) or algorithm not in LIMITERS:
         raise ValueError(f"algorithm must be one of {', '.join(LIMITERS)}, not {algorithm!r}")
     try:
         rates = [parse_rate(text) for text in ([limits] if isinstance(limits, str) else limits)]

@@ -58,7 +58,10 @@ def make_key_of(
         raise ValueError(f"ipv6_prefix must be a number of bits from 1 to 128, not {ipv6_prefix!r}")
     limited, exempt = read_paths("paths", paths), read_paths("exempt_paths", exempt_paths)
     exempt_networks = texts_of("exempt_networks", exempt_networks)
-    networks = Networks(exempt_networks)
+    try:
+        networks = Networks(exempt_networks)
+    except ValueError as error:
+        raise ValueError(f"exempt_networks: {error}") from None
     if callable(key):
         key_of = _bounded(key)
     else:

@@ -55,7 +55,11 @@ def jars_of(
         raise ValueError(f"secure is true, false or 'auto', not {secure!r}")
     if not isinstance(persistent, bool):
         raise ValueError(f"persistent is true or false, not {persistent!r}")
-    for option, value in (("name", name), ("path", path), ("domain", domain or "")):
+    for option, value in (
+        ("name", name),
+        ("path", path),
+        ("domain", "" if domain is None else domain),
+    ):
         if not isinstance(value, str):
             raise ValueError(f"{option} is a text, not {value!r}")
     prefix = HOST_PREFIX if path == "/" and domain is None else SECURE_PREFIX
