@@ -19,6 +19,7 @@ from opentelemetry.trace import StatusCode
 
 from breezeway.middleware.opentelemetry import OpenTelemetry
 from breezeway.middleware.opentelemetry.attributes import SECRETS, redacted
+from breezeway.middleware.profiler import PARAMETER
 
 from .calling import Counted, call, make_environ
 
@@ -317,6 +318,11 @@ def test_exception_that_cannot_be_told(caplog: pytest.LogCaptureFixture) -> None
 def test_redaction(query: str, written: str) -> None:
     """Secrets stay out, however they are spelled; the rest stays as it is."""
     assert redacted(query, frozenset(SECRETS)) == written
+
+
+def test_the_token_of_the_profiler() -> None:
+    """Whoever reads spans must not be able to ask for profiles."""
+    assert redacted(f"{PARAMETER}=abc", frozenset(SECRETS)) == f"{PARAMETER}=REDACTED"
 
 
 def test_redaction_of_more() -> None:

@@ -21,8 +21,10 @@ SECRETS: Final = (
     *("passwd", "password", "refresh_token", "secret", "session", "sig", "signature", "token"),
     *("awsaccesskeyid", "x-amz-credential", "x-amz-security-token", "x-amz-signature"),
     *("x-goog-credential", "x-goog-signature"),
+    "__profile__",
 )
-"""Parameters of a query whose values stay out of spans: those the conventions name, and the usual ones."""
+"""Parameters of a query whose values stay out of spans: those the conventions name, the usual ones, and the
+token of `Profiler`."""
 
 REDACTED: Final = "REDACTED"
 
