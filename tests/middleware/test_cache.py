@@ -1003,14 +1003,17 @@ def test_redis_goes_and_comes_back(redis, monkeypatch, caplog):
     """While it is away the application answers, and nobody waits; it is used again by itself."""
     monkeypatch.setattr("breezeway.middleware.redis_link.RETRY_SECONDS", 0.01)
     application = counted()
-    cache = Cache(application, redis=patient(redis))
+    cache = Cache(application, redis=patient(redis), purge_from="192.0.2.1")
     call(cache)
     assert "hit" in call(cache)["Cache-Status"]
+    assert ask(cache, "PURGE", REMOTE_ADDR="192.0.2.1") == "200 OK"
+    assert ask(cache, "PURGE", REMOTE_ADDR="192.0.2.1") == "404 Not Found"
     redis.stop()
     for _ in range(3):
         assert call(cache).body == b"page"
     assert application.calls == 4
-    assert not cache.purge("http://test/")
+    assert cache.purge("http://test/") is None
+    assert ask(cache, "PURGE", REMOTE_ADDR="192.0.2.1") == "503 Service Unavailable"
     assert call(cache, method="POST").code == 200
     cache.clear()
     redis.start()

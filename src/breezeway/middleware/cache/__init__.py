@@ -109,8 +109,10 @@ class Cache:
         self._honours_requests = flag("request_directives", request_directives)
         self._purgers = networks("purge_from", purge_from)
 
-    def purge(self, url: str) -> bool:
+    def purge(self, url: str) -> bool | None:
         """Forget all that is stored for an absolute URL; return whether there was something.
+
+        None: Redis is away, and what it has may be served when it is back.
 
         Raises:
             ValueError: it is no absolute URL of http or https.
@@ -169,6 +171,8 @@ class Cache:
             if environ.get("REMOTE_ADDR", "") not in self._purgers:
                 return answer(environ, start_response, "403 Forbidden")
             found = self._shelf.forget(cache_key(environ))
+            if found is None:
+                return answer(environ, start_response, "503 Service Unavailable")
             return answer(environ, start_response, "200 OK" if found else "404 Not Found")
 
         def start(status: str, headers: Headers, exc_info: Any = None, /) -> Any:

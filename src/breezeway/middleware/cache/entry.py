@@ -58,8 +58,8 @@ class Store(Protocol):
     def put(self, key: str, environ: WSGIEnvironment, entry: Entry, keep: float) -> None:
         """Keep an entry for some seconds; of a URL's variants those with another Vary go."""
 
-    def delete(self, key: str) -> bool:
-        """Forget all variants of a URL; return whether there were any."""
+    def delete(self, key: str) -> bool | None:
+        """Forget all variants of a URL; return whether there were any, None if that cannot be done."""
 
     def clear(self) -> None:
         """Forget everything."""

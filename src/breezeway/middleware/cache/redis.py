@@ -86,9 +86,10 @@ class RedisStore:
         args = [" ".join(vary), which, _dump(entry), milliseconds, self._variants]
         self._try(lambda: self._put(keys=[self._name(key)], args=args))
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str) -> bool | None:
         """See `Store`."""
-        return bool(self._try(lambda: self._link.client.delete(self._name(key))))
+        found = self._try(lambda: self._link.client.delete(self._name(key)))
+        return None if found is None else bool(found)
 
     def clear(self) -> None:
         """See `Store`."""

@@ -70,8 +70,8 @@ class Shelf:
         ):  # just now: it may have found nothing to delete yet
             self.store.delete(key)
 
-    def forget(self, key: str) -> bool:
-        """Invalidate a key, also for what is under way; return whether something was stored."""
+    def forget(self, key: str) -> bool | None:
+        """Invalidate a key, also for what is under way; return what `Store.delete` does."""
         self.invalidations.add(key)
         return self.store.delete(key)
 
