@@ -107,7 +107,7 @@ def test_paths() -> None:
     for path in ("/", "/administrator", "/admin/css/a.css"):
         assert call(piece, path, REMOTE_USER="eve", AUTH_TYPE="Basic").code == 200
         assert not {"REMOTE_USER", "AUTH_TYPE"} & {*application.environ}
-    for path in ("/admin", "/admin/x", "//admin", "/x/../admin"):
+    for path in ("/admin", "/admin/x", "//admin", "/x/../admin", "/admin;x"):
         assert call(piece, path, REMOTE_USER="ann").code == 401
 
 

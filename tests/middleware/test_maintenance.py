@@ -118,6 +118,7 @@ def test_callable(tmp_path: Path) -> None:
         ("/health/db", {}, 200),
         ("/health/../admin", {}, 503),
         ("/health/..", {}, 503),
+        ("/health/..;/admin", {}, 503),
         ("/x/../health", {}, 503),
         ("/healthy", {}, 503),
         ("/api", {"SCRIPT_NAME": "/health"}, 200),

@@ -74,11 +74,35 @@ def test_readings(path: str, expected: set[str]) -> None:
     assert readings(tidied(path)) == [tidied(path)]
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a;b=c", {"/a;b=c", "/a"}),
+        ("/x/..;/a", {"/x/..;/a", "/x/../a", "/a"}),
+        ("/x;/;y/a", {"/x;/;y/a", "/x//a", "/x/a"}),
+        ("x;/a", {"/x;/a", "/x/a"}),
+    ],
+)
+def test_parameters(path: str, expected: set[str]) -> None:
+    """Some servers take parameters off a segment before they look at it."""
+    assert set(readings(path)) == expected
+
+
 def test_agreed() -> None:
     """Where the readings of a path differ in their value there is a doubt."""
     table = PathTable({"/api": 1, "/open": 2})
-    paths = ("/api", "//api", "/api//x", "/api/./x", "/open/../api", "//x", "x", "api")
-    assert [table.agreed(path, 0, -1) for path in paths] == [1, -1, 1, 1, -1, 0, 0, 1]
+    paths = (
+        "/api",
+        "//api",
+        "/api//x",
+        "/api/./x",
+        "/open/../api",
+        "//x",
+        "x",
+        "api",
+        "/open/..;/x",
+    )
+    assert [table.agreed(path, 0, -1) for path in paths] == [1, -1, 1, 1, -1, 0, 0, 1, -1]
 
 
 PATHS = st.text(alphabet="/ab", max_size=8).map(lambda text: f"/{text}")

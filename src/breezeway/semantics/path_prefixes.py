@@ -1,8 +1,9 @@
 """What an operator says for parts of a site: tables by the prefix of the path.
 
 Many applications take `//admin` or `/x/../admin` for `/admin`, and some a path without a slash in front.
-A browser sends all of these when it is told to (`..%2fadmin`). So a path has several readings, and who
-protects a part of a site looks at all of them.
+A browser sends all of these when it is told to (`..%2fadmin`). Servers of Java, which may be behind a
+proxy, take parameters off each segment first: `/admin;x` and `/x/..;/admin` are `/admin` for them. So a
+path has several readings, and who protects a part of a site looks at all of them.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 _SLASHES: Final = re.compile("//+")
+_PARAMETERS: Final = re.compile(";[^/]*")
+"""Of a segment (RFC 3986 section 3.3)."""
 
 
 def readings(path: str) -> list[str]:
     """Return what an application may take a path for; one that is tidy has one reading."""
-    if path[:1] == "/" and "//" not in path and "/." not in path:
+    if path[:1] == "/" and "//" not in path and "/." not in path and ";" not in path:
         return [path]
     rooted = path if path[:1] == "/" else f"/{path}"
-    merged, undotted = _SLASHES.sub("/", rooted), _undotted(rooted)
-    found = (rooted, merged, undotted, _SLASHES.sub("/", undotted), _undotted(merged))
-    return list(dict.fromkeys(found))
+    found: dict[str, None] = {}
+    for each in (rooted, _PARAMETERS.sub("", rooted)):
+        merged, undotted = _SLASHES.sub("/", each), _undotted(each)
+        tidy = (_SLASHES.sub("/", undotted), _undotted(merged))
+        found.update(dict.fromkeys((each, merged, undotted, *tidy)))
+    return list(found)
 
 
 def tidied(path: str) -> str:

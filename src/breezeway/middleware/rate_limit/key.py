@@ -4,14 +4,13 @@ What a client can vary at will must not make it another client. So an IPv6 addre
 of which a client has at least a /64 to itself; a path counts by the prefix that an operator has named;
 and the value of a field, which anybody can invent, is for clients that were authenticated before.
 
-In doubt a request is limited: one whose path has empty or dot segments, which applications read in more
-ways than one, is not exempt by its path, and is under a prefix if it is so in either way of reading.
+In doubt a request is limited: one whose path applications read in more ways than one (empty and dot
+segments, parameters) is not exempt by its path, and is under a prefix if it is so in one of them.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import posixpath
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import Final
 from wsgiref.types import WSGIEnvironment
 
 from breezeway.semantics.networks import Networks, parse_address
+from breezeway.semantics.path_prefixes import readings
 
 KeyOf = Callable[[WSGIEnvironment], str | None]
 """Returns the key of a request, None if it is not limited."""
@@ -81,11 +81,9 @@ def make_key_of(
 
     def concerned(environ: WSGIEnvironment) -> str | None:
         path = environ.get("PATH_INFO", "")
-        if limited and not is_under_limited(path):
-            is_told_otherwise = is_odd(path) and prefix_of(path, limited) is not None
-            if not is_told_otherwise:
-                return None
-        if is_under_exempt(path) and not is_odd(path):
+        if limited and not any(map(is_under_limited, readings(path))):
+            return None
+        if is_under_exempt(path) and len(readings(path)) == 1:
             return None
         if exempt_networks and is_exempt(environ.get("REMOTE_ADDR", "")):
             return None
@@ -177,18 +175,11 @@ def make_is_under(prefixes: tuple[str, ...]) -> Callable[[str], bool]:
     return lambda path: path.startswith(below) or path in exact
 
 
-def is_odd(path: str) -> bool:
-    """Tell whether a path has empty or dot segments."""
-    return ("//" in path or "/." in path) and _ODD.search(path) is not None
-
-
 def prefix_of(path: str, prefixes: tuple[str, ...]) -> str | None:
-    """Return the longest prefix that a path is under; it may be so only when it is tidied up."""
-    readings = [f"{path}/"]
-    if is_odd(path):
-        readings.append("/" + posixpath.normpath(path).lstrip("/") + "/")
+    """Return the longest prefix that a path is under, in any of its readings."""
+    found = [f"{reading}/" for reading in readings(path)]
     for prefix in prefixes:
-        if any(reading.startswith(f"{prefix}/") for reading in readings):
+        if any(reading.startswith(f"{prefix}/") for reading in found):
             return prefix or "/"
     return None
 
