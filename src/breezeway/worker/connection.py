@@ -63,8 +63,7 @@ RECEIVE_BYTES: Final = 8 * 1024
 """Of one recv for a request head: most requests are smaller by far."""
 
 UNSHARED: Final = 2
-"""What `getrefcount` says of a connection's exchange that nobody else holds: the connection does, and
-the call itself. An application that has kept `start_response` or `write` is somebody else."""
+"""What `getrefcount` says of an exchange that nobody holds but its connection, and the call itself."""
 
 LOCAL_KEY: Final = "breezeway.local"
 """Where the environ of a request that the server itself answers has what answers it."""
@@ -179,31 +178,21 @@ class Connection(Bodies):
                 first = exchange.first
             if done:
                 self.state = IDLE
-                if recorder is not None:
-                    request, head, size = self.request, exchange.head, exchange._size
-                    assert request is not None
-                    assert head is not None
-                    recorder.add_duration(returned - now)
-                    recorder.add_queued(called - now)
-                    recorder.add_received(request.whole)
-                    recorder.add_sent(size)
-                    if not (request.common and head.common):
-                        recorder.count_uncommon(request.environ["REQUEST_METHOD"], head.status)
-                    if recorder.logs:
-                        recorder.add_entry(
-                            (
-                                request,
-                                environ,
-                                head,
-                                size,
-                                now,
-                                called,
-                                first,
-                                returned,
-                                0.0,
-                                COMPLETE,
-                            )
-                        )
+                if recorder is None:
+                    return True
+                request, head, size = self.request, exchange.head, exchange._size
+                assert request is not None
+                assert head is not None
+                recorder.add_duration(returned - now)
+                recorder.add_queued(called - now)
+                recorder.add_received(request.whole)
+                recorder.add_sent(size)
+                if not (request.common and head.common):
+                    recorder.count_uncommon(request.environ["REQUEST_METHOD"], head.status)
+                if recorder.logs:
+                    recorder.add_entry(
+                        (request, environ, head, size, now, called, first, returned, 0.0, COMPLETE)
+                    )
                 return True
         exchange.called, exchange.returned = called, returned
         self._finish(environ, response)
