@@ -641,11 +641,33 @@ def test_health(caplog: pytest.LogCaptureFixture) -> None:
         eventually(lambda: proxies[0].status[0]["up"], "in service")
         assert call(proxies[0]).code == 200
         assert "out of service: /health answers 503" in caplog.text
-        thread = proxies[0]._upstreams._watcher
-        assert thread is not None
+        (thread,) = proxies[0]._upstreams._watchers
         assert thread.daemon
         proxies.clear()
         eventually(lambda: gc.collect() >= 0 and not thread.is_alive(), "the thread ends")
+
+
+def test_health_beside_one_that_hangs() -> None:
+    """An upstream that does not answer a look holds up no look at the others."""
+    done = threading.Event()
+    proxies = [Proxy([nowhere(), nowhere()], health_path="/health", health_interval=0.01)]
+    hanging = proxies[0]._upstreams.all[0]
+
+    def look(upstream: Any) -> None:
+        if upstream is not hanging:
+            raise LookupError("on purpose")
+        done.wait(60)
+
+    proxies[0]._upstreams.watch = look
+    call(proxies[0])
+    eventually(lambda: not proxies[0].status[1]["up"], "out of service")
+    assert proxies[0].status[0]["up"]
+    done.set()
+    threads = proxies[0]._upstreams._watchers
+    proxies.clear()
+    eventually(
+        lambda: gc.collect() >= 0 and not any(map(threading.Thread.is_alive, threads)), "end"
+    )
 
 
 # --- threads and processes -----------------------------------------------------------------------
@@ -691,14 +713,14 @@ def test_fork() -> None:
         child = os.fork()
         if child == 0:
             try:
-                counts = proxy.status[0]["requests"], proxy._upstreams._watcher
+                counts = proxy.status[0]["requests"], proxy._upstreams._watchers
                 fresh = proxy._upstreams.all[0].pool is not inherited
                 result = call(proxy)
                 os.write(write, repr((counts, fresh, result.body)).encode())
             finally:
                 os._exit(0)
         os.close(write)
-        assert os.read(read, 1000) == b"((0, None), True, b'ok')"
+        assert os.read(read, 1000) == b"((0, []), True, b'ok')"
         os.close(read)
         os.waitpid(child, 0)
         assert call(proxy).body == b"ok"

@@ -2,8 +2,8 @@
 
 Each has a circuit breaker. It is closed while all goes well; after so many failures in a row it opens,
 and nothing is sent there for a while; then it is half-open: one request goes, and closes or opens it.
-Besides, a thread may ask each upstream for a path now and then; it is started by the first request of a
-process, for threads do not survive a fork.
+Besides, each may have a thread that asks it for a path now and then, so that one that hangs holds up no
+look at the others; they are started by the first request of a process, for threads do not survive a fork.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Upstreams:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._turn = 0
-        self._watcher: threading.Thread | None = None
+        self._watchers: list[threading.Thread] = []
 
     def _reset_all(self) -> None:
         self._reset()
@@ -87,8 +87,8 @@ class Upstreams:
 
     def take(self, tried: Collection[Upstream] = ()) -> Upstream | None:
         """Choose one that is in service, and count a request there; `done` ends it."""
-        if self.watch is not None and self._watcher is None:
-            self._start_watcher()
+        if self.watch is not None and not self._watchers:
+            self._start_watchers()
         with self._lock:
             now = time.monotonic()
             found: Upstream | None = None
@@ -175,36 +175,42 @@ class Upstreams:
 
     # --- looks ------------------------------------------------------------------------------------
 
-    def _start_watcher(self) -> None:
+    def _start_watchers(self) -> None:
         with self._lock:
-            if self._watcher is not None:
+            if self._watchers:
                 return
-            self._watcher = threading.Thread(
-                target=_watch, args=(weakref.ref(self),), name="breezeway-proxy", daemon=True
-            )
-        self._watcher.start()
+            self._watchers = [
+                threading.Thread(
+                    target=_watch,
+                    args=(weakref.ref(self), upstream),
+                    name="breezeway-proxy",
+                    daemon=True,
+                )
+                for upstream in self.all
+            ]
+        for watcher in self._watchers:
+            watcher.start()
 
-    def look(self) -> float:
-        """Look at each upstream; return the seconds until the next look."""
+    def look(self, upstream: Upstream) -> float:
+        """Look at an upstream; return the seconds until the next look."""
         assert self.watch is not None
-        for upstream in self.all:
-            reason: Exception | None = None
-            try:
-                self.watch(upstream)
-            except Exception as error:
-                reason = error
-            was_up, upstream.is_up = upstream.is_up, reason is None
-            if was_up and reason is not None:
-                log.error("proxy: %s is out of service: %s", upstream.address.url, str(reason))
-            elif not was_up and reason is None:
-                log.warning("proxy: %s is in service again", upstream.address.url)
-                self._close(upstream)
+        reason: Exception | None = None
+        try:
+            self.watch(upstream)
+        except Exception as error:
+            reason = error
+        was_up, upstream.is_up = upstream.is_up, reason is None
+        if was_up and reason is not None:
+            log.error("proxy: %s is out of service: %s", upstream.address.url, str(reason))
+        elif not was_up and reason is None:
+            log.warning("proxy: %s is in service again", upstream.address.url)
+            self._close(upstream)
         return self.watch_seconds
 
 
-def _watch(reference: weakref.ref[Upstreams]) -> None:
+def _watch(reference: weakref.ref[Upstreams], upstream: Upstream) -> None:
     while (upstreams := reference()) is not None:
-        seconds = upstreams.look()
+        seconds = upstreams.look(upstream)
         del upstreams  # or a proxy that nobody has any more would live on
         time.sleep(seconds)
 
