@@ -134,6 +134,30 @@ def test_shows_and_ends(server):
         assert top.end() == 0
 
 
+def test_stopped_from_outside(server):
+    """After SIGSTOP and SIGCONT it draws anew, no key is lost, and the terminal is left as it was."""
+    with Terminal(*control(server)) as top:
+        top.read_until(r"[1-9]\d* requests/s")
+        for _ in range(2):
+            top.process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, top.process.pid, os.WSTOPPED)
+            before, top.text = top.text, ""
+            top.process.send_signal(signal.SIGCONT)
+            top.read_until("Running requests")
+            top.text = before + top.text
+        top.press("q")
+        assert top.end() == 0
+
+
+def test_terminal_that_goes_away(server):
+    """Without a terminal there is nobody to show anything to, also if no signal tells so."""
+    with Terminal(*control(server)) as top:
+        top.read_until(r"[1-9]\d* requests/s")
+        os.close(top.ours)
+        top.ours = os.open("/dev/null", os.O_RDONLY)
+        assert top.process.wait(DEADLINE_SECONDS) == 128 + signal.SIGHUP
+
+
 def test_resize_and_sigterm(server):
     """A smaller terminal gets a smaller view; a signal that ends it leaves the terminal as it was."""
     with Terminal(*control(server), size=(40, 120)) as top:

@@ -31,6 +31,7 @@ from breezeway.top.panels import Panel, Table
 from breezeway.top.running import Request, requests
 from breezeway.top.servers import Choice, Server
 from breezeway.top.store import Reading, Store
+from breezeway.top.terminal import Terminal, watch_stops
 
 KEYS: Final = (
     ("q", "quit"),
@@ -143,6 +144,7 @@ class Top(App[int]):
         self._untold = ""
         """Why it does not tell what its threads are doing."""
         self._paused = False
+        self._terminal: Terminal | None = None
         self._word = Text()
         self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1, -1)
         self._boxes = Horizontal(id="boxes")
@@ -218,6 +220,9 @@ class Top(App[int]):
         """Show what is known by now, unless that is to stand still."""
         if not self._worker_table.is_attached:  # the end has come
             return
+        if self._terminal is not None and self._terminal.is_gone:
+            self.exit(128 + signal.SIGHUP)
+            return
         if not self._paused:
             self._shown = Shown(self._latest, self._in_threads, tuple(self._store.events))
         reading, running = self._shown.reading, self._shown.running
@@ -252,12 +257,20 @@ class Top(App[int]):
         for number in ENDING:
             loop.add_signal_handler(number, self.exit, 128 + number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        if not self.is_headless:
+            self._terminal = Terminal()
+            watch_stops(lambda: self.call_later(self._come_back))
         self._worker_table.focus()
         self._show()
         if len(self._choices) > 1:
             self.push_screen(dialogs.Servers(self._choices), self._watch)
         else:
             self._watch(self._choices[0].path)
+
+    def _come_back(self) -> None:
+        """Set the terminal up anew: whoever has stopped us may have used it meanwhile."""
+        with self.suspend():
+            pass
 
     def on_unmount(self) -> None:
         """Ask no more."""
