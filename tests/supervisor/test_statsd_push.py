@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -13,8 +15,11 @@ import pytest
 from breezeway import serving
 from breezeway.config.settings import Settings
 from breezeway.errors import UsageError
+from breezeway.supervisor import name_lookup, statsd_push
 from breezeway.supervisor.statsd_push import StatsdPush
 from breezeway.supervisor.supervisor import Supervisor
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 
 class Stage:
@@ -27,12 +32,15 @@ class Stage:
         self.on_look: list[Any] = []
         self.close_in_child: list[Any] = []
 
+    def after_fork(self) -> None:
+        """Close nothing."""
+
     def push(self, **settings: Any) -> StatsdPush:
         """Begin to push."""
         self.settings = Settings(**settings)
         found = StatsdPush(cast(Supervisor, self), lambda: {"reloads": self.reloads})
+        self._stack.callback(found.close)
         found.open()
-        self._stack.callback(self.close_in_child[0])
         return found
 
     def server(self) -> tuple[socket.socket, str]:
@@ -66,7 +74,7 @@ def test_pushes_when_it_is_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -
     push = stage.push(statsd=address, statsd_interval=10)
     stage.reloads = 1
     for now in (1009.0, 1010.0, 1019.0):
-        stage.on_look[0]()
+        stage.on_look[-1]()
     stage.reloads = 3
     push.close()
     assert reloads(server) == b"breezeway.reloads.ok:1|c"
@@ -86,24 +94,165 @@ def test_reload_that_changes_the_address(stage: Stage) -> None:
     assert reloads(new) == b"shop.reloads.ok:2|c"
 
 
-def test_reload_to_a_host_that_is_not_there(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+Resolver = Callable[[str], str]
+"""Returns the address of a host, or raises."""
+
+
+@pytest.fixture
+def resolve_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Resolver], None]:
+    """Give a function that sets a resolver of names."""
+    real = socket.getaddrinfo
+
+    def use(resolver: Resolver) -> None:
+        def fake(host: str, *args: Any, **options: Any) -> Any:
+            return real(host if host[0].isdigit() else resolver(host), *args, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", fake)
+
+    return use
+
+
+@pytest.fixture
+def gate(resolve_by: Callable[[Resolver], None]) -> Iterator[Callable[[], None]]:
+    """Have a resolver that says nothing until what this gives is called; then it is loopback."""
+    read, write = os.pipe()
+
+    def resolver(_: str) -> str:
+        os.read(read, 1)
+        return "127.0.0.1"
+
+    resolve_by(resolver)
+
+    def let_go() -> None:
+        os.write(write, b"x")
+
+    yield let_go
+    os.close(read)
+    os.close(write)
+
+
+def absent(host: str) -> str:
+    """Know no host."""
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def look_until(stage: Stage, is_so: Callable[[], object]) -> None:
+    """Look as the supervisor's loop does, until something is so."""
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        stage.on_look[-1]()
+        time.sleep(0.005)
+
+
+def test_host_by_name(stage: Stage, resolve_by: Callable[[Resolver], None]) -> None:
+    """A name that is known is found before the server starts."""
+    server, address = stage.server()
+    resolve_by(lambda _: "127.0.0.1")
+    push = stage.push(statsd=f"stats.example:{address.rpartition(':')[2]}")
+    stage.reloads = 2
+    push.close()
+    assert reloads(server) == b"breezeway.reloads.ok:2|c"
+
+
+def test_host_that_is_not_there(stage: Stage, resolve_by: Callable[[Resolver], None]) -> None:
+    """At the start it is an error."""
+    resolve_by(absent)
+    with pytest.raises(UsageError, match=r"no\.invalid cannot be found: Name or service"):
+        stage.push(statsd="no.invalid:8125")
+
+
+def test_start_does_not_wait_for_a_resolver(
+    stage: Stage,
+    gate: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It is logged, and all goes on where it went; at the start it is an error."""
+    """The server starts without the address; when that is known, everything is pushed."""
+    monkeypatch.setattr(statsd_push, "START_SECONDS", 0.0)
+    server, address = stage.server()
+    stage.reloads = 1
+    push = stage.push(statsd=f"stats.example:{address.rpartition(':')[2]}")
+    assert "is looked up still" in caplog.text
+    stage.on_look[-1]()
+    stage.reloads = 4
+    gate()
+    look_until(stage, lambda: push._statsd)
+    push.close()
+    assert reloads(server) == b"breezeway.reloads.ok:4|c"
+
+
+def test_start_where_a_resolver_fails_late(
+    stage: Stage,
+    resolve_by: Callable[[Resolver], None],
+    gate: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The name is looked up again and again until it is found."""
+    monkeypatch.setattr(statsd_push, "START_SECONDS", 0.0)
+    monkeypatch.setattr(statsd_push, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(name_lookup, "MOST_SECONDS", 0.0)
+    server, address = stage.server()
+    stage.reloads = 1
+    with pytest.raises(UsageError, match="nobody answers in 0 s"):
+        stage.push(statsd=f"stats.example:{address.rpartition(':')[2]}")
+    monkeypatch.setattr(name_lookup, "MOST_SECONDS", 0.05)
+    push = stage.push(statsd=f"stats.example:{address.rpartition(':')[2]}")
+    look_until(stage, lambda: "nobody answers in 0.05 s; again in 0 s" in caplog.text)
+    monkeypatch.setattr(name_lookup, "MOST_SECONDS", 20.0)
+    resolve_by(lambda _: "127.0.0.1")
+    look_until(stage, lambda: push._statsd)
+    push.close()
+    assert reloads(server) == b"breezeway.reloads.ok:1|c"
+
+
+def test_reload_does_not_wait_for_a_resolver(stage: Stage, gate: Callable[[], None]) -> None:
+    """Until the new address is known, the old server gets everything, and then the new one."""
+    (old, before), (new, after) = stage.server(), stage.server()
+    push = stage.push(statsd=before)
+    push.apply(Settings(statsd=f"stats.example:{after.rpartition(':')[2]}"))
+    first = push._statsd
+    stage.on_look[-1]()
+    stage.reloads = 5
+    gate()
+    look_until(stage, lambda: push._statsd is not first)
+    assert reloads(old) == b"breezeway.reloads.ok:5|c"
+    stage.reloads = 7
+    push.close()
+    assert reloads(new) == b"breezeway.reloads.ok:2|c"
+
+
+def test_reload_in_the_middle_of_a_look_up(stage: Stage, gate: Callable[[], None]) -> None:
+    """What is asked for later wins, and no process is left."""
     server, address = stage.server()
     push = stage.push(statsd=address)
+    push.apply(Settings(statsd="stats.example:8125"))
+    lookup = push._lookup
+    assert lookup is not None
+    push.apply(Settings(statsd="stats.example:8126"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(lookup._pid, 0)
+    push.apply(Settings(statsd=address, statsd_prefix="shop"))
+    stage.reloads = 1
+    push.close()
+    reloads(server)
+    assert reloads(server) == b"shop.reloads.ok:1|c"
 
-    def fail(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
+def test_reload_to_a_host_that_is_not_there(
+    stage: Stage, resolve_by: Callable[[Resolver], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and all goes on where it went."""
+    server, address = stage.server()
+    push = stage.push(statsd=address)
+    resolve_by(absent)
     push.apply(Settings(statsd="no.invalid:8125"))
-    assert "the metrics go where they went: cannot push to --statsd no.invalid:8125" in caplog.text
+    said = "the metrics go where they went: cannot push to --statsd no.invalid:8125"
+    look_until(stage, lambda: said in caplog.text)
     stage.reloads = 1
     push.close()
     assert reloads(server) == b"breezeway.reloads.ok:1|c"
-    with pytest.raises(UsageError, match=r"no\.invalid cannot be found"):
-        stage.push(statsd="no.invalid:8125")
 
 
 def test_without_a_supervisor() -> None:

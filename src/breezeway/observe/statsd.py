@@ -4,8 +4,8 @@ Counters go as what was added since the last push, so that the sums at the other
 as datagrams arrive; what could not be sent goes with the next push. Gauges go as they are, and of each
 distribution how many there were, the mean and three quantiles of those since the last push.
 
-It never waits: the socket does not block, and a server that is not there costs a failed system call. A
-name of a host is looked up once, when the pusher is made.
+Pushing never waits: the socket does not block, and a server that is not there costs a failed system call.
+A name of a host is looked up when the pusher is made, and that may wait.
 
 https://github.com/statsd/statsd/blob/master/docs/metric_types.md and, with tags,
 https://docs.datadoghq.com/extend/dogstatsd/datagram_shell/
