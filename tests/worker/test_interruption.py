@@ -6,6 +6,7 @@ import _thread
 import ctypes
 import logging
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -201,19 +202,55 @@ def test_interruption_at_the_last_moment() -> None:
         interruption.call(lambda: None)
 
 
-def test_what_has_not_come_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception that is still on its way when the call ends is withdrawn."""
-    sent: list[object] = []
+def test_what_has_not_come_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that is still on its way when the call ends comes there, and goes no further."""
+    sent: list[tuple[int, object]] = []
 
-    def record(ident: ctypes.c_ulong, error: ctypes.py_object[object] | None) -> None:
-        assert ident.value == threading.get_ident() or error is not None
-        sent.append(error and error.value)
+    def record(ident: ctypes.c_ulong, error: ctypes.py_object[object]) -> None:
+        sent.append((ident.value, error.value))
+        if threading.get_ident() == ident.value:
+            raise RequestTimeout  # here it comes
 
     monkeypatch.setattr(interruptions, "_set_exception", record)
     interruption = Interruption(threading.Lock())
     interruption.begin()
     interruption.call(lambda: fire(interruption))
-    assert sent == [RequestTimeout, None]
+    assert sent == [(threading.get_ident(), RequestTimeout)] * 2
+
+
+PROFILED = """
+import cProfile, threading, time
+from breezeway import RequestTimeout
+from breezeway.worker.interruption import Interruption
+
+interruption = Interruption(threading.Lock())
+interruption.begin()
+
+def fire():
+    while not interruption.fire():
+        time.sleep(0.001)
+
+thread = threading.Thread(target=fire)
+
+def application():
+    thread.start()
+    while True:
+        pass
+
+try:
+    interruption.call(application)
+except RequestTimeout:
+    thread.join()
+    cProfile.run("interruption.call(lambda: None)")
+"""
+
+
+def test_no_mark_is_left() -> None:
+    """After an interruption the interpreter looks for no other: a profiler gets on (CPython 3.11)."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROFILED], timeout=30, check=True, capture_output=True, text=True
+    )
+    assert "function calls" in done.stdout
 
 
 def test_loop_without_an_end() -> None:
