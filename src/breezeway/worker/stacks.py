@@ -29,7 +29,7 @@ _OURS: Final = ("breezeway.gateway.", "breezeway.worker.")
 _AT_REST: Final = {
     ("breezeway.worker.baton", "Baton._next_job"): "waiting for work",
     ("breezeway.worker.baton", "Baton._watch"): "warden: watching over the calls",
-    ("breezeway.worker.reactor", "Reactor.lead"): "event loop",
+    ("breezeway.worker.reactor", "Reactor._lead"): "event loop",
     ("breezeway.worker.poller", "PollPoller.poll"): "event loop",
     ("breezeway.observe.access_log", "AccessLog._write"): "access log: waiting for lines",
     ("breezeway.supervisor.channel", "Channel.receive"): "listening to the supervisor",
