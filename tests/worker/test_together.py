@@ -13,6 +13,7 @@ from breezeway.worker.baton import Baton
 from ..applications import PLAIN
 from ..live import serving
 from ..wire.client import request
+from .driven import Driven, get
 
 ROUNDS = 30
 
@@ -47,3 +48,18 @@ def test_no_response_waits_for_a_slow_call(monkeypatch: pytest.MonkeyPatch) -> N
                 assert quick.response().body == b"ok"
                 go_on.set()
                 assert slow.response().body == b"ok"
+
+
+def test_unix_socket_keeps_nothing() -> None:
+    """On a unix socket, where the kernel joins nothing, no response waits to be pushed out."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [PLAIN, ("Content-Length", "2")])
+        yield b"ok"
+
+    driven = Driven(application)
+    driven.reactor.baton.together = 10
+    assert driven.event(get("/"))
+    assert driven.bodies(1) == [b"ok"]
+    assert not driven.reactor.corked
+    driven.end()
