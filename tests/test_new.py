@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,11 +199,12 @@ def test_minimal_runs(new: Command) -> None:
 
 
 @pytest.mark.skipif(not _is_installed(), reason="breezeway is not installed, only on the path")
-def test_makefile(new: Command) -> None:
+def test_makefile(new: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make test` makes a virtual environment, installs, and runs the tests.
 
     There is no network: what would be installed is there already, on the path.
     """
+    monkeypatch.setattr(creation, "_origin", str)
     new("shop")
     installed = [sysconfig.get_path("purelib"), str(Path(breezeway.__file__).parent.parent)]
     offline = {"PIP_NO_INDEX": "1", "PYTHONPATH": os.pathsep.join(installed)}
@@ -214,6 +216,35 @@ def test_makefile(new: Command) -> None:
     assert [line.split()[0] for line in told.splitlines()] == ["help", "serve", "test", "clean"]
     assert run(new.directory / "shop", "make", "clean").returncode == 0
     assert not (new.directory / "shop" / ".venv").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("told", "origin"),
+    [
+        (None, ""),
+        ({"url": "file:///a%20b/breezeway", "dir_info": {}}, " @ file:///a%20b/breezeway"),
+        (
+            {"url": "https://a.example/b.git", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
+            " @ git+https://a.example/b.git@c0ffee",
+        ),
+    ],
+)
+def test_requires_what_is_installed(
+    new: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    told: dict[str, object] | None,
+    origin: str,
+) -> None:
+    """A Breezeway that is not from an index is required from where it came, not by its name alone."""
+    text = None if told is None else json.dumps(told)
+    installed = SimpleNamespace(read_text={"direct_url.json": text}.get)
+    monkeypatch.setattr(importlib.metadata, "distribution", {"breezeway": installed}.get)
+    assert new("shop", *KINDS[kind])[0] == 0
+    for path in (new.directory / "shop").glob("requirements*.txt"):
+        (required,) = re.findall(r"(?m)^breezeway(?:\[\w+\])?(.*)$", path.read_text())
+        assert required == origin
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import keyword
 import os
 import re
@@ -25,6 +27,7 @@ DOT: Final = "dot-"
 
 PLACEHOLDER: Final = "@name@"
 PLACEHOLDER_IN_CAPITALS: Final = "@NAME@"
+PLACEHOLDER_OF_ORIGIN: Final = "@origin@"
 
 NEEDED: Final = (
     *(
@@ -143,4 +146,22 @@ def _files(kind: str, name: str) -> Iterator[tuple[Path, str]]:
 
 
 def _filled(text: str, name: str) -> str:
-    return text.replace(PLACEHOLDER, name).replace(PLACEHOLDER_IN_CAPITALS, name.upper())
+    filled = text.replace(PLACEHOLDER, name).replace(PLACEHOLDER_IN_CAPITALS, name.upper())
+    return filled.replace(PLACEHOLDER_OF_ORIGIN, _origin())
+
+
+def _origin() -> str:
+    """Return what a requirement says of where this Breezeway was installed from: nothing, of an index.
+
+    Else the project would install what an index has by this name (PEP 610; PEP 440, direct references).
+    """
+    try:
+        text = importlib.metadata.distribution("breezeway").read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    if not text:
+        return ""
+    told = json.loads(text)
+    vcs = told.get("vcs_info")
+    url = f"{vcs['vcs']}+{told['url']}@{vcs['commit_id']}" if vcs else told["url"]
+    return f" @ {url}"
