@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from breezeway.middleware import Compress, RequestId, stack
 from breezeway.web import App, BadRequest, Converter, Group, Limits, Request
 from breezeway.web.router import ConflictError
 
@@ -520,11 +521,18 @@ def test_sessions() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"security": "yes"}, {"csrf": 1.5}, {"security": {"nothing": 1}}]
+    ("options", "told"),
+    [
+        ({"security": "yes"}, "security must be true, false or a table"),
+        ({"csrf": 1.5}, "csrf must be true, false or a table"),
+        ({"security": {"nothing": 1}}, "security: Security has no option 'nothing', but hsts, "),
+        ({"csrf": {"application": 1}}, "csrf: Csrf has no option 'application', but "),
+        ({"sessions": {"stor": "memory"}}, "sessions: Sessions has no option 'stor', but store, "),
+    ],
 )
-def test_protection_is_checked(options: dict[str, Any]) -> None:
+def test_protection_is_checked(options: dict[str, Any], told: str) -> None:
     """Options that cannot be are told when the application is made."""
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match=told):
         App(**options)
 
 
@@ -578,6 +586,9 @@ def test_wsgi_app_is_open_for_wrapping() -> None:
 
     app.wsgi_app = around
     assert json.loads(call(app, "/users/1").body)["name"] == "wrapped"
+    with pytest.raises(ValueError, match=r"put middleware around app\.wsgi_app, not around app"):
+        app.wsgi_app = stack(app, Compress(), RequestId())
+    assert app.wsgi_app is around
 
 
 def test_environ_tells_the_route() -> None:

@@ -104,6 +104,12 @@ class TestContent:
         result = call(response)
         assert (result.code, result.body, result.headers) == (status, b"", [])
 
+    def test_reset_content(self):
+        """A 205 has no content, and says so by its length."""
+        result = call(Response("abc", 205))
+        assert (result.code, result.body) == (205, b"")
+        assert result["content-length"] == "0"
+
     def test_sent_twice(self):
         """A response with bytes can be sent again."""
         response = Response("a")

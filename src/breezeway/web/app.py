@@ -35,6 +35,9 @@ JSON_FIELD: Final = ("Content-Type", JSON)
 ROUTE_KEY: Final = "breezeway.route"
 """Where the environ has the pattern of the route, for logs and metrics."""
 
+MOST_PIECES: Final = 100
+"""Of middleware around an application that are looked through."""
+
 
 class App(Routes):
     """A WSGI application: `app(environ, start_response)`.
@@ -76,7 +79,7 @@ class App(Routes):
         self._prepared: list[Endpoint] = []
         """Those that have had a request."""
         self._protection = Protection(self._unprotected, self._refused, security, csrf, sessions)
-        self.wsgi_app: WSGIApplication = self.answer
+        self._wsgi_app: WSGIApplication = self.answer
 
     # --- documentation ------------------------------------------------------------------------------
 
@@ -113,7 +116,28 @@ class App(Routes):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, with the middleware around."""
-        return self.wsgi_app(environ, start_response)
+        return self._wsgi_app(environ, start_response)
+
+    @property
+    def wsgi_app(self) -> WSGIApplication:
+        """What answers; what is set has the one before it within.
+
+        Raises:
+            ValueError: it leads to this `App` itself, and would call itself for ever.
+        """
+        return self._wsgi_app
+
+    @wsgi_app.setter
+    def wsgi_app(self, application: WSGIApplication) -> None:
+        inner: Any = application
+        for _ in range(MOST_PIECES):
+            if inner is self:
+                raise ValueError(
+                    "app.wsgi_app would call itself for ever: put middleware around app.wsgi_app,"
+                    " not around app"
+                )
+            inner = getattr(inner, "application", None)
+        self._wsgi_app = application
 
     def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, without the middleware around."""

@@ -115,4 +115,12 @@ def _piece(name: str, options: Any, defaults: Mapping[str, Any]) -> Any:
         )
     from breezeway import middleware
 
-    return getattr(middleware, name)(**{**defaults, **({} if options is True else options)})
+    piece = getattr(middleware, name)
+    given = {} if options is True else options
+    known = piece.__init__.__kwdefaults__
+    for option in given:
+        if option not in known:
+            raise ValueError(
+                f"{name.lower()}: {name} has no option {option!r}, but {', '.join(known)}"
+            )
+    return piece(**{**defaults, **given})

@@ -28,7 +28,7 @@ JSON: Final = "application/json"
 
 _TYPES: Final = frozenset([HTML, TEXT, JSON])
 
-WITHOUT_CONTENT: Final = (204, 304)
+WITHOUT_CONTENT: Final = (204, 205, 304)
 
 STATUS: Final = {code: f"{code} {phrase(code)}" for code in range(200, 600)}
 
@@ -239,7 +239,10 @@ class Response:
                 content = [as_bytes(block) for block in content]
             if status in WITHOUT_CONTENT:
                 is_silent = True
-                fields = without(fields, "content-type", "content-length")
+                if status == 205:  # which says that nothing follows (RFC 9110 section 15.3.6)
+                    fields = [*without(fields, "content-length"), ("Content-Length", "0")]
+                else:
+                    fields = without(fields, "content-type", "content-length")
             elif type(content) is bytes or type(content) is list:
                 content = [content] if type(content) is bytes and content else [*content]
                 size = str(sum(map(len, content)))
