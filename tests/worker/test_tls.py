@@ -224,7 +224,7 @@ class TestRequests:
         assert subprocess.run(command, capture_output=True).stdout == b"hellohello"
 
     def test_openssl(self, live: TlsLive, made: Made) -> None:
-        """So does OpenSSL's own client, which also is refused renegotiation."""
+        """So does OpenSSL's own client."""
         live.play(plain(b"hello"))
         address = f"localhost:{live.address[1]}"
         for version in ("-tls1_2", "-tls1_3"):
@@ -238,6 +238,13 @@ class TestRequests:
                 capture_output=True,
             )
             assert b"hello" in done.stdout, done.stderr
+
+    def test_renegotiation(self, live: TlsLive) -> None:
+        """RFC 5246 section 7.2.2: who wants to renegotiate is told at once that there is none of it."""
+        address = f"localhost:{live.address[1]}"
+        command = ["openssl", "s_client", "-connect", address, "-tls1_2"]
+        done = subprocess.run(command, input=b"R\n", capture_output=True, timeout=20)
+        assert b"no renegotiation" in done.stderr
 
     def test_request_timeout(self, made: Made) -> None:
         """The 504 of --request-timeout reaches the client."""
@@ -326,6 +333,17 @@ class TestHandshake:
             with pytest.raises((ConnectionError, Truncated, AssertionError)):
                 assert wire.rest()
         assert live.get().status == 200
+
+    def test_a_name_beyond_ascii(self, live: TlsLive, capfd: pytest.CaptureFixture[str]) -> None:
+        """It ends the handshake, and fills no log with tracebacks."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = trusting().wrap_bio(incoming, outgoing, server_hostname="shop.example")
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        with live.plain() as wire:
+            wire.send(outgoing.read().replace(b"shop.example", b"sh\xf6p.example"))
+            assert wire.socket.recv(1) == b"\x15"  # an alert
+        assert "UnicodeDecodeError" not in capfd.readouterr().err
 
     def test_bad_handshake_is_told(self, live: TlsLive, caplog: pytest.LogCaptureFixture) -> None:
         """A handshake that fails is counted and logged in a line; the client gets an alert."""

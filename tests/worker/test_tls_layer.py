@@ -298,6 +298,38 @@ class TestSending:
         assert before == (0, None)
 
 
+class TestItsOwnWords:
+    """What TLS says by itself, such as that it does not renegotiate: 31 bytes for each time."""
+
+    def test_they_do_not_wait_for_a_response(self, pair: Pair) -> None:
+        """They leave when there is nothing to answer."""
+        pair.layer._outgoing.write(b"alert")
+        pair.raw.sendall(b"\x17")  # of a record
+        assert pair.attempt(pair.receive) is None
+        assert pair.raw.recv(99) == b"alert"
+
+    def test_a_socket_that_takes_none_loses_none(self, pair: Pair) -> None:
+        """They stay in order with what is sent later."""
+        pair.layer._outgoing.write(b"alert")
+        pair.lower.refuses = 1
+        for byte in b"\x17", b"\x03":
+            pair.raw.sendall(byte)
+            assert pair.attempt(pair.receive) is None
+        assert pair.raw.recv(99) == b"alert"
+
+    @pytest.mark.parametrize("kind", ["nothing", "bytes"])
+    def test_they_are_bounded(self, pair: Pair, kind: str) -> None:
+        """A client that takes none of it cannot fill the memory, also with a body in between."""
+        pair.lower.refuses = 1
+        pair.layer._outgoing.write(bytes(RECORD_BYTES + 1))
+        if kind == "bytes":
+            pair.say(b"body")
+        else:
+            pair.raw.sendall(b"\x17")
+        with pytest.raises(LayerError):
+            pair.receive()
+
+
 class TestEnd:
     def test_goodbye(self, pair: Pair) -> None:
         """RFC 8446 section 6.1: who closes says so."""

@@ -14,10 +14,12 @@ workers' user may not read.
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import os
 import re
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -61,6 +63,23 @@ class Pair(NamedTuple):
     keyfile: str
 
 
+@functools.cache
+def _say_nothing_of_names() -> None:
+    """Have a host name beyond ASCII end its handshake, and no more.
+
+    `ssl` decodes the name before `_choose` is called, and has the interpreter print a traceback if that
+    fails: any client could fill the log.
+    """
+    following = sys.unraisablehook
+
+    def hook(found: sys.UnraisableHookArgs, /) -> None:
+        error = found.exc_value
+        if not (isinstance(error, UnicodeDecodeError) and error.object is found.object):
+            following(found)
+
+    sys.unraisablehook = hook
+
+
 class Session(ssl.SSLObject):
     """One connection's TLS."""
 
@@ -97,6 +116,7 @@ class Tls:
             UsageError: a file cannot be used.
         """
         keyfiles = settings.keyfile or settings.certfile
+        _say_nothing_of_names()
         self._pairs = tuple(map(Pair, settings.certfile, keyfiles))
         self._password = settings.keyfile_password
         self._ca_certs = settings.ca_certs

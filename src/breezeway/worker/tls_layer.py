@@ -172,7 +172,7 @@ class TlsLayer:
                 except ssl.SSLError as error:
                     self._see(error)
                 else:
-                    if drained and not self._incoming.pending:
+                    if drained and not (self._incoming.pending or self._outgoing.pending):
                         return count
                     data = bytes(buffer[:count])
                 data = self._gather(size, data, drained)
@@ -210,9 +210,21 @@ class TlsLayer:
             if drained and missing and not self._incoming.pending:
                 break
         self._left = not missing
+        if self._outgoing.pending and not self._at_end:
+            self._speak(soon=not pieces)
         if not pieces and not self._at_end:
             raise BlockingIOError(errno.EAGAIN, "no whole record yet")
         return b"".join(pieces)
+
+    def _speak(self, *, soon: bool) -> None:
+        """Send what TLS itself has to say: tickets, or that it does not renegotiate.
+
+        Unless it has to be `soon`, that leaves with the response, but there is an end to what is kept.
+        """
+        if self._tail is None and (soon or self._outgoing.pending > RECORD_BYTES):
+            self._send_handshake()
+        if self._outgoing.pending > RECORD_BYTES:
+            raise LayerError("tls.broken", "TLS was broken: renegotiation again and again")
 
     def _receive_raw(self) -> bytes:
         """Receive, or return nothing if there is nothing; note the end."""
@@ -253,11 +265,7 @@ class TlsLayer:
                 raise LayerError("tls.handshake", text) from None
         self._phase = _OPEN
         self.ready = True
-        try:
-            return self._gather(size, b"", drained=False)
-        except BlockingIOError:
-            self._send_handshake()  # the tickets; else they leave with the first response
-            raise
+        return self._gather(size, b"", drained=False)
 
     def _begin(self, raw: bytes) -> None:
         """Set up TLS for a client that begins to speak it."""
@@ -278,7 +286,12 @@ class TlsLayer:
     def _send_handshake(self) -> None:
         """Send what the handshake has to say: less than any socket takes at its beginning."""
         data = self._outgoing.read()
-        if data and self._lower_send(data) < len(data):
+        try:
+            sent = self._lower_send(data) if data else 0
+        except BlockingIOError:
+            self._outgoing.write(data)
+            return
+        if sent < len(data):
             raise LayerError("tls.handshake", "the client takes no handshake")
 
     def _say_last(self) -> None:
