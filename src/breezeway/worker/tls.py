@@ -74,7 +74,7 @@ def _say_nothing_of_names() -> None:
 
     def hook(found: sys.UnraisableHookArgs, /) -> None:
         error = found.exc_value
-        if not (isinstance(error, UnicodeDecodeError) and error.object is found.object):
+        if not (isinstance(error, UnicodeDecodeError) and error.object == found.object):
             following(found)
 
     sys.unraisablehook = hook
