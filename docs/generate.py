@@ -198,8 +198,8 @@ OUTCOME_MEANINGS = {
     "complete": "the system has taken the whole response; what the client has read of it nobody knows",
     "left": "the client has left in the middle of its body or of the response",
     "aborted": (
-        "the server has broken the response off, because the application failed in its middle, or a file"
-        " became shorter while it was sent"
+        "the server has broken the response off, because the application failed in its middle or was at"
+        " its deadline, or a file became shorter while it was sent"
     ),
     "timeout": "the client was dropped, because it did not read in time",
 }

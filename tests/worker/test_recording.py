@@ -129,7 +129,7 @@ def test_file_that_shrinks(
         eventually(lambda: bool(lines_of(log)), "the line")
         assert server.reactor.counters["file.shorter"] == 1
     (line,) = lines_of(log)
-    assert line["outcome"] == "aborted"
+    assert (line["outcome"], line["bytes_out"]) == ("aborted", sent)
     assert f"response broken off: {str(path)!r} has become shorter while it was sent" in caplog.text
 
 
@@ -151,4 +151,5 @@ def test_client_that_leaves_in_a_file(tmp_path: Path, caplog: pytest.LogCaptureF
         eventually(lambda: bool(lines_of(log)), "the line")
     (line,) = lines_of(log)
     assert line["outcome"] == "left"
+    assert 0 < line["bytes_out"] < 20_000_000
     assert "shorter" not in caplog.text

@@ -45,7 +45,7 @@ MEMBERS: Final = {
     "cipher": "cipher suite: `TLS_AES_256_GCM_SHA384`; not there without TLS",
     "bytes_in": "bytes of the request, head and body, as they came",
     "status": "status; 0 when there was no response",
-    "bytes_out": "bytes of the response body",
+    "bytes_out": "bytes of the response body that the system took",
     "duration_us": "from the complete request to the last byte of its response that the system took",
     "queue_us": "of that, until the application was called: waiting for a thread",
     "application_us": "then until the application was done",

@@ -5,7 +5,8 @@ A plain tuple, for the thread that serves makes one for each request:
     0  request    the parsed head: `environ` as it came, `whole`, `length`, `size`
     1  environ    the same as the application has left it
     2  response   status code and head lines; None when there was no response
-    3  size       bytes of the response body
+    3  size       bytes of the response body that the kernel took; of one that was broken off in chunks,
+                  less the coding around what it did not take
     4  began      when the request was complete
     5  called     when the application was called
     6  first      when the first byte of the response went to the kernel; 0.0: with the last

@@ -88,6 +88,11 @@ class FilePart:
         return sent
 
     @property
+    def left(self) -> int:
+        """Bytes of it that were not sent."""
+        return self._count
+
+    @property
     def done(self) -> bool:
         """Whether all of it was sent."""
         return not self._count
@@ -208,10 +213,17 @@ class Outbox:
             self.room.release()
             self.room = None
 
-    def clear(self) -> None:
-        """Throw everything away."""
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait, those in files included; the caller holds `lock`, or nobody else adds."""
+        return self.size + sum(each.left for each in self._pieces if isinstance(each, FilePart))
+
+    def clear(self) -> int:
+        """Throw everything away; return how many bytes that was, those in files included."""
+        waiting = self.waiting
         for piece in self._pieces:
             if isinstance(piece, FilePart):
                 piece.close()
         self._pieces.clear()
         self.size = 0
+        return waiting

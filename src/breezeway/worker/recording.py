@@ -73,7 +73,7 @@ class Recording(Sender):
             getattr(exchange, "first", 0.0),
             exchange.returned,
             0.0,
-            ABORTED if exchange.aborted else COMPLETE,
+            ABORTED if exchange.aborted or exchange.ousted else COMPLETE,
         )
         thread = thread or threading.current_thread().name
         self._unrecorded = entry, thread, UNLOGGED not in environ
@@ -107,9 +107,19 @@ class Recording(Sender):
             outcome = entry[9]
         if outcome == LEFT:
             outcome = self.loss
+        size = entry[3] if outcome == COMPLETE else max(0, entry[3] - self._not_sent())
         recorder = self.reactor.recorder
         if recorder is not None:
-            recorder.record((*entry[:8], finished, outcome), thread, logged=logged)
+            entry = (*entry[:3], size, *entry[4:8], finished, outcome)
+            recorder.record(entry, thread, logged=logged)
+
+    def _not_sent(self) -> int:
+        """Return how many bytes of a response that was broken off have not gone."""
+        outbox = self.outbox
+        if not outbox:
+            return self.missed
+        with outbox.lock:
+            return self.missed + outbox.waiting
 
     def enter_lost(self, request: Head) -> None:
         """Note a request that the client has left in the middle of its body."""

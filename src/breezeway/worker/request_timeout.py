@@ -36,6 +36,7 @@ from breezeway.gateway.file_wrapper import FileRange
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, StartResponse, Write
 from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import Encoder, ResponseHead
+from breezeway.observe import entry
 from breezeway.worker.baton import Job
 from breezeway.worker.body_fetch import BodyFetch, BodyStream
 from breezeway.worker.connection import Connection
@@ -467,6 +468,7 @@ class TimedConnection(Connection):
         if outbox is not None:
             with outbox.lock:
                 if outbox.room is not None:
+                    self.loss = entry.ABORTED
                     self._give_up(outbox)
 
     def _take_over(self, exchange: TimedExchange, now: float) -> None:

@@ -38,6 +38,7 @@ class Sender:
         "last_active",
         "layer",
         "loss",
+        "missed",
         "outbox",
         "peer",
         "reactor",
@@ -62,6 +63,8 @@ class Sender:
         self.loss = LEFT
         """How a response ends that the client does not get whole: TIMED_OUT if it takes too long, or
         too much waits for clients that do; ABORTED if the rest cannot be had."""
+        self.missed = 0
+        """Bytes that were handed over and have not gone, nor ever will."""
         self.last_active = reactor.now
         """When a byte last came or went, or a response ended; monotonic seconds."""
 
@@ -72,6 +75,7 @@ class Sender:
             ClientGone: nobody will read it.
         """
         if self.gone:
+            self.missed += sum(map(len, pieces))
             raise ClientGone("the client has left")
         outbox = self.outbox
         if outbox is None:
@@ -167,6 +171,7 @@ class Sender:
             self._keep(outbox, [memoryview(head), *views])
             return
         if self.gone:
+            self.missed += _total([memoryview(head), *views])
             raise ClientGone("the client has left")
         outbox = self._new_outbox()
         outbox.add(memoryview(head), *views)
@@ -174,7 +179,7 @@ class Sender:
             outbox.flush(self.socket)  # all of it as a rule: then nobody has to hear of it
         except (OSError, EOFError) as error:
             self._note_end(error)
-            outbox.clear()
+            self.missed += outbox.clear()
             raise ClientGone("the client has left, or the file has become shorter") from error
         if outbox:
             self._reserve(outbox, outbox.size)
@@ -195,6 +200,7 @@ class Sender:
             sent = 0
         except OSError as error:
             self.gone = True
+            self.missed += sum(map(len, pieces))
             raise ClientGone("the client has left") from error
         rest = []
         for piece in pieces:
@@ -208,9 +214,14 @@ class Sender:
         if outbox is None:
             outbox = self._new_outbox()
         size = sum(each.nbytes for each in pieces if isinstance(each, memoryview))
-        self._reserve(outbox, size)
+        try:
+            self._reserve(outbox, size)
+        except ClientGone:
+            self.missed += _total(pieces)
+            raise
         with outbox.lock:
             if self.gone:
+                self.missed += _total(pieces)
                 self.reactor.unsent.give(outbox, size)
                 raise ClientGone("the client has left")
             waiting = bool(outbox)
@@ -235,7 +246,7 @@ class Sender:
             if outbox is self.outbox:
                 self.drop_slow(outbox)
             else:
-                outbox.clear()
+                self.missed += outbox.clear()
                 self._note_drop()
             self.gone = True
             raise ClientGone("too much waits for clients that read slowly")
@@ -292,7 +303,7 @@ class Sender:
     def empty(self, outbox: Outbox) -> None:
         """Throw away what waits; the caller holds the outbox's lock."""
         size = outbox.size
-        outbox.clear()
+        self.missed += outbox.clear()
         self.reactor.unsent.give(outbox, size)
 
     def _wait_for_room(self, outbox: Outbox) -> None:
@@ -307,8 +318,6 @@ class Sender:
                 waited = outbox.wait_for_room(timeout)
                 if not waited:
                     self.judge(outbox, time.monotonic())
-        if self.gone:
-            raise ClientGone("the client has left, or takes nothing")
 
     def judge(self, outbox: Outbox, now: float) -> None:
         """Drop a client that takes nothing, or too little; the caller holds the outbox's lock."""
@@ -348,6 +357,11 @@ class Sender:
     def on_deadline(self, now: float) -> float:
         """Act if a deadline has passed; return the next one, 0 if there is none any more."""
         raise NotImplementedError
+
+
+def _total(pieces: Sequence[memoryview | FileRange]) -> int:
+    """Return the bytes of these pieces, those in files included."""
+    return sum(each.nbytes if isinstance(each, memoryview) else each.length for each in pieces)
 
 
 def remote_address(address: Any) -> tuple[str, str]:
