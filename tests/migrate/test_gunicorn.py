@@ -21,6 +21,9 @@ SETTINGS = (Path(__file__).parent / "gunicorn_settings.txt").read_text().split()
 SYNC = {"threads": 1}
 """What every file without threads sets."""
 
+USUAL = {"trusted_headers": ("x-forwarded-for", "x-forwarded-proto")}
+"""A field that the proxy leaves as the client has sent it must not be believed: X-Forwarded-Host, say."""
+
 
 @pytest.fixture
 def translate(tmp_path):
@@ -113,12 +116,20 @@ def test_notes_are_sentences():
         ("errorlog = '/x'; loglevel = 'WARNING'", {"log_file": "/x", "log_level": "warning"}),
         ("control_socket_disable = True", {"control_socket": "off"}),
         ("chdir = '/'", {"app_dir": "/"}),
-        ("forwarded_allow_ips = '10.0.0.1, ::1'", {"trusted_proxies": ("10.0.0.1", "::1")}),
-        ("forwarded_allow_ips = '*'", {"trusted_proxies": ("*",)}),
+        (
+            "forwarded_allow_ips = '10.0.0.1, ::1'",
+            {"trusted_proxies": ("10.0.0.1", "::1"), **USUAL},
+        ),
+        ("forwarded_allow_ips = '*'", {"trusted_proxies": ("*",), **USUAL}),
         ("forwarded_allow_ips = ''", {}),
         (
             "forwarded_allow_ips = '::1'; bind = 'unix:/x'",
-            {"bind": ("unix:/x",), "unix_mode": 0o777, "trusted_proxies": ("unix", "::1")},
+            {
+                "bind": ("unix:/x",),
+                "unix_mode": 0o777,
+                "trusted_proxies": ("unix", "::1"),
+                **USUAL,
+            },
         ),
         ("proxy_protocol = True", {"proxy_protocol": ("127.0.0.1", "::1")}),
         ("proxy_protocol = 'v2'; proxy_allow_ips = '::1'", {"proxy_protocol": ("::1",)}),
@@ -213,6 +224,8 @@ def test_comments(translate, text, comment):
         ("", 'request_timeout = ["30s"]', "not 2 s"),
         ("", "gunicorn listens on 0.0.0.0:$PORT", "workers stay"),
         ("", "forwarded_allow_ips: gunicorn takes wsgi.url_scheme from X-Forwarded-Proto", "x"),
+        ("", 'trusted_proxies = ["127.0.0.1", "::1"], trusted_headers = ["x-forwarded-for', "unix"),
+        ("bind = 'unix:/x'", 'trusted_proxies = ["unix"], trusted_headers = ["x-forw', "127.0"),
         ("threads = 2", "idle connections are kept 65 s, not 2 s", "sync worker"),
         ("threads = 2; keepalive = 9", "limit_body: a request body may have 1GiB", "not 2 s"),
         ("bind = ':1'; workers = 2", "limit_body", "PORT"),

@@ -19,7 +19,7 @@ from typing import Any
 from breezeway.config.kinds import show_duration
 from breezeway.errors import ApplicationFailedError, UsageError
 from breezeway.migrate import gunicorn_tls
-from breezeway.migrate.gunicorn_notes import ASGI, GUNICORN_LINES, HARMLESS, NOTES, PROXY
+from breezeway.migrate.gunicorn_notes import ASGI, FIELDS, GUNICORN_LINES, HARMLESS, NOTES, PROXY
 from breezeway.migrate.page import Page, shown
 
 DEFAULT_PORT = "8000"
@@ -29,6 +29,9 @@ SYNC_TIMEOUT = 30
 
 GREENLET_THREADS = 64
 """Threads in place of greenlets: many for threads, and what most such applications ever use."""
+
+USUAL_FIELDS = ("x-forwarded-for", "x-forwarded-proto")
+"""What the proxy sets in the example of gunicorn's own documentation."""
 
 FIELD_ROOM = 64 * 1024
 """Bytes that a request head may have beside its largest field."""
@@ -198,6 +201,7 @@ class _Translation:
             proxies = ("unix", *proxies)
         if proxies:
             self._page.set("trusted_proxies", proxies, PROXY)
+            self._page.set("trusted_headers", USUAL_FIELDS, FIELDS)
 
     def _on_proxy_protocol(self, value: Any) -> None:
         if value and value not in ("off", "false"):
@@ -417,9 +421,13 @@ class _Translation:
         if "user" in page and "group" not in page:
             page.differ("group: workers get the user's group; with gunicorn they stay in root's.")
         if not {"forwarded_allow_ips", "secure_scheme_headers"} & values.keys():
+            over_unix = any(spec.startswith("unix:") for spec in page.value("bind"))
+            proxies = '"unix"' if over_unix else '"127.0.0.1", "::1"'
+            fields = '", "'.join(USUAL_FIELDS)
             page.differ(
                 "forwarded_allow_ips: gunicorn takes wsgi.url_scheme from X-Forwarded-Proto of a"
-                f" proxy on the same machine. {PROXY}"
+                f" proxy on the same machine. {PROXY} Behind such a proxy: trusted_proxies ="
+                f' [{proxies}], trusted_headers = ["{fields}"]'
             )
         page.differ("limit_body: a request body may have 1GiB; gunicorn has no limit.")
         page.differ(

@@ -6,6 +6,10 @@ PROXY = (
     "Breezeway believes the proxies in trusted_proxies about the client, the scheme and the host, in"
     " the fields of trusted_headers, and removes these fields: ProxyFix and its like can go."
 )
+FIELDS = (
+    "List those that the proxy sets whatever the client has sent, and no others: what it passes on could"
+    " say anything."
+)
 HTTP2 = "Breezeway speaks HTTP/1.1; a proxy in front of it can speak HTTP/2."
 ASGI = "Breezeway serves WSGI applications; an ASGI application needs an ASGI server."
 STRICT = "Breezeway refuses such requests, since servers read them in different ways."

@@ -227,7 +227,8 @@ class _Translation:
             self._page.comment(
                 "bind",
                 "The application then sees the proxy's address and scheme: let the proxy send"
-                " X-Forwarded-For and X-Forwarded-Proto, and name it in trusted_proxies.",
+                " X-Forwarded-For and X-Forwarded-Proto, name it in trusted_proxies, and these two"
+                " fields in trusted_headers.",
             )
         uwsgi_tls.certificates(every, self._page)
         self._redirects()
