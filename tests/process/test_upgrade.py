@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from breezeway.config.settings import Settings
 from breezeway.errors import UserError
+from breezeway.supervisor.channel import Channel
+from breezeway.supervisor.upgrade import Inheritance
+from breezeway.worker import listener
 
 from .load import Load
 from .server import APPLICATION, Server, body_of, command_line, eventually, is_alive, serving
@@ -176,7 +180,7 @@ def test_new_supervisor_that_dies(tmp_path: Path) -> None:
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    """During an upgrade there is neither another one nor a reload."""
+    """During an upgrade there is no other one; SIGHUP is for the new supervisor, which comes next."""
     with serving(tmp_path, workers=1, trouble=True) as server:
         server.deploy("import time; time.sleep(1)\n" + NEW)
         server.signal(signal.SIGUSR2)
@@ -185,12 +189,46 @@ def test_one_at_a_time(tmp_path: Path) -> None:
             server.ask("upgrade")
         with pytest.raises(UserError, match="an upgrade is under way"):
             server.ask("reload")
+        with pytest.raises(UserError, match="an upgrade is under way"):
+            server.ask("scale", workers=2)
+        server.deploy(APPLICATION.replace('"1"', '"3"', 1))
         server.signal(signal.SIGHUP)
         server.signal(signal.SIGUSR2)
         assert server.end() == 0
-        eventually(lambda: supervisor_of(server), "the new supervisor")
-        assert server.get().startswith("2 ")
-        assert not server.log.find("reloading")
+        server.log.wait_for("reloaded")
+        assert server.get().startswith("3 ")
+
+
+def test_logs_that_are_rotated_meanwhile(tmp_path: Path) -> None:
+    """SIGUSR1 during an upgrade: the new supervisor opens the log files anew, too."""
+    log, rotated = tmp_path / "log", tmp_path / "log.1"
+    waits = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+    with serving(tmp_path, "--log-file", "log", workers=1) as server:
+        server.deploy("print('loading', flush=True)\n" + waits + NEW)
+        server.signal(signal.SIGUSR2)
+        server.out.wait_for("loading")
+        log.rename(rotated)
+        server.signal(signal.SIGUSR1)
+        eventually(log.exists, "the old supervisor's log opened anew")
+        (tmp_path / "go").touch()
+        assert server.end() == 0
+        server.ask("recycle")
+        server.ask("stop")
+        server.wait_until_gone()
+        assert "as an operator has asked" in log.read_text()
+
+
+def test_unix_socket_that_is_gone(tmp_path: Path) -> None:
+    """A listener that nobody can reach is not taken over: its address is bound anew."""
+    spec = f"unix:{tmp_path / 'web'}"
+    (old,) = listener.bind_all(Settings(bind=(spec,)))
+    (tmp_path / "web").unlink()
+    ours, theirs = socket.socketpair()
+    with old.socket, ours, theirs:
+        found = Inheritance(Channel(ours), None, [], None)
+        found.listeners = {spec: (os.dup(old.socket.fileno()), True)}
+        assert found.adopt((spec,)) == {}
+        assert found.taken == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])

@@ -130,6 +130,8 @@ class Commands:
             raise UsageError(f"there can be 1 to {MOST_WORKERS} workers, not {workers}.")
         if self._supervisor.stopping:
             raise UsageError("the server is stopping.")
+        if self._supervisor.upgrading:
+            raise UsageError("an upgrade is under way.")
         self._supervisor.wanted = workers
 
     def _on_recycle(self, request: Request, caller: Caller) -> None:

@@ -252,8 +252,7 @@ class _Service:
         self._tell_systemd("ready")
 
     def _take_over(self, inheritance: Inheritance) -> None:
-        settings = self._supervisor.settings
-        inheritance.take_over(settings.addresses, settings.admin_bind)
+        inheritance.take_over()
         # From here on nobody else serves: what goes wrong must not end this.
         try:
             self._open_control()
@@ -368,6 +367,7 @@ class _Service:
             except OSError:
                 self._on_term()
                 return
+        self._upgrade.pass_on(signal.SIGHUP)
         self.rollouts.reload()
 
     def _scale(self, difference: int) -> None:
@@ -379,6 +379,7 @@ class _Service:
             logger.info("scaling to %d workers", self._supervisor.wanted)
 
     def _reopen(self) -> None:
+        self._upgrade.pass_on(signal.SIGUSR1)
         settings = self._supervisor.settings
         try:
             _make_log_files(settings, privileges.resolve(settings.user, settings.group))

@@ -69,7 +69,9 @@ class Inheritance:
     listeners: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """File descriptor by `--bind`, and whether the file of a unix socket goes with it."""
     admin: tuple[str, int, bool] | None = None
-    """The same for `--admin-bind`, which is first."""
+    """The same for `--admin-bind`, which is first; None when it was not taken."""
+    taken: list[str] = field(default_factory=list)
+    """The listeners that were adopted."""
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> Inheritance | None:
@@ -92,25 +94,28 @@ class Inheritance:
             return None
         its_spec, fd, owned = self.admin
         if its_spec == spec:
-            return listener.adopt(fd, its_spec, owned=owned)
-        os.close(fd)
+            with contextlib.suppress(FileNotFoundError):
+                return listener.adopt(fd, its_spec, owned=owned)
+        else:
+            os.close(fd)
+        self.admin = None
         return None
 
     def adopt(self, specs: tuple[str, ...]) -> dict[str, Listener]:
-        """Make listeners of those that are still wanted, and close the others."""
+        """Make listeners of those that are still wanted and can be reached; close the others."""
         adopted = {}
         for spec, (fd, owned) in self.listeners.items():
             if spec in specs:
-                adopted[spec] = listener.adopt(fd, spec, owned=owned)
+                with contextlib.suppress(FileNotFoundError):
+                    adopted[spec] = listener.adopt(fd, spec, owned=owned)
             else:
                 os.close(fd)
+        self.taken = list(adopted)
         return adopted
 
-    def take_over(self, specs: tuple[str, ...], admin: str | None) -> None:
-        """Say that all workers are ready, and wait for the answer; the arguments are the addresses."""
-        taken = [spec for spec in self.listeners if spec in specs]
-        has_admin = self.admin is not None and self.admin[0] == admin
-        self.channel.send("ready", listeners=taken, admin=has_admin)
+    def take_over(self) -> None:
+        """Say that all workers are ready, and wait for the answer."""
+        self.channel.send("ready", listeners=self.taken, admin=self.admin is not None)
         for _ in self.channel.messages():
             break
 
@@ -144,6 +149,7 @@ class Upgrade:
         """The listeners that the new supervisor has; None before it is ready."""
         self._admin_taken = False
         """Whether it has that of the admin process as well."""
+        self._late: list[signal.Signals] = []
         supervisor.on_look.append(self._look)
 
     def start(self, caller: Caller | None = None) -> None:
@@ -175,6 +181,14 @@ class Upgrade:
         )
         if caller is not None:
             caller.progress("the new supervisor starts", 0, 1)
+
+    def pass_on(self, number: signal.Signals) -> None:
+        """Send the new supervisor, too, what has come while there is one, once it has taken over.
+
+        It may have loaded, or opened, what is out of date by now.
+        """
+        if self._channel is not None:
+            self._late.append(number)
 
     def _fork(self) -> Channel:
         """Fork the new supervisor; raise `OSError` if the system has no room for it."""
@@ -262,6 +276,8 @@ class Upgrade:
             self._caller.progress("the new supervisor serves", 1, 1)
             self._caller.succeed({"pid": self._pid})
         self._let_go(admin=self._admin_taken)
+        for number in dict.fromkeys(self._late):
+            self._signal(number)
         self._end()
         for each in supervisor.current.listeners:
             if each.spec in taken:
@@ -284,6 +300,7 @@ class Upgrade:
 
     def _end(self) -> None:
         channel, self._channel, self._caller = self._channel, None, None
+        self._late = []
         self._supervisor.upgrading = False
         if channel is not None:
             self._supervisor.selector.unregister(channel.socket)

@@ -126,10 +126,17 @@ def bind(spec: str, *, backlog: int, unix_mode: int | None) -> Listener:
 
 
 def adopt(fd: int, spec: str, *, owned: bool) -> Listener:
-    """Take over a listener of an earlier process of ours; `owned` as it was there."""
+    """Take over a listener of an earlier process of ours; `owned` as it was there.
+
+    Raises `FileNotFoundError`, and closes it, if the file by which it would be reached is gone.
+    """
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
-    made = os.lstat(sock.getsockname()) if owned else None
+    try:
+        made = os.lstat(sock.getsockname()) if owned else None
+    except FileNotFoundError:
+        sock.close()
+        raise
     return Listener(sock, spec, made=made)
 
 
