@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from breezeway.config.settings import Settings
 from breezeway.gateway.environ import base_environ
 from breezeway.gateway.input import BodyStore
+from breezeway.gateway.memory_budget import MemoryBudget
 from breezeway.gateway.streamed_input import StreamedInput
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import Parser
@@ -70,7 +71,7 @@ def _said(environ: dict[str, Any], body: bytes) -> bytes:
 
 def ends(data: bytes) -> list[int]:
     """Return where the requests in the bytes end: one that comes by itself goes a road of its own."""
-    intake = Intake(Parser(Limits()), BodyStore(len(data)))
+    intake = Intake(Parser(Limits()), BodyStore(len(data)), MemoryBudget(len(data)))
     found = []
     with contextlib.suppress(ProtocolError):
         for end in range(1, len(data) + 1):

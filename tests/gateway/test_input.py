@@ -137,13 +137,13 @@ def test_memory_of_all_bodies() -> None:
     for spool in spools:
         spool.write(b"a" * (LIMIT - 1))
         spool.write(b"b")
-        assert store.held <= 2 * LIMIT
-    assert store.held == 2 * LIMIT
+        assert store.memory.held <= 2 * LIMIT
+    assert store.memory.held == 2 * LIMIT
     bodies = [spool.finish() for spool in spools[1:]]
     assert [isinstance(body, io.BytesIO) for body in bodies] == [True, False, False, False]
-    assert store.held == LIMIT
+    assert store.memory.held == LIMIT
     spools[0].close()
-    assert store.held == 0
+    assert store.memory.held == 0
     for body in bodies:
         assert body.read() == b"a" * (LIMIT - 1) + b"b"
         body.close()
@@ -154,9 +154,9 @@ def test_memory_is_given_back() -> None:
     store = BodyStore(LIMIT)
     spool = Spool(store)
     spool.write(b"x" * LIMIT)
-    assert store.held == LIMIT
+    assert store.memory.held == LIMIT
     spool.write(b"x")
-    assert store.held == 0
+    assert store.memory.held == 0
     spool.close()
     spool.close()
-    assert store.held == 0
+    assert store.memory.held == 0

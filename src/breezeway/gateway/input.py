@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Final
+
+from breezeway.gateway.memory_budget import MemoryBudget
 
 BODIES_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """What all bodies of a worker take of its memory while they come. Past it a body goes to the disk before
@@ -70,7 +71,7 @@ class BodyFile(LikeBytesIO, io.BufferedRandom):
 class BodyStore:
     """Where all bodies of a worker are while they come: so much in memory, the rest on the disk."""
 
-    __slots__ = ("_held", "_mutex", "directory", "each", "total")
+    __slots__ = ("directory", "each", "memory")
 
     def __init__(
         self, each: int, directory: str | None = None, total: int = BODIES_MEMORY_BYTES
@@ -81,27 +82,7 @@ class BodyStore:
         """
         self.each = each
         self.directory = directory
-        self.total = max(total, each)
-        self._held = 0
-        self._mutex = threading.Lock()
-
-    @property
-    def held(self) -> int:
-        """Bytes in memory."""
-        return self._held
-
-    def take(self, size: int) -> bool:
-        """Take so much memory, unless that is too much."""
-        with self._mutex:
-            if self._held + size > self.total:
-                return False
-            self._held += size
-            return True
-
-    def give_back(self, size: int) -> None:
-        """Give memory back."""
-        with self._mutex:
-            self._held -= size
+        self.memory = MemoryBudget(max(total, each))
 
 
 class Spool:
@@ -130,7 +111,7 @@ class Spool:
         """
         size = len(content)
         if self._in_memory:
-            if self.size + size <= self._store.each and self._store.take(size):
+            if self.size + size <= self._store.each and self._store.memory.take(size):
                 self._held += size
             else:
                 self._move_to_disk()
@@ -153,7 +134,7 @@ class Spool:
 
     def _release(self) -> None:
         held, self._held = self._held, 0
-        self._store.give_back(held)
+        self._store.memory.give_back(held)
 
     def finish(self) -> IO[bytes]:
         """Return the complete body as a file, at its beginning.

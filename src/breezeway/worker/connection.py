@@ -230,7 +230,7 @@ class Connection(Bodies):
                     self.unread = self.chores = True
                 return self._answer(again.environ.copy(), again.flags)
             reactor = self.reactor
-            self.intake = Intake(reactor.parser, reactor.bodies, reactor.settings.stream_body)
+            self.intake = reactor.intake()
         if self.state != AWAITED:
             self.request = None
         try:

@@ -10,13 +10,24 @@ import contextlib
 import io
 import math
 import time
-from typing import IO, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import IO, Final, NamedTuple
 
+from breezeway.config.settings import Settings
 from breezeway.gateway.input import EMPTY_INPUT, BodyStore, Spool
+from breezeway.gateway.memory_budget import MemoryBudget
 from breezeway.gateway.types import Environ
 from breezeway.http1.body import Body, ChunkedBody, CountedBody
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, EXPECT_CONTINUE, Head, Parser, leading_empty_line
+
+HEADS_MEMORY_BYTES: Final = 64 * 1024 * 1024
+"""What all heads of a worker that are not complete take of its memory, beside the first bytes of each.
+Ten thousand slow clients would take 640 MiB otherwise, with heads of 64 KiB each."""
+
+UNCOUNTED_BYTES: Final = 8 * 1024
+"""Of each such head: nearly all are smaller, so that these are served however many others there are."""
 
 
 class Request(NamedTuple):
@@ -38,6 +49,8 @@ class Intake:
         "_ahead",
         "_body",
         "_buffer",
+        "_heads",
+        "_held",
         "_parser",
         "_received",
         "_refused",
@@ -57,15 +70,18 @@ class Intake:
         self,
         parser: Parser,
         store: BodyStore,
+        heads: MemoryBudget,
         streams: tuple[str, ...] = (),
     ) -> None:
-        """`store` is where bodies are collected.
+        """`store` is where bodies are collected, `heads` what is left for heads.
 
         `streams` are the beginnings of the paths where applications read bodies as they come.
         """
         self._parser = parser
         self._store = store
         self._streams = streams
+        self._heads = heads
+        self._held = 0  # of that, by this one
         self._buffer = bytearray()  # of a head that is not complete, or sent ahead
         self._scanned = 0
         self._refused = b""  # the head that was
@@ -115,6 +131,7 @@ class Intake:
             end = self._parser.head_end(self._buffer, self._scanned) if self._buffer else 0
             if not end:
                 self._scanned = len(self._buffer)
+                self._hold(self._scanned)
                 return None
             head = self._parse(end, base)
             if not head.length:
@@ -129,9 +146,26 @@ class Intake:
                 return self._take_beginning(head, data)
         return self._take_body(data)
 
+    def _hold(self, size: int) -> None:
+        """Account for the memory that a head takes.
+
+        Raises:
+            ProtocolError: there is none left.
+        """
+        counted = max(0, size - UNCOUNTED_BYTES)
+        if counted > self._held:
+            if not self._heads.take(counted - self._held):
+                raise ProtocolError(
+                    503, "too much memory is taken by requests that are not complete"
+                )
+        elif counted < self._held:
+            self._heads.give_back(self._held - counted)
+        self._held = counted
+
     def _parse(self, end: int, base: Environ) -> Head:
         raw = bytes(self._buffer[leading_empty_line(self._buffer) : end])
         del self._buffer[:end]
+        self._hold(0)
         self._scanned = 0
         self.started = 0.0
         try:
@@ -268,8 +302,16 @@ class Intake:
 
     def close(self) -> None:
         """Throw away what was collected."""
+        self._hold(0)
         if self._spool is not None:
             self._spool.close()
+
+
+def intakes(parser: Parser, settings: Settings) -> Callable[[], Intake]:
+    """Return what makes the intakes of a worker's connections, which share its memory."""
+    store = BodyStore(settings.body_memory, settings.temp_dir)
+    heads = MemoryBudget(HEADS_MEMORY_BYTES)
+    return partial(Intake, parser, store, heads, settings.stream_body)
 
 
 def fill_environ(request: Request) -> Environ:

@@ -22,7 +22,6 @@ from breezeway.gateway import failure
 from breezeway.gateway.environ import base_environ
 from breezeway.gateway.error_stream import ERRORS
 from breezeway.gateway.exchange import Exchange
-from breezeway.gateway.input import BodyStore
 from breezeway.gateway.types import Application, Environ
 from breezeway.http1.head import Parser
 from breezeway.http1.response import Encoder
@@ -35,6 +34,7 @@ from breezeway.worker.connection import RECEIVE_BYTES, UNSHARED, Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.failed_turns import FailedTurns
 from breezeway.worker.front import believed_fields, front_of
+from breezeway.worker.intake import intakes
 from breezeway.worker.listener import Listener
 from breezeway.worker.poller import BATCH, Poller, best_poller
 from breezeway.worker.recording import recorder_of
@@ -116,8 +116,8 @@ class Reactor:
         self.application = application
         self.settings = settings
         self._root_path = as_bytes(settings.root_path)
-        self.bodies = BodyStore(settings.body_memory, settings.temp_dir)
         self.parser = Parser(settings.limits, self._root_path, believed_fields(settings))
+        self.intake = intakes(self.parser, settings)
         self.encoder = Encoder()
         self.front = front_of(settings, self.note, lambda: not self.stopping)
         self.poller = poller or best_poller()

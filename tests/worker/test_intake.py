@@ -1,0 +1,83 @@
+"""What the heads of all connections take of a worker's memory before they are complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from breezeway.gateway.input import BodyStore
+from breezeway.gateway.memory_budget import MemoryBudget
+from breezeway.http1.errors import ProtocolError
+from breezeway.http1.head import Parser
+from breezeway.http1.limits import Limits
+from breezeway.worker.intake import UNCOUNTED_BYTES, Intake
+from tests.worker.driven import Driven
+
+SMALL = b"GET / HTTP/1.1\r\nHost: a\r\n"
+MORE = SMALL + b"X: " + b"x" * (UNCOUNTED_BYTES - len(SMALL) + 1000 - 3)
+
+
+def intakes(count: int, heads: MemoryBudget) -> list[Intake]:
+    """Make intakes that share memory for heads."""
+    return [Intake(Parser(Limits()), BodyStore(100), heads) for _ in range(count)]
+
+
+def test_memory_of_all_heads() -> None:
+    """Past the bound a head that wants more is refused; small ones are served all the same."""
+    heads = MemoryBudget(2000)
+    first, second, third, small = intakes(4, heads)
+    assert first.take(MORE, {"SCRIPT_NAME": ""}) is None
+    assert second.take(MORE, {"SCRIPT_NAME": ""}) is None
+    with pytest.raises(ProtocolError) as refused:
+        third.take(MORE, {"SCRIPT_NAME": ""})
+    assert refused.value.status == 503
+    assert small.take(SMALL, {"SCRIPT_NAME": ""}) is None
+    assert small.take(b"\r\n", {"SCRIPT_NAME": ""}) is not None
+    assert heads.held == 2000
+
+
+def test_memory_of_heads_is_given_back() -> None:
+    """By a head that is complete, refused, or thrown away twice."""
+    heads = MemoryBudget(4000)
+    for end in (b"\r\n\r\n", b"\r\nbad\r\n\r\n"):
+        (intake,) = intakes(1, heads)
+        assert intake.take(MORE, {"SCRIPT_NAME": ""}) is None
+        assert heads.held == 1000
+        try:
+            assert intake.take(end, {"SCRIPT_NAME": ""}) is not None
+        except ProtocolError:
+            assert b"bad" in end
+        assert heads.held == 0
+    (intake,) = intakes(1, heads)
+    intake.take(MORE, {"SCRIPT_NAME": ""})
+    intake.close()
+    intake.close()
+    assert heads.held == 0
+
+
+def test_connection_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is refused, and one that leaves, take nothing any more."""
+    monkeypatch.setattr("breezeway.worker.intake.HEADS_MEMORY_BYTES", 1500)
+    budgets: list[MemoryBudget] = []
+
+    def budget(limit: int) -> MemoryBudget:
+        budgets.append(MemoryBudget(limit))
+        return budgets[-1]
+
+    monkeypatch.setattr("breezeway.worker.intake.MemoryBudget", budget)
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        raise AssertionError("not called")
+
+    driven = Driven(application)
+    driven.event(MORE)
+    driven.settle()
+    assert budgets[0].held == 1000
+    driven.event(b"x" * 1000)
+    driven.settle()
+    answer = driven.client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    driven.end()
+    assert budgets[0].held == 0
