@@ -198,6 +198,20 @@ class TestTargets:
             load(target, app_dir)
         assert caught.value.hint == hint
 
+    def test_path_into_a_package(self, app_dir, monkeypatch):
+        """A module of a package keeps the package's name, without which it could not import from it."""
+        (app_dir / "site").mkdir()
+        (app_dir / "site" / "__init__.py").touch()
+        monkeypatch.chdir(app_dir)
+        (app_dir / "a b").symlink_to(app_dir)
+        for target, hint in (
+            ("site/wsgi.py", "Try: site.wsgi"),
+            ("a b/site/wsgi.py:app", "Try: site.wsgi:app --app-dir 'a b'"),
+        ):
+            with pytest.raises(UsageError, match="is a path") as caught:
+                load(target, app_dir)
+            assert caught.value.hint == hint
+
 
 class TestNotFound:
     def missed(self, target, app_dir):
@@ -247,6 +261,11 @@ class TestNotFound:
         error = self.missed("shop:aplication", app_dir)
         assert error.message == "'shop' has no attribute 'aplication'."
         assert error.hint == "Did you mean 'application' or 'Application'?"
+
+    def test_colon_instead_of_a_dot(self, app_dir):
+        """A module where an attribute should be is noticed."""
+        write(app_dir, **{"pkg/__init__": "", "pkg/wsgi": ""})
+        assert self.missed("pkg:wsgi", app_dir).hint == "Try: pkg.wsgi"
 
     def test_callables_are_listed(self, app_dir):
         """Otherwise the module's own callables are listed, not its imports; no proxy is hurt."""

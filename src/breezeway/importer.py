@@ -196,6 +196,8 @@ def _attribute(module: ModuleType, path: str) -> Any:
             found = getattr(found, name, _MISSING)
         if found is _MISSING:
             hint = suggest.near_or_all(name, "Callables", suggest.callables(module))
+            if path in suggest.modules(getattr(module, "__path__", ())):
+                hint = f"Try: {module.__name__}.{path}"
             raise ApplicationNotFoundError(f"{walked!r} has no attribute {name!r}.", hint)
         walked = f"{walked}.{name}"
     return found

@@ -31,10 +31,15 @@ def parse(text: str) -> Target:
     if module.endswith(".py") or "/" in module:
         directory, name = os.path.split(module.rstrip("/"))
         name = name.removesuffix(".py")
+        plain = name.isidentifier()
+        package = os.path.basename(directory)
+        while package.isidentifier() and os.path.isfile(os.path.join(directory, "__init__.py")):
+            name, directory = f"{package}.{name}", os.path.dirname(directory)
+            package = os.path.basename(directory)
         where = f" --app-dir {shlex.quote(directory)}" if directory else ""
         raise UsageError(
             f"{text!r} is a path; the application is named as MODULE:NAME.",
-            f"Try: {name}{colon}{expression}{where}" if name.isidentifier() else "",
+            f"Try: {name}{colon}{expression}{where}" if plain else "",
         )
     wrong = UsageError(
         f"{text!r} does not name an application.",
