@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import apps
 import load
 from server import HOST, Server, ServerError, free_port, pin_clients
 
@@ -119,8 +120,40 @@ def uwsgi_socket(app: str, port: int, files: Files) -> list[str]:
     ]
 
 
+def nginx(app: str, port: int, files: Files) -> list[str]:
+    """Run no application, only nginx, with the same answer from its settings or a file.
+
+    It is C on the OpenSSL that Python has, too: the floor, below which no server on it gets.
+    """
+    home = Path(files.certificate).parent
+    (home / "large").write_bytes(apps.LARGE)
+    answer = {
+        "apps:hello": f'return 200 "{apps.HELLO.decode().strip()}\\n"',
+        "apps:large": "try_files /large =404",
+    }
+    settings = f"""
+        daemon off; worker_processes 1; user root; pid {home}/nginx.pid; error_log stderr;
+        events {{ worker_connections 1024; }}
+        http {{
+            access_log off; default_type text/plain; root {home}; open_file_cache max=10;
+            client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
+            fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
+            keepalive_requests 100000000; ssl_session_tickets on;
+            server {{
+                listen {HOST}:{port} ssl backlog=2048;
+                ssl_certificate {files.certificate}; ssl_certificate_key {files.key};
+                ssl_protocols TLSv1.2 TLSv1.3;
+                location / {{ {answer[app]}; }}
+            }}
+        }}
+    """
+    (home / "nginx.conf").write_text(settings)
+    return ["nginx", "-c", str(home / "nginx.conf")]
+
+
 SERVERS: dict[str, Callable[[str, int, Files], list[str]]] = {
-    each.__name__: each for each in (breezeway, granian, gunicorn, cheroot, uwsgi, uwsgi_socket)
+    each.__name__: each
+    for each in (breezeway, granian, gunicorn, cheroot, uwsgi, uwsgi_socket, nginx)
 }
 
 
