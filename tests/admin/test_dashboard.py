@@ -186,6 +186,38 @@ def test_locked(chromium: Any, make_admin: Any) -> None:
     assert person.noticed == []
 
 
+def test_in_bad_circumstances(chromium: Any, make_admin: Any, supervisor: Any) -> None:
+    """A long target takes three lines; nothing needs the browser's storage; too many pages are told so."""
+    thread = {"name": "t", "request": "GET /" + 5000 * "a", "seconds": 1.0, "stack": ["a", "b"]}
+    supervisor.answers["stacks"] = lambda _: {"workers": [{"pid": 1, "threads": [thread]}]}
+    admin = make_admin()
+    admin.streams.start()
+    with LiveServer(admin.application, threads=STREAMS + 4) as live:
+        person = Person(chromium, live.url, **PHONE)
+        page = person.page
+        page.add_init_script(
+            "Object.defineProperty(window, 'localStorage', {get() { throw Error() }})"
+        )
+        others = [admin.streams.open({}) for _ in range(STREAMS)]
+        person.go("/")
+        page.locator("#live", has_text="too many pages look on").wait_for()
+        for each in others:
+            each.close()
+        page.reload()
+        row = page.locator("#running li", has_text="aaa")
+        row.wait_for()
+        assert row.bounding_box()["height"] < 150
+        row.locator("summary").click()
+        assert row.bounding_box()["height"] > 1000
+        page.get_by_role("button", name="Theme: auto").click()
+        page.get_by_role("button", name="Theme: light").wait_for()
+        admin.streams.close()
+        person.close()
+    assert {each.partition(" (")[0] for each in person.noticed} == {
+        "console: Failed to load resource: the server responded with a status of 503"
+    }
+
+
 def test_alarm(server: Server, open_page: Open) -> None:
     """A worker that dies is an alarm, and an event."""
     page = open_page().page

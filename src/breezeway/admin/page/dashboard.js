@@ -309,6 +309,7 @@ function connect() {
     put("live", "live", "on");
     putAlarms(new Map());
     loadEvents();
+    pollRunning();
   });
   stream.addEventListener("tick", (event) => onTick(JSON.parse(event.data)));
   stream.addEventListener("error", async () => {
@@ -318,6 +319,7 @@ function connect() {
     state.connected = false;
     try {
       putSession(await ask("session"));
+      if (state.session.read) put("live", "too many pages look on", "off");
     } catch { /* nobody is there at all */ }
     if (state.session.read) setTimeout(connect, 3000);
     else if (!$("question").open) logIn();
@@ -496,13 +498,22 @@ function putTheme(theme) {
   draw();
 }
 
+function keptTheme(theme) {
+  try {
+    if (theme) localStorage.setItem("breezeway-theme", theme);
+    return localStorage.getItem("breezeway-theme");
+  } catch { // this browser keeps nothing
+    return theme;
+  }
+}
+
 function listenToTheme() {
-  const kept = localStorage.getItem("breezeway-theme");
+  const kept = keptTheme();
   let theme = THEMES.includes(kept) ? kept : "auto";
   putTheme(theme);
   $("theme").addEventListener("click", () => {
     theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    localStorage.setItem("breezeway-theme", theme);
+    keptTheme(theme);
     putTheme(theme);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
@@ -524,4 +535,4 @@ async function begin() {
 listenToCharts();
 listenToButtons();
 listenToTheme();
-begin().then(pollRunning);
+begin();
