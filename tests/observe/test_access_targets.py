@@ -310,6 +310,15 @@ def test_journald(short: str, form: str, message: str) -> None:
     assert fields["BREEZEWAY_USER"] == r"a\nMESSAGE=forged\tb"
 
 
+def test_journald_message_has_no_end_of_line() -> None:
+    """A message for people is one field, whatever is told of the request."""
+    lines = access_journald.lines_of("auto", access_json.lines_of({}))
+    hostile = {**ENVIRON, "RAW_URI": "/\nPRIORITY=0"}
+    (message,) = access_journald._messages("".join(lines([entry(hostile)], "-")).encode())
+    assert b"\nPRIORITY=0" not in message
+    assert message.startswith(rb"MESSAGE=192.0.2.1 GET /\nPRIORITY=0 200 ")
+
+
 def test_journald_gets_notes(short: str) -> None:
     """A line that is no object is a message by itself."""
     path = f"{short}/socket"

@@ -101,10 +101,9 @@ def _fields(text: str, message: str) -> dict[str, object]:
     if get("status", 0) >= 500 or get("outcome", "complete") != "complete":
         fields["PRIORITY"] = WARNING
     for name, value in members.items():
-        if str(value).isprintable():  # a line feed would begin a field
-            fields[PREFIX + name.upper()] = value
-        else:
-            fields[PREFIX + name.upper()] = json.dumps(value)[1:-1]
+        if not str(value).isprintable():  # a line feed would begin a field
+            members[name] = json.dumps(value)[1:-1]
+        fields[PREFIX + name.upper()] = members[name]
     if not message:
         milliseconds = get("duration_us", 0) / 1000
         message = (
