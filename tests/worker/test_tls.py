@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from breezeway.worker import tls, tls_environ
 from breezeway.worker.poller import PollPoller, best_poller
 
 from .. import live as servers
@@ -483,6 +485,64 @@ class TestClientCertificates:
                 session = first.socket.session
             environ = environ_of(live, context=context, session=session)
             assert environ["SSL_CLIENT_I_DN"] == "CN=CA,O=Test"
+
+    def test_resumed_too_late(
+        self, made: Made, authority: Made, client: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A session does not outlive its client's certificate, which is not shown again."""
+        settings: dict[str, Any] = {"ca_certs": authority.certfile, "client_certs": "required"}
+        with serving(made, **settings) as live:
+            live.play(plain())
+            context = trusting(client=client)
+            with TlsClient(live.address, context=context) as first:
+                first.get()
+                session = first.socket.session
+            later = time.time() + 3650 * 86400
+            monkeypatch.setattr(tls_environ, "time", SimpleNamespace(time=lambda: later))
+            with (
+                TlsClient(live.address, context=context, session=session) as late,
+                pytest.raises((OSError, AssertionError)),
+            ):
+                late.get()
+            assert live.server.reactor.counters["tls.handshake"] == 1
+
+    def test_authority_that_goes(
+        self, made: Made, authority: Made, client: Made, tmp_path: Path
+    ) -> None:
+        """Nor does it outlive the trust in its authority."""
+        trusted = tmp_path / "trusted.pem"
+        trusted.write_bytes(Path(authority.certfile).read_bytes())
+        settings: dict[str, Any] = {"ca_certs": str(trusted), "client_certs": "optional"}
+        with serving(made, **settings) as live:
+            live.play(plain())
+            context = trusting(client=client)
+            with TlsClient(live.address, context=context) as first:
+                first.get()
+                session = first.socket.session
+            trusted.write_bytes(Path(made.certfile).read_bytes())
+            assert tls.of(live.server.settings).renew()
+            with (
+                pytest.raises((OSError, AssertionError)),
+                TlsClient(live.address, context=context, session=session) as again,
+            ):
+                again.get()
+
+    def test_certificate_that_cannot_be_read(
+        self,
+        made: Made,
+        authority: Made,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Who shows a strange one is refused in a sentence, although the authority has signed it."""
+        strange = make(tmp_path, "strange", "DNS:\udcff.example", issuer=authority)
+        settings: dict[str, Any] = {"ca_certs": authority.certfile, "client_certs": "optional"}
+        with serving(made, **settings) as live:
+            live.play(plain())
+            with pytest.raises((OSError, AssertionError)):
+                environ_of(live, context=trusting(client=strange))
+        assert "the client's certificate cannot be read" in caplog.text
+        assert "Traceback" not in caplog.text
 
     def test_a_field_cannot_pretend(self, live: TlsLive) -> None:
         """No header field gets a name that only the server gives."""

@@ -1,10 +1,10 @@
 """The TLS of a server: its certificates, which of them a client gets, and what changes them.
 
-A `Tls` has one context that no file ever changes: it makes the objects of all connections and owns the
-key of the session tickets. When a client has said for which host it comes, the connection takes its
-certificate from another context, of which there is one for each certificate. New files become new
-contexts, put in their place in one go: no handshake sees half of a change, no ticket becomes invalid, and
-nothing is locked.
+A `Tls` has one context that no certificate changes: it makes the objects of all connections and owns the
+key of the session tickets, so that only other authorities for clients make a new one. When a client has
+said for which host it comes, the connection takes its certificate from another context, of which there is
+one for each certificate. New files become new contexts, put in their place in one go: no handshake sees
+half of a change, no ticket becomes invalid, and nothing is locked.
 
 `of` keeps each `Tls` for the life of the process and of those forked from it: made by the supervisor,
 it is the same for all workers and survives every one of them, with its tickets, and with keys that the
@@ -126,7 +126,12 @@ class Tls:
         self._stamp = self._stamp_now()
         self._told: Stamp | None = None
         self._next_look = time.monotonic() + LOOK_SECONDS
+        self._trusted = self._authorities()
         self._certificates = self._load()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the context of all connections, with a new key for tickets."""
         self._base = self._context()
         self._base.sslobject_class = Session
         self._base.num_tickets = TICKETS
@@ -156,7 +161,6 @@ class Tls:
         context.options |= OPTIONS
         context.set_alpn_protocols(["http/1.1"])
         if self._ca_certs is not None:
-            _read(self._ca_certs, "--ca-certs")
             try:
                 context.load_verify_locations(self._ca_certs)
             except ssl.SSLError:
@@ -167,6 +171,10 @@ class Tls:
             optional = self._client_certs == "optional"
             context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
         return context
+
+    def _authorities(self) -> str:
+        """Return the text of the file of authorities."""
+        return "" if self._ca_certs is None else _read(self._ca_certs, "--ca-certs")
 
     def _load(self) -> _Certificates:
         contexts = []
@@ -206,8 +214,11 @@ class Tls:
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return False
-        self._certificates = self._load()
-        self._stamp = stamp
+        trusted = self._authorities()
+        certificates = self._load()
+        if trusted != self._trusted:
+            self._begin()  # whom a former authority vouched for could go on with a ticket
+        self._trusted, self._certificates, self._stamp = trusted, certificates, stamp
         return True
 
     def look(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -45,6 +46,16 @@ def of(session: Session, *, asks_clients: bool) -> Environ:
     if asks_clients:
         environ |= _of_client(session)
     return environ
+
+
+def is_over(session: Session, environ: Environ) -> bool:
+    """Tell whether the client's certificate has ended since OpenSSL has looked at it.
+
+    It looks when the certificate is shown. A session that is resumed shows none, and TLS 1.3 gives a new
+    ticket for each: a client could go on for ever.
+    """
+    ends = environ.get("SSL_CLIENT_V_END") if session.session_reused else None
+    return ends is not None and ssl.cert_time_to_seconds(ends) < time.time()
 
 
 def _of_client(session: Session) -> Environ:

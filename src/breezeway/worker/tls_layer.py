@@ -263,9 +263,23 @@ class TlsLayer:
                 self._say_last()
                 text = f"the TLS handshake failed: {in_words(error)}"
                 raise LayerError("tls.handshake", text) from None
+        if self._tls.asks_clients:
+            self._know_client()
         self._phase = _OPEN
         self.ready = True
         return self._gather(size, b"", drained=False)
+
+    def _know_client(self) -> None:
+        """Read what the client has shown, for `environ`; while it is refused, it gets no tickets."""
+        reason = "the client's certificate cannot be read"
+        try:
+            if not tls_environ.is_over(self._object, self.environ()):
+                return
+            reason = "the client's certificate has expired since"
+        except (ssl.SSLError, TypeError, ValueError):
+            pass
+        self._phase = _OVER
+        raise LayerError("tls.handshake", f"the TLS handshake failed: {reason}")
 
     def _begin(self, raw: bytes) -> None:
         """Set up TLS for a client that begins to speak it."""
