@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tempfile
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.gateway.input import AwaitedInput, BodyStore, Spool
+from breezeway.gateway.input import EMPTY_INPUT, AwaitedInput, BodyStore, Spool
 
 from ..applications import Recorder
 from ..live import eventually, serving
@@ -128,6 +129,26 @@ def _flat(expected: Any) -> list[bytes]:
     if isinstance(expected, bytes):
         return [expected]
     return expected if isinstance(expected, list) else []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.write(b"left"),
+        lambda body: body.writelines([b"left"]),
+        lambda body: setattr(body, "left", b"left"),
+        lambda body: body.seek(4),
+        lambda body: body.truncate(4),
+        lambda body: body.close(),
+    ],
+)
+def test_nothing_is_left_in_the_empty_input(change: Callable[[Any], Any]) -> None:
+    """It is that of all requests without a body: what one does to it is nothing to the next."""
+    with contextlib.suppress(io.UnsupportedOperation, AttributeError):
+        change(EMPTY_INPUT)
+    assert (EMPTY_INPUT.tell(), EMPTY_INPUT.read(), EMPTY_INPUT.closed) == (0, b"", False)
+    assert not vars(EMPTY_INPUT)
+    assert (EMPTY_INPUT.seek(4), EMPTY_INPUT.seek(0, io.SEEK_END), EMPTY_INPUT.tell()) == (4, 0, 0)
 
 
 def test_memory_of_all_bodies() -> None:

@@ -39,6 +39,22 @@ class EmptyInput(io.BytesIO):
         """
         raise io.UnsupportedOperation("wsgi.input cannot be written to")
 
+    def writelines(self, lines: object, /) -> None:
+        """Refuse, as `write` does."""
+        self.write(lines)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go nowhere; return what `io.BytesIO` does."""
+        return io.BytesIO().seek(offset, whence)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError(f"wsgi.input without a body belongs to all requests: no {name} here")
+
 
 class LikeBytesIO(io.BufferedIOBase):
     """Makes a buffered file of the standard library read as `io.BytesIO` does."""
