@@ -94,6 +94,27 @@ def test_early_hints_are_not_split(headers: Any) -> None:
     assert all(LINE.fullmatch(field) for field in fields)
 
 
+def test_what_is_checked_goes_out() -> None:
+    """A subclass of str that formats as another text splits no response, and is no other's in the memo."""
+
+    class Odd(str):
+        def __format__(self, _: str) -> str:
+            return "a\r\nEvil: 1"
+
+        def lower(self) -> str:
+            return "x"
+
+    encoder = Encoder()
+    odd = encoder.head("200 OK", [(Odd("X-A"), Odd("plain"))])
+    assert odd.lines == encoder.head("200 OK", [("X-A", "plain")]).lines
+    assert odd.lines == b"HTTP/1.1 200 OK\r\nX-A: plain\r\n"
+    assert (
+        early_hints([("Link", Odd("plain"))]) == b"HTTP/1.1 103 Early Hints\r\nLink: plain\r\n\r\n"
+    )
+    with pytest.raises(ValueError, match="belongs to the connection"):
+        encoder.head("200 OK", [(Odd("Upgrade"), "h2c")])
+
+
 def test_ending() -> None:
     """RFC 9110 section 6.6.1: Date and Server come from the server unless the application set them."""
     encoder = Encoder()

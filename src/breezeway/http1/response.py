@@ -173,6 +173,8 @@ def _check_header(header: tuple[str, str]) -> tuple[str, str]:
     name, value = header
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(f"name and value of a header must be str, not {header!r}")
+    # What is checked is what goes out: a subclass, such as an Enum, may format as another text.
+    name, value = str.__str__(name), str.__str__(value)
     if TOKEN_TEXT.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no header name")
     if FIELD_VALUE_TEXT.fullmatch(value) is None:
