@@ -93,6 +93,20 @@ def blocks(*given: bytes) -> Callable[[], Iterator[bytes]]:
     return lambda: (block for block in given)
 
 
+class Odd(bytes):
+    """Bytes that say of themselves that they are others."""
+
+    def __len__(self) -> int:
+        return 3
+
+
+class OddList(list[bytes]):
+    """A list that holds something else than it gives."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([b"he", b"llo"])
+
+
 ONE = [b"hello"]
 CHUNKED_HELLO = b"5\r\nhello\r\n0\r\n\r\n"
 CHUNKED = {b"Transfer-Encoding: chunked"}
@@ -129,6 +143,10 @@ LENGTH = ("Content-Length", "5")
         (lambda: FileWrapper(io.BytesIO(b"hello")), (), 0, CHUNKED, CHUNKED_HELLO),
         (lambda: FileWrapper(io.BytesIO(b"hello world")), (LENGTH,), 0, FIVE, b"hello"),
         (lambda: {b"hello": 1}, (), 0, FIVE, b"hello"),  # its length is 1
+        (lambda: [Odd(b"hello")], (), 0, FIVE, b"hello"),
+        (blocks(Odd(b"hello")), (), 0, CHUNKED, CHUNKED_HELLO),
+        (blocks(Odd(b"hello")), (LENGTH,), 0, FIVE, b"hello"),
+        (lambda: OddList(ONE), (), 0, FIVE, b"hello"),
     ],
 )
 def test_framing(

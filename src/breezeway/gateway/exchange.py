@@ -216,7 +216,7 @@ class Exchange:
         if not self._transport.answers(self):
             raise RuntimeError("write() was called after the end of the response")
         if data:
-            self._emit(data, None)
+            self._emit(b"".join((data,)), None)
 
     def early_hints(self, headers: Headers) -> None:
         """Send a 103 (RFC 8297), unless the head has gone or the client speaks HTTP/1.0.
@@ -258,7 +258,7 @@ class Exchange:
                     self.flags = STARTED
                     self._transport.send_last(head.lines + encoder.whole_ending + block)
                     continue
-                self._check_block(block)
+                block = self._checked(block)
                 if block:
                     self._emit(block, None)
             if not self.flags & STARTED:
@@ -306,9 +306,7 @@ class Exchange:
 
     def _send_blocks(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
         """Send blocks that are all there, in one go."""
-        for block in blocks:
-            self._check_block(block)
-        body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        body = b"".join([self._checked(block) for block in blocks])
         if self.started:  # through write()
             if body:
                 self._emit(body, None)
@@ -337,7 +335,7 @@ class Exchange:
             ) from None
         for block in iterator:
             if type(block) is not bytes:
-                self._check_block(block)
+                block = self._checked(block)
             if room is not None:  # a file may be longer than the part that is asked for
                 block = block[:room]
                 room -= len(block)
@@ -381,11 +379,12 @@ class Exchange:
         return True
 
     @staticmethod
-    def _check_block(block: bytes) -> None:
+    def _checked(block: bytes) -> bytes:
         if not isinstance(block, bytes):
             raise ApplicationFault(
                 f"the application gave a block of type {type(block).__name__} instead of bytes"
             )
+        return b"".join((block,))  # itself, or of a subclass what it holds, whatever it says
 
     def _head(self) -> ResponseHead:
         if self.head is None:
