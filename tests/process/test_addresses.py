@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,24 @@ def test_unix_sockets(tmp_path: Path) -> None:
         with Load(str(tmp_path / "new"), keep_alive=4, one_shot=4) as load:
             load.wait_for(100)
         assert not load.failures
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
+def test_wider_address_with_the_same_port(tmp_path: Path) -> None:
+    """From 127.0.0.1 to all addresses: who connects to 127.0.0.1 meanwhile is served."""
+    port = free_port()
+    bind(tmp_path, f"127.0.0.1:{port}")
+    with serving(tmp_path, command=command(tmp_path)) as server:
+        bind(tmp_path, f"0.0.0.0:{port}")
+        with Load(("127.0.0.1", port), keep_alive=8, one_shot=4, pause=0.001) as load:
+            load.wait_for(50)
+            server.ask("reload")
+            load.wait_for(50)
+        # Whoever came in the microsecond in which the old socket was closed; nobody else.
+        assert len(load.failures) <= 2, load.failures
+        assert all(each.why.startswith("ConnectionReset") for each in load.failures)
+        assert answers(server, port)
+        assert server.log.find(r"listening on http://0\.0\.0\.0:")
 
 
 def test_address_that_is_taken(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from breezeway.config.settings import Settings
 from breezeway.errors import BindError, UsageError
 from breezeway.worker import port_owner
-from breezeway.worker.listener import Listener, bind, bind_all
+from breezeway.worker.listener import Listener, bind, bind_all, bind_beside
 
 NOBODY = 65534
 DEADLINE = 10  # seconds
@@ -160,6 +160,27 @@ class TestTcp:
         with listening("127.0.0.1:0") as first:
             error = refused(f"127.0.0.1:{first.server_port}")
         assert error.message.endswith("is taken by another process.")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
+    @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "localhost", ""])
+    def test_beside_one_of_ours(self, host):
+        """Both take connections until one is closed, on addresses that include each other."""
+        with listening("127.0.0.1:0") as ours:
+            spec = f"{host}:{ours.server_port}"
+            with pytest.raises(BindError):
+                bind(spec, backlog=16, unix_mode=None)
+            wider = bind_beside([ours], spec, backlog=16, unix_mode=None)
+            with contextlib.closing(wider):
+                for each in (ours, wider):
+                    assert not each.socket.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+                ours.close()
+                exchange(wider, ("127.0.0.1", int(wider.server_port)))
+
+    def test_beside_one_of_ours_and_somebody_elses(self):
+        with socket.create_server(("127.0.0.2", 0)) as other:
+            port = other.getsockname()[1]
+            with listening(f"127.0.0.1:{port}") as ours, pytest.raises(BindError):
+                bind_beside([ours], f"0.0.0.0:{port}", backlog=16, unix_mode=None)
 
     def test_no_such_address(self):
         """An address of another machine cannot be listened on."""

@@ -156,8 +156,11 @@ class Rollouts:
         try:
             for spec in settings.addresses:
                 if spec not in kept:
-                    new = listener.bind(
-                        spec, backlog=settings.backlog, unix_mode=settings.unix_mode
+                    new = listener.bind_beside(
+                        current.listeners,
+                        spec,
+                        backlog=settings.backlog,
+                        unix_mode=settings.unix_mode,
                     )
                     opened.append(new)
                     kept[spec] = new

@@ -16,7 +16,8 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from breezeway.config import address
 from breezeway.config.address import InheritedSocket, TcpAddress, UnixAddress
@@ -76,12 +77,16 @@ class Listener:
             self.server_name = (everywhere and socket.gethostname()) or shown
             self.server_port = str(port)
 
+    @property
+    def is_tcp(self) -> bool:
+        """Whether it has a port, and not a file or a name."""
+        return self.socket.family != socket.AF_UNIX
+
     def role_in(self, settings: Settings) -> str:
         """Return what the listener is for, by these settings; unix sockets stay plain."""
         if self.spec in settings.redirect_bind:
             return REDIRECT
-        is_tls = settings.certfile and self.socket.family != socket.AF_UNIX
-        return HTTPS if is_tls else HTTP
+        return HTTPS if settings.certfile and self.is_tcp else HTTP
 
     def assign(self, settings: Settings) -> None:
         """Be for what these settings say, in `role` and `url`."""
@@ -109,8 +114,10 @@ class Listener:
         self.socket.close()
 
 
-def bind(spec: str, *, backlog: int, unix_mode: int | None) -> Listener:
+def bind(spec: str, *, backlog: int, unix_mode: int | None, share_port: bool = False) -> Listener:
     """Open the listener that `spec` (a `--bind`) asks for.
+
+    With `share_port`, a port that sockets with SO_REUSEPORT have is not taken.
 
     Raises `UsageError` if it is no address at all, `BindError` if it cannot be had.
     """
@@ -119,10 +126,37 @@ def bind(spec: str, *, backlog: int, unix_mode: int | None) -> Listener:
     except ValueError as error:
         raise UsageError(f"--bind {error}") from None
     if isinstance(where, TcpAddress):
-        return _bind_tcp(spec, where, backlog)
+        return _bind_tcp(spec, where, backlog, share_port)
     if isinstance(where, UnixAddress):
         return _bind_unix(spec, where.path, backlog, unix_mode)
     return _adopt(spec, where)
+
+
+def bind_beside(
+    others: Iterable[Listener], spec: str, *, backlog: int, unix_mode: int | None
+) -> Listener:
+    """Open a listener as `bind` does, also where one of `others`, which are ours, is in its way.
+
+    The kernel refuses 0.0.0.0:8000 as long as somebody listens on 127.0.0.1:8000, unless both
+    sockets allow it at that moment. Then both take connections until one of them is closed.
+    """
+    try:
+        return bind(spec, backlog=backlog, unix_mode=unix_mode)
+    except BindError:
+        where = address.parse(spec)
+        port = str(where.port) if isinstance(where, TcpAddress) else None
+        same = [each.socket for each in others if each.is_tcp and each.server_port == port]
+        if not same:
+            raise
+    try:
+        for sock in same:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        opened = bind(spec, backlog=backlog, unix_mode=unix_mode, share_port=True)
+        same.append(opened.socket)
+    finally:
+        for sock in same:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    return opened
 
 
 def adopt(fd: int, spec: str, *, owned: bool) -> Listener:
@@ -162,17 +196,16 @@ def _failure(spec: str, reason: str, hint: str = "") -> BindError:
     return BindError(f"cannot listen on {spec} (--bind): {reason}.", hint)
 
 
-def _bind_tcp(spec: str, where: TcpAddress, backlog: int) -> Listener:
+def _bind_tcp(spec: str, where: TcpAddress, backlog: int, share_port: bool) -> Listener:
+    create = partial(socket.create_server, backlog=backlog, reuse_port=share_port)
     try:
         if where.host is not None:
             family, sockaddr = _resolve(where.host, where.port)
-            sock = socket.create_server(sockaddr, family=family, backlog=backlog)
+            sock = create(sockaddr, family=family)
         elif socket.has_dualstack_ipv6():
-            sock = socket.create_server(
-                ("::", where.port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True
-            )
+            sock = create(("::", where.port), family=socket.AF_INET6, dualstack_ipv6=True)
         else:
-            sock = socket.create_server(("", where.port), backlog=backlog)
+            sock = create(("", where.port))
     except (socket.gaierror, UnicodeError):
         raise _failure(spec, f"there is no host {where.host!r}", "Is the name right?") from None
     except OSError as error:
