@@ -423,6 +423,12 @@ def test_which_host_counts() -> None:
             app.include(group)
 
 
+def test_converters_are_checked() -> None:
+    """A function alone is no converter, which is told at once and not at the first route with it."""
+    with pytest.raises(TypeError, match=r"'year' is a Converter\(\.\.\.\), not <class 'int'>"):
+        App(converters={"year": int})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize("method", ["GET, POST", "G ET", "", "GET\r\n", "G\u0130"])
 def test_methods_are_checked(method: str) -> None:
     """A method that no request has is told (RFC 9110 section 9.1)."""
@@ -524,6 +530,7 @@ def test_sessions() -> None:
     ("options", "told"),
     [
         ({"security": "yes"}, "security must be true, false or a table"),
+        ({"sessions": {}}, "need a secret to sign them with, or another store"),
         ({"csrf": 1.5}, "csrf must be true, false or a table"),
         ({"security": {"nothing": 1}}, "security: Security has no option 'nothing', but hsts, "),
         ({"csrf": {"application": 1}}, "csrf: Csrf has no option 'application', but "),
@@ -532,6 +539,7 @@ def test_sessions() -> None:
 )
 def test_protection_is_checked(options: dict[str, Any], told: str) -> None:
     """Options that cannot be are told when the application is made."""
+    pytest.importorskip("itsdangerous")
     with pytest.raises(ValueError, match=told):
         App(**options)
 

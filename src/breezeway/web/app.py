@@ -69,6 +69,9 @@ class App(Routes):
         Raises:
             ValueError, TypeError: an option has a value that it cannot have.
         """
+        for name, each in (converters or {}).items():
+            if not isinstance(each, Converter):
+                raise TypeError(f"the converter {name!r} is a Converter(...), not {each!r}")
         super().__init__(trailing_slash, {**CONVERTERS, **(converters or {})})
         self.limits = checked_limits(limits)
         self.config = config

@@ -94,7 +94,9 @@ def backing_of(
         raise ValueError(f"key_prefix is a text, not {key_prefix!r}")
     if store == "cookie":
         if not secrets:
-            raise ValueError("sessions in cookies need a secret to sign them with")
+            raise ValueError(
+                "sessions in cookies need a secret to sign them with, or another store"
+            )
         return SignedCookies(secrets, name)
     if secrets:
         raise ValueError(f"secret is for store = 'cookie'; with {store!r} nothing is signed")
