@@ -358,6 +358,24 @@ class TestFailure:
         assert code == 1
         assert plain(shown).endswith(f"\r\x1b[K{TRACEBACK}\nbreezeway: error: the reload failed.\n")
 
+    def test_control_characters(self, start, run):
+        """What a failure says may come from a client, and is not meant for the terminal."""
+
+        class Broken(Fake):
+            def on_reload(self, _, caller):
+                caller.fail("Traceback:\n  x \x1b]0;owned\x07\u202e")
+
+            def on_scale(self, _, caller):
+                caller.fail("no \x1b[31m")
+
+        start(kind=Broken)
+        shown = run("reload").stderr
+        assert (
+            shown
+            == "Traceback:\n  x \ufffd]0;owned\ufffd\ufffd\nbreezeway: error: the reload failed.\n"
+        )
+        assert run("scale", "2").stderr == "breezeway: error: the scale failed: no \ufffd[31m\n"
+
     def test_supervisor_ends(self, start, run):
         """A supervisor that ends in the middle of an operation has not done it."""
 
@@ -517,13 +535,16 @@ class TestView:
             "durations": {"quantiles": {"0.5": 0.000416, "0.99": 1.5, "0.999": 2.0}},
         }
         causes = [
+            {"cause": "boot", "detail": "3", "count": 1},
             {"cause": "boot", "detail": "timeout", "count": 1},
+            {"cause": "exit", "detail": "1", "count": 2},
             {"cause": "hang", "detail": "", "count": 4},
             {"cause": "out_of_memory", "detail": "SIGKILL", "count": 2},
             {"cause": "signal", "detail": "SIGSEGV", "count": 3},
         ]
         text = ctl_view.status({"metrics": metrics, "death_causes": causes})
         assert text.splitlines()[-2:] == [
-            "died: 1 of boot timeout, 4 of hang, 2 of out of memory SIGKILL, 3 of SIGSEGV",
+            "died: 1 of a failed start (exit status 3), 1 of a failed start (timeout), 2 of exit status 1,"
+            " 4 of hang, 2 of out of memory SIGKILL, 3 of SIGSEGV",
             "answered: 1234 requests, 34 of them with 5xx, half within 0.416ms, 99 % within 1.5s",
         ]

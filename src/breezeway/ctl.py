@@ -216,10 +216,12 @@ def _ask(path: str, request: dict[str, Any], progress: _Progress, *, quick: bool
 
 def _failure(command: str, text: str) -> UserError:
     """Word a failure: what is long, such as a traceback, goes before the sentence."""
-    first, newline, _ = text.partition("\n")
-    if newline:
-        return UserError(f"the {command} failed.", detail=text.rstrip("\n") + "\n")
-    return UserError(f"the {command} failed: {first}")
+    from breezeway import ctl_view
+
+    lines = [ctl_view.clean(line) for line in text.rstrip("\n").split("\n")]
+    if len(lines) > 1:
+        return UserError(f"the {command} failed.", detail="\n".join(lines) + "\n")
+    return UserError(f"the {command} failed: {lines[0]}")
 
 
 def _show(result: Answer, view: View, *, as_json: bool) -> None:

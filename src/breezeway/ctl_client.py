@@ -186,6 +186,8 @@ def _gone(path: str) -> GoneError:
 
 def _introduce(path: str) -> str:
     """Say in a line which server that is."""
+    from breezeway.ctl_view import clean
+
     pid = runtime_directory.pid_of(path)
     try:
         status = ask(
@@ -197,4 +199,4 @@ def _introduce(path: str) -> str:
     except UserError as error:
         return f"  --pid {pid}  ({error.message.rstrip('.')})\n"
     urls = ", ".join(map(str, status.get("listeners", ())))
-    return f"  --pid {pid}  {status.get('application', '')}  {urls}\n"
+    return clean(f"  --pid {pid}  {status.get('application', '')}  {urls}") + "\n"

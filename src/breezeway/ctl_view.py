@@ -115,7 +115,13 @@ def memory(size: int | None) -> str:
 def _cause(death: dict[str, Any]) -> str:
     """Say how many workers have died of what."""
     cause, detail = clean(death.get("cause", "?")), clean(death.get("detail", ""))
-    of = detail if cause == "signal" else f"{cause.replace('_', ' ')} {detail}".rstrip()
+    if detail.isdecimal():
+        detail = f"exit status {detail}"
+    if cause == "boot":
+        of = f"a failed start ({detail})"
+    else:
+        kind = "" if cause in ("signal", "exit") else cause.replace("_", " ")
+        of = f"{kind} {detail}".strip()
     return f"{death.get('count', '?')} of {of}"
 
 
