@@ -58,6 +58,26 @@ def test_early_hints_come_early(live: Live) -> None:
         assert client.response().body == b"hello"
 
 
+def test_early_hints_of_another_thread(live: Live) -> None:
+    """A thread that goes on after its request sends no hints in the next one's response, or behind it."""
+    kept: list[Any] = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not kept:
+            kept.append(environ["wsgi.early_hints"])
+        thread = threading.Thread(target=kept[0], args=([LINK],))
+        thread.start()
+        thread.join()
+        start_response("200 OK", [PLAIN])
+        return [b"hello"]
+
+    live.play(application)
+    with live.connect() as client:
+        for _ in range(2):
+            response = client.get("/")
+            assert (response.body, response.interim) == (b"hello", ())
+
+
 def test_early_hints_several_times(live: Live) -> None:
     """RFC 8297: there may be several 103."""
 

@@ -178,3 +178,26 @@ def test_write_of_an_ended_request(live: Live) -> None:
         second = client.response()
         assert (second.status, second.body) == (200, b"second")
         assert second.values("X-Second") == ["yes"]
+
+
+def test_write_of_another_thread(live: Live) -> None:
+    """write() is refused to another thread, whose bytes could come in the middle of the end."""
+    refused: list[bool] = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", [PLAIN])
+
+        def stray() -> None:
+            with pytest.raises(RuntimeError, match="another thread"):
+                write(b"stray")
+            refused.append(True)
+
+        thread = threading.Thread(target=stray)
+        thread.start()
+        thread.join()
+        write(b"hel")
+        return [b"lo"]
+
+    live.play(application)
+    assert live.get().body == b"hello"
+    assert refused

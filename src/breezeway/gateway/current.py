@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any, Final
 
 from breezeway.gateway.exchange import Exchange
 from breezeway.gateway.types import Environ
@@ -19,13 +21,23 @@ RUN: Final = Exchange.run.__code__
 
 def current_environ() -> Environ | None:
     """Return the environ of the request that this thread answers; None if it answers none."""
-    frame = sys._getframe(1)
-    while frame.f_code is not RUN:
-        if frame.f_back is None:
-            return None
+    found = _locals_of_run()
+    return found["environ"] if found is not None else None
+
+
+def current_exchange() -> Exchange | None:
+    """Return the exchange that this thread runs; None if it runs none, or in another greenlet."""
+    found = _locals_of_run()
+    return found["self"] if found is not None else None
+
+
+def _locals_of_run() -> Mapping[str, Any] | None:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is RUN:
+            return frame.f_locals
         frame = frame.f_back
-    environ: Environ = frame.f_locals["environ"]
-    return environ
+    return None
 
 
 class RequestFilter(logging.Filter):

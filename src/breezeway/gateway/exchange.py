@@ -209,12 +209,12 @@ class Exchange:
         Raises:
             TypeError: `data` is not bytes.
             ClientGone: nobody will read it.
-            RuntimeError: the response has ended.
+            RuntimeError: the response has ended, or another thread makes it.
         """
         if not isinstance(data, bytes):
             raise TypeError(f"write() takes bytes, not {type(data).__name__}")
         if not self._transport.answers(self):
-            raise RuntimeError("write() was called after the end of the response")
+            raise RuntimeError("write() was called after the response's end, or by another thread")
         if data:
             self._emit(b"".join((data,)), None)
 

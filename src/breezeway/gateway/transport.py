@@ -23,7 +23,7 @@ class Transport(Protocol):
         """
 
     def answers(self, exchange: object) -> bool:
-        """Whether this exchange's response is under way."""
+        """Whether this exchange's response is under way, and it is this thread that makes it."""
 
     def send_block(self, *pieces: bytes) -> None:
         """Send a block of a response that goes on, within milliseconds.

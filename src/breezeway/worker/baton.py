@@ -178,6 +178,10 @@ class Baton:
         """Requests that wait for a thread."""
         return len(self._queue)
 
+    def employs_this_thread(self) -> bool:
+        """Whether the thread that asks is one of those that answer requests."""
+        return threading.current_thread() in self._threads
+
     # --- for the thread that holds the baton -------------------------------------------------
 
     def submit(self, job: Job, expired: Job, now: float) -> bool:

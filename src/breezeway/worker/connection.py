@@ -241,6 +241,8 @@ class Connection(Bodies):
         except OSError as error:
             self._refuse_unkept(error)
             return True
+        if not (self._met or self._meet(request)):
+            return True
         if request is None:
             self._wait_for_more(self.intake)
             return None
@@ -295,11 +297,7 @@ class Connection(Bodies):
             self.deliver(request.body, None)
             return True
         head = self.request = request.head
-        try:
-            self._own(head.environ)
-        except ProtocolError as error:
-            self._last_words(error.status, error.reason, bodiless=intake.method_head)
-            return True
+        self._own(head.environ)
         if self.reactor.front is not None:
             try:
                 self.reactor.front.admit(head.environ)
@@ -330,18 +328,10 @@ class Connection(Bodies):
             head.environ[LOCAL_KEY] = local
 
     def _own(self, environ: Environ) -> None:
-        """Add what is particular to this connection.
-
-        Raises:
-            ProtocolError: the client that a proxy has named has too many connections.
-        """
+        """Add what is particular to this connection."""
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._remote
         if self.layer is not None:
             environ.update(self.layer.environ())
-            named = environ["REMOTE_ADDR"] or "unix"
-            if named != self.peer:
-                self.peer = named
-                self.reactor.admission.move(self, environ["REMOTE_ADDR"])
         environ["wsgi.early_hints"] = self.early_hints
         environ["breezeway.client_disconnected"] = self.client_disconnected
 
@@ -415,6 +405,8 @@ class Connection(Bodies):
                 self._lose()
         elif not isinstance(error, BlockingIOError | InterruptedError):
             self._lose()
+        elif not self._met:
+            self._meet()
         return True
 
     # --- the application's side: for the thread that answers ------------------------------------
@@ -430,7 +422,7 @@ class Connection(Bodies):
         self._finish_apart(environ, response)
 
     def early_hints(self, headers: Headers) -> None:
-        """`wsgi.early_hints`: send a 103 (RFC 8297) before the response.
+        """`wsgi.early_hints`: send a 103 (RFC 8297) before the response that this thread makes.
 
         Raises:
             TypeError, ValueError: a header cannot be sent.
@@ -479,6 +471,8 @@ class Connection(Bodies):
 
     def refuse(self, error: ProtocolError, why: str = "") -> None:
         """Answer a request that cannot be served as it stands, and close; `why` is for the log."""
+        if not (self._met or self._meet()):
+            return
         self.reactor.note_refusal(self.peer, error.status, error.reason, why)
         if self.state == AWAITED:
             self.deliver(None, ClientGone(f"the request body is refused: {error.reason}"), error)

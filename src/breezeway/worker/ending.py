@@ -15,6 +15,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
+from breezeway.gateway.current import current_exchange
 from breezeway.gateway.failure import ClientGone
 from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import plain_answer
@@ -206,8 +207,14 @@ class Ending(Recording):
         raise NotImplementedError
 
     def answers(self, exchange: object) -> bool:
-        """Whether this exchange's response is under way."""
-        return exchange is self.exchange and self.state in (BUSY, AWAITED)
+        """Whether this exchange's response is under way, and it is this thread that makes it.
+
+        A thread of the application's own could come in the middle of the response's end.
+        """
+        if exchange is not self.exchange or self.state not in (BUSY, AWAITED):
+            return False
+        running = current_exchange()
+        return running is exchange or (running is None and self.reactor.baton.employs_this_thread())
 
     def _note_event(self, event: int) -> None:
         """Note what has come in while a thread answers."""

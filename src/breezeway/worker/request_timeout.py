@@ -131,7 +131,7 @@ class Guard:
         self.perform(partial(self.connection.send_file, head, pieces))
 
     def answers(self, exchange: object) -> bool:
-        """Whether this exchange's response is under way; if it was ousted, sending says so."""
+        """Do what `Ending.answers` says; if the exchange was ousted, sending says so."""
         return self.ousted or self.connection.answers(exchange)
 
     @property
