@@ -429,6 +429,31 @@ class TestProxyProtocol:
         assert access.read_text().startswith("192.0.2.1 - - ")
         assert any("192.0.2.1 refused with 400" in line for line in server_lines(log))
 
+    @pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n"])
+    def test_client_of_a_first_request_that_is_refused(
+        self, sent: bytes, proxied: tuple[Live, Recorder], log: pytest.LogCaptureFixture
+    ) -> None:
+        """A refusal names the client of the header before there was a good request, too."""
+        with proxied[0].connect() as client:
+            client.send(LINE + sent)
+            client.end()
+            assert client.response().status == 400
+        assert any("192.0.2.1 refused with 400" in line for line in server_lines(log))
+
+    def test_limit_of_one_client(self) -> None:
+        """A connection counts for the client of the header as soon as that is known."""
+        half = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+        settings = {"proxy_protocol": ("*",), "limit_connections_per_client": 1}
+        with recording(**settings) as (live, _), live.connect() as first, live.connect() as idle:
+            idle.send(LINE)
+            assert live.send(LINE + request("GET", "/")).status == 200
+            assert idle.rest() == b""
+            first.send(LINE + half)
+            for more in (b"", half[:20], half, request("GET", "/"), b"nonsense\r\n\r\n"):
+                answer = live.send(LINE + more)
+                assert (answer.status, answer.value("Retry-After")) == (503, "1")
+            assert live.send(LINE.replace(b".1 ", b".2 ") + request("GET", "/")).status == 200
+
     def test_fields_of_the_one_that_the_header_names(self) -> None:
         """Whether fields are believed is decided by the address in the header."""
         both = {"proxy_protocol": ("127.0.0.1",), "trusted_proxies": ("192.0.2.0/24",)}

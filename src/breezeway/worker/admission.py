@@ -30,7 +30,7 @@ from breezeway.http1.errors import ProtocolError
 from breezeway.http1.response import plain_answer
 from breezeway.worker import descriptors
 from breezeway.worker.connection import Connection
-from breezeway.worker.ending import HEAD, IDLE, LINGER, RETRY_AFTER
+from breezeway.worker.ending import HEAD, IDLE, LINGER, RETRY_AFTER, Ending
 from breezeway.worker.layer import Channel
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Admission:
         self._turn_away(client, plain=plain)
         return None
 
-    def move(self, connection: Connection, host: str) -> None:
+    def move(self, connection: Ending, host: str) -> None:
         """Count a connection for the client that a proxy has named.
 
         Raises:

@@ -37,7 +37,7 @@ from breezeway.worker.ending import (
     READ_SECONDS,
     Ending,
 )
-from breezeway.worker.intake import Intake
+from breezeway.worker.intake import Intake, Request
 from breezeway.worker.layer import Channel
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ two hand-offs between threads, some 100 us."""
 class Bodies(Ending):
     """A connection's requests with such a body."""
 
-    __slots__ = ("_body", "fetch", "intake")
+    __slots__ = ("_body", "_met", "fetch", "intake")
 
     def __init__(self, reactor: Reactor, client: Channel, peer: str) -> None:
         """Take the arguments of `Sender`."""
@@ -62,11 +62,37 @@ class Bodies(Ending):
         self.intake: Intake | None = None  # of a request that did not come at one go
         self._body: IO[bytes] | None = None  # of the current request, if it is to be closed
         self.fetch: BodyFetch | BodyStream | None = None  # of a body that is still to come
+        self._met = self.layer is None  # it is known who the client is
 
     @property
     def only_blank(self) -> bool:
         """Whether nothing came after the last request but the CRLF that some send after a body."""
         return self.exchange is not None and self.intake is not None and self.intake.blank
+
+    def _meet(self, request: Request | None = None) -> bool:
+        """Learn who the client is as soon as a layer can tell, and count the connection for it.
+
+        `request` is what has come, if it is complete. Returns False when the client has too many
+        connections already: then it is told so.
+        """
+        layer = self.layer
+        if layer is None or not layer.ready:
+            return True
+        self._met = True
+        host = layer.environ().get("REMOTE_ADDR")
+        if host is None or (host or "unix") == self.peer:
+            return True
+        self.peer = host or "unix"
+        try:
+            self.reactor.admission.move(self, host)
+        except ProtocolError as error:
+            intake = self.intake
+            if intake is not None:
+                self.request = self.introduced(request.head if request else intake.begun())
+            bodiless = intake is not None and intake.method_head
+            self._last_words(error.status, error.reason, bodiless=bodiless)
+            return False
+        return True
 
     def _answer_before_body(self, head: Head, intake: Intake) -> bool:
         """Answer a request whose body is still to come.
