@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -82,6 +83,21 @@ def test_file_that_became_shorter(pair: Pair, path: Path) -> None:
         file.truncate(10)
         with pytest.raises(EOFError):
             outbox.flush(server)
+    outbox.clear()
+
+
+def test_disk_that_fails(pair: Pair, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So is one that cannot be read: no client has left."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "sendfile", fail)
+    outbox = Outbox(Pace(pair[1], 0.0))
+    with path.open("rb") as file:
+        outbox.add(FileRange(file.fileno(), 0, 100))
+    with pytest.raises(EOFError, match=r"cannot be read: Input/output error"):
+        outbox.flush(pair[1])
     outbox.clear()
 
 

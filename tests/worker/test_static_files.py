@@ -397,6 +397,12 @@ class TestSiblings:
         (site.directory / "a.css.br").mkdir()
         assert site.get("/static/a.css", accept_encoding="br").body == b"body{}"
 
+    def test_of_a_directory(self, site: Site) -> None:
+        """A directory has none: what is packed beside it is another file."""
+        (site.directory / "old").mkdir()
+        site.write("old.gz", b"packed")
+        assert site.get("/static/old", accept_encoding="gzip").status == 404
+
     def test_lists_are_bounded(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """No more lists are kept than there may be."""
         monkeypatch.setattr(static_files, "MOST_LISTS", 3)

@@ -60,6 +60,10 @@ class TestMistakes:
     def directory(self, made: Made) -> dict[str, Any]:
         return {"certfile": (os.path.dirname(made.certfile),)}
 
+    def pipe(self, made: Made) -> dict[str, Any]:
+        os.mkfifo(made.certfile + ".fifo")  # nobody writes to it
+        return {"certfile": (made.certfile,), "keyfile": (made.certfile + ".fifo",)}
+
     def other_key(self, made: Made) -> dict[str, Any]:
         other = make(Path(made.certfile).parent, "other")
         return {"certfile": (made.certfile,), "keyfile": (other.keyfile,)}
@@ -81,6 +85,7 @@ class TestMistakes:
                 r"cannot read .*local\.pem\.gone \(--certfile\): no such file or directory\.",
             ),
             (directory, r"cannot read .* \(--certfile\): is a directory\."),
+            (pipe, r"local\.pem\.fifo \(--keyfile\) is a pipe\."),
             (no_certificate, r"local-key\.pem \(--certfile\) holds no certificate in PEM\."),
             (no_key, r"local\.pem\.txt \(--keyfile\) holds no private key in PEM\."),
             (key_missing_in_certfile, r"local\.pem \(--certfile\) holds no private key\."),

@@ -6,6 +6,7 @@ that is far ahead waits on `room`, which the event loop releases when the client
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -74,13 +75,18 @@ class FilePart:
 
         Raises:
             OSError: BlockingIOError among others.
-            EOFError: the file has become shorter.
+            EOFError: the file has become shorter, or its disk fails.
         """
         count = min(self._count, SENDFILE_BYTES)
-        if isinstance(connection, socket.socket):
-            sent = os.sendfile(connection.fileno(), self._file.descriptor, self._offset, count)
-        else:
-            sent = connection.send_file(self._file.descriptor, self._offset, count)
+        try:
+            if isinstance(connection, socket.socket):
+                sent = os.sendfile(connection.fileno(), self._file.descriptor, self._offset, count)
+            else:
+                sent = connection.send_file(self._file.descriptor, self._offset, count)
+        except OSError as error:
+            if error.errno not in (errno.EIO, errno.ESTALE):  # no socket has these
+                raise
+            raise EOFError(f"{self._file.name} cannot be read: {error.strerror}") from error
         if not sent:
             raise EOFError(f"{self._file.name} has become shorter while it was sent")
         self._offset += sent

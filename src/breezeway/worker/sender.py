@@ -288,7 +288,7 @@ class Sender:
             outbox.make_room()
 
     def _note_end(self, error: OSError | EOFError) -> None:
-        """Note why nothing more can be sent: the client has left, or a file has ended too early."""
+        """Note why nothing more can be sent: the client has left, or a file cannot be read on."""
         self.gone = True
         if isinstance(error, EOFError):
             self.reactor.note("file.shorter", "%s: response broken off: %s", self.peer, error)

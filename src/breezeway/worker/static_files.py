@@ -141,11 +141,12 @@ class StaticFiles:
         known = self._lists.get(full)
         if known is not None and now < known[0]:
             return known
-        oldest = os.stat(full).st_mtime - STALE_SECONDS
+        status = os.stat(full)
+        oldest = status.st_mtime - STALE_SECONDS
         found = tuple(
             Sibling(coding, path + extension)
             for coding, extension in SIBLINGS
-            if _is_file_since(full + extension, oldest)
+            if stat.S_ISREG(status.st_mode) and _is_file_since(full + extension, oldest)
         )
         if len(self._lists) >= MOST_LISTS:
             self._lists.clear()

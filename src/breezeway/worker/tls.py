@@ -19,6 +19,7 @@ import logging
 import os
 import re
 import ssl
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -325,6 +326,8 @@ def _load_pair(context: ssl.SSLContext, pair: Pair, password: str | None) -> Non
 
 def _read(path: str, option: str) -> str:
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # it would be waited for
+            raise _unusable(path, option, "is a pipe")
         with open(path, encoding="latin-1") as file:
             return file.read()
     except OSError as error:
