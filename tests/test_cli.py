@@ -1,5 +1,6 @@
 """The command line, in processes of its own: messages, exit codes, what reaches the server."""
 
+import errno
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import urllib.request
 
 import pytest
 
+from breezeway import serving
 from breezeway.cli import main
 from breezeway.errors import UserError
 
@@ -496,3 +498,18 @@ def test_output_on_a_full_disk(
         monkeypatch.undo()
     assert end.value.code == UserError("").exit_code
     assert capsys.readouterr().err.endswith("cannot write: No space left on device.\n")
+
+
+def test_no_descriptors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit on open files that is too low for a start is told in a sentence, with where to raise it."""
+
+    def supervise(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(serving, "supervise", supervise)
+    with pytest.raises(SystemExit) as end:
+        main(["app"])
+    assert end.value.code == UserError("").exit_code
+    assert "cannot start: Too many open files.\nhint: Raise that limit" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """From `MODULE:NAME` to the application, and every mistake on the way."""
 
 import importlib
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -390,6 +391,21 @@ class TestFailures:
         assert error.message == "importing 'script' ended the program (SystemExit: 7)."
         assert "__main__" in error.hint
         assert "sys.exit(7)" in error.detail
+
+    @pytest.mark.parametrize("error", ["KeyboardInterrupt", "GeneratorExit"])
+    def test_what_is_no_exception(self, app_dir, error):
+        """What is raised at import is the user's, whatever it is; but Ctrl-C is Ctrl-C."""
+        write(app_dir, script=f"raise {error}\n")
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            assert f"failed with {error}." in self.failed("script", app_dir).message
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_interrupted(self, app_dir):
+        write(app_dir, script="raise KeyboardInterrupt\n")
+        with pytest.raises(KeyboardInterrupt):
+            load("script", str(app_dir))
 
     def test_factory_raises(self, app_dir):
         """A factory that raises is shown with the user's own frames."""

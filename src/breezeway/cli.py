@@ -417,6 +417,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         terminal.say(terminal.complaint(error.format_message(), hint))
         sys.exit(error.exit_code)
     except OSError as error:  # of a closed pipe click has made an exit already
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            hint = "Raise that limit: ulimit -n, or LimitNOFILE= of systemd."
+            terminal.fail(UserError(f"cannot start: {error.strerror}.", hint))
         if error.errno != errno.ENOSPC:
             raise
         terminal.settle()

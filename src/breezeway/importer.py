@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -100,20 +101,28 @@ def users_code(doing: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except KeyboardInterrupt as error:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            raise  # somebody has pressed Ctrl-C
+        raise _failed(doing, error) from None
     except SystemExit as error:
         raise ApplicationFailedError(
             f"{doing} ended the program (SystemExit: {error.code}).",
             'A script that does its work when imported needs `if __name__ == "__main__":`.',
             detail=_traceback(error),
         ) from None
-    except Exception as error:
-        hint = ""
-        if isinstance(error, ModuleNotFoundError):
-            hint = f"Is {error.name!r} installed in {sys.prefix}?"
-        message = f"{doing} failed with {type(error).__name__}."
-        raise ApplicationFailedError(message, hint, detail=_traceback(error)) from None
+    except BaseException as error:
+        raise _failed(doing, error) from None
     finally:
         _loading = before
+
+
+def _failed(doing: str, error: BaseException) -> ApplicationFailedError:
+    hint = ""
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"Is {error.name!r} installed in {sys.prefix}?"
+    message = f"{doing} failed with {type(error).__name__}."
+    return ApplicationFailedError(message, hint, detail=_traceback(error))
 
 
 def _traceback(error: BaseException) -> str:

@@ -162,6 +162,8 @@ class TestEnvFile:
         ("text", "message"),
         [
             ("A=1\n1 2 3\n", ".env, line 2: cannot be read."),
+            ("A=1\nB=\0\n", ".env, line 2: cannot be read."),
+            ("'A=B'=1\n", ".env, line 1: cannot be read."),
             ("BREEZEWAY_CONFIG=x\n", ".env: BREEZEWAY_CONFIG cannot be set there"),
             ("BREEZEWAY_ENV_FILE=x\n", ".env: BREEZEWAY_ENV_FILE cannot be set there"),
             ("BREEZEWAY_THREAD=x\n", "there is no setting BREEZEWAY_THREAD in .env."),

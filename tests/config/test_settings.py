@@ -65,6 +65,7 @@ def test_each_setting_is_documented(setting):
         ("unix_mode", "660", "must be a file mode"),
         ("backlog", 0, "must be at least 1"),
         ("backlog", 2**31, "must be at most"),
+        ("threads", 2**64, "must be at most"),
         ("threads", 0, "must be at least 1"),
         ("threads", True, "must be a whole number"),
         ("threads", None, "must be a whole number, not None"),

@@ -82,6 +82,11 @@ class TestFind:
         with pytest.raises(UsageError, match=r"cannot read breezeway\.toml: Is a directory"):
             settings_file.find(None, str(tmp_path))
 
+    def test_byte_order_mark(self, tmp_path):
+        """Nor is the mark a mistake with which some editors begin a file."""
+        (tmp_path / "breezeway.toml").write_bytes(b"\xef\xbb\xbfthreads = 3\n")
+        assert settings_file.find(None, str(tmp_path)).values() == {"threads": 3}
+
     def test_not_text(self, tmp_path):
         """Neither is what is no text."""
         (tmp_path / "breezeway.toml").write_bytes(b"# \xff")

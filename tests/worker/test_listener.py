@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import textwrap
 import urllib.parse
 from pathlib import Path
 
@@ -106,6 +107,22 @@ class TestTcp:
         """:PORT is reached by IPv6 where there is any."""
         with listening(":0") as listener:
             exchange(listener, ("::1", int(listener.server_port)))
+
+    def test_link_local(self):
+        """The URL of a link-local address has its interface, as RFC 6874 writes it."""
+        table = Path("/proc/net/if_inet6")
+        lines = table.read_text().splitlines() if table.exists() else []
+        found = [line.split() for line in lines if line.startswith("fe80")]
+        if not found:
+            pytest.skip("no link-local address here")
+        host = ":".join(textwrap.wrap(found[0][0], 4))
+        interface = found[0][-1]
+        with listening(f"[{host}%{interface}]:0") as listener:
+            assert f"%25{interface}]:{listener.server_port}" in listener.url
+            assert "%" not in listener.server_name
+        error = refused(f"[{host}]:0")
+        assert "a link-local address needs its interface" in error.message
+        assert f"[{host}%eth0]:0" in error.hint
 
     @needs_ipv6
     def test_ipv6_wildcard_leaves_ipv4_alone(self):

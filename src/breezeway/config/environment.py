@@ -125,13 +125,14 @@ def _variables(path: str, name: str, environ: Mapping[str, str]) -> list[tuple[s
     except OSError as error:
         raise UsageError(f"cannot read {name} (--env-file): {error.strerror}.") from None
     for binding in bindings:
-        if binding.error:
+        key, text = binding.key or "", binding.value or ""
+        if binding.error or "=" in key or "\0" in key + text:
             hint = "A line is NAME=value, a comment, or empty."
             raise UsageError(f"{name}, line {binding.original.line}: cannot be read.", hint)
-        if binding.key is None or binding.value is None:
+        if not key or binding.value is None:
             continue
-        atoms = parse_variables(binding.value)
+        atoms = parse_variables(text)
         value = "".join(atom.resolve({**seen, **environ}) for atom in atoms)
-        seen[binding.key] = value
-        found.append((binding.key, value))
+        seen[key] = value
+        found.append((key, value))
     return found

@@ -21,7 +21,12 @@ class RequestSettings:
     """Part of `Settings`."""
 
     threads: int = setting(
-        8, COUNT, CAPACITY, "Requests that the application works on at a time.", least=1
+        8,
+        COUNT,
+        CAPACITY,
+        "Requests that the application works on at a time.",
+        least=1,
+        most=2**31 - 1,
     )
     queue_limit: int = setting(
         1024,

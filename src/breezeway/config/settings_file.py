@@ -172,7 +172,7 @@ def find(path: str | None, directory: str) -> SettingsFile | None:
 
 def _read(path: str, name: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some editors begin a file with a mark
             return file.read()
     except UnicodeDecodeError:
         raise UsageError(f"{name} is not UTF-8 text.") from None

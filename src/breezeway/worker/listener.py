@@ -72,7 +72,7 @@ class Listener:
         else:
             host, port = sock.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            self.url = f"http://{shown}:{port}"
+            self.url = f"http://{shown.replace(']', _zone(sock) + ']')}:{port}"
             everywhere = host in ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
             self.server_name = (everywhere and socket.gethostname()) or shown
             self.server_port = str(port)
@@ -192,6 +192,12 @@ def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None
     return listeners
 
 
+def _zone(sock: socket.socket) -> str:
+    """Return what a URL needs of a link-local address beside it: its interface (RFC 6874)."""
+    scope = sock.getsockname()[3] if sock.family == socket.AF_INET6 else 0
+    return f"%25{socket.if_indextoname(scope)}" if scope else ""
+
+
 def _failure(spec: str, reason: str, hint: str = "") -> BindError:
     return BindError(f"cannot listen on {spec} (--bind): {reason}.", hint)
 
@@ -237,6 +243,9 @@ def _tcp_failure(spec: str, port: int, error: OSError) -> BindError:
         case errno.EADDRNOTAVAIL:
             hint = f"To listen on all of its addresses: --bind :{port}"
             return _failure(spec, "this machine has no such address", hint)
+        case errno.EINVAL if "[fe" in spec:
+            hint = f"Say which: {spec.replace(']', '%eth0]')}"
+            return _failure(spec, "a link-local address needs its interface", hint)
         case _:
             return _failure(spec, os.strerror(error.errno or 0))
 
