@@ -274,6 +274,18 @@ def test_empty_line_after_a_body(log: pytest.LogCaptureFixture, extra: bytes, si
     assert not [record for record in log.records if record.levelno >= logging.WARNING]
 
 
+def test_stop_after_the_empty_line() -> None:
+    """A connection with no more than that is idle: a stop closes it at once."""
+    with serving() as live:
+        live.play(Recorder())
+        client = live.connect()
+        client.send(posted(5) + b"hello\r\n")
+        assert client.response().status == 200
+        assert live.get().status == 200  # the connection has come to rest
+    with client:
+        assert client.rest() == b""
+
+
 def test_request_after_the_empty_line(live: Live) -> None:
     """RFC 9112 section 2.2: it is ignored, and only one of it."""
     live.play(Recorder())

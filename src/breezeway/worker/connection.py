@@ -490,5 +490,5 @@ class Connection(Bodies):
         """Close, unless a request is there or under way; for the end of the worker."""
         if self.state == IDLE:
             self._read_on()
-            if self.state == IDLE:
-                self.close()
+        if self.state == IDLE or (self.state == HEAD and self.only_blank):
+            self.close()
