@@ -199,7 +199,7 @@ OUTCOME_MEANINGS = {
     "left": "the client has left in the middle of its body or of the response",
     "aborted": (
         "the server has broken the response off, because the application failed in its middle or was at"
-        " its deadline, or a file became shorter while it was sent"
+        " its deadline, or a file became shorter while it was sent, or its disk failed"
     ),
     "timeout": "the client was dropped, because it did not read in time",
 }
