@@ -23,8 +23,6 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from breezeway.config import address
-from breezeway.config.address import TcpAddress
 from breezeway.config.settings import TABLE, Settings
 from breezeway.errors import BindError, UserError
 from breezeway.observe import logs
@@ -102,15 +100,18 @@ class Admin:
     # --- from start to end -----------------------------------------------------------------------
 
     def bind(self, inherited: Listener | None = None) -> None:
-        """Take the listener of an old supervisor, or open one, if the settings ask for it.
+        """Take the listener of an old supervisor, or open another one, as the settings ask for it.
 
         Raises:
             BindError: it cannot be had.
         """
         spec = self._settings.admin_bind
         self.listener = inherited
-        if spec is not None and inherited is None:
-            self.listener = _bind(spec)
+        if inherited is None or inherited.spec != spec:
+            self.listener = None if spec is None else _bind(spec, inherited)
+            if inherited is not None:
+                inherited.disown()
+                inherited.close()
         self._bound = spec
 
     def start(self) -> None:
@@ -138,7 +139,7 @@ class Admin:
         spec = settings.admin_bind
         if spec == self._bound:
             return
-        new = None if spec is None else self._open(spec)
+        new = None if spec is None else _bind(spec, self.listener)
         self._bound = spec
         old, self.listener = self.listener, new
         self._retire()
@@ -146,26 +147,6 @@ class Admin:
             old.close()
         if new is not None:
             logger.info("dashboard on %s", new.url)
-
-    def _open(self, spec: str) -> Listener:
-        """Open a listener; the one that is there makes room for it, if it has the same port.
-
-        The kernel refuses 0.0.0.0:9300 as long as somebody listens on 127.0.0.1:9300, and so does the
-        process until it has ended. After `shutdown` on the socket of both, nobody does.
-        """
-        old = self.listener
-        try:
-            return _bind(spec)
-        except BindError:
-            if old is None or not _has_port_of(spec, old.spec):
-                raise
-        with contextlib.suppress(OSError):  # which says that this system cannot
-            old.socket.shutdown(socket.SHUT_RDWR)
-        try:
-            return _bind(spec)
-        except BindError:
-            old.socket.listen(BACKLOG)
-            raise
 
     def leave(self, *, taken: bool) -> None:
         """End; with `taken`, another supervisor has the listener."""
@@ -286,20 +267,14 @@ class Admin:
         process.clients.close()
 
 
-def _bind(spec: str) -> Listener:
+def _bind(spec: str, beside: Listener | None) -> Listener:
+    """Open a listener; `beside` is ours, and may have the same port on another host."""
+    others = () if beside is None else (beside,)
     try:
-        return listener.bind(spec, backlog=BACKLOG, unix_mode=UNIX_MODE)
+        return listener.bind_beside(others, spec, backlog=BACKLOG, unix_mode=UNIX_MODE)
     except BindError as error:
         text = error.message.replace("(--bind)", "(--admin-bind)", 1)
         raise BindError(text, error.hint) from None
-
-
-def _has_port_of(spec: str, other: str) -> bool:
-    """Whether two addresses have one port, on whatever hosts."""
-    one, two = address.parse(spec), address.parse(other)
-    if not isinstance(one, TcpAddress) or not isinstance(two, TcpAddress):
-        return False
-    return one.port == two.port != 0
 
 
 def _concern(settings: Settings) -> tuple[Any, ...]:

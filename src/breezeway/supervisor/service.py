@@ -183,7 +183,9 @@ class _Service:
         if inheritance is not None:
             supervisor.wanted = inheritance.wanted or supervisor.wanted
             supervisor.announce_at = supervisor.wanted
-            self.admin.bind(inheritance.adopt_admin(settings.admin_bind))
+            admin = inheritance.adopt_admin()
+            self.admin.bind(admin)
+            inheritance.admin_taken = admin is not None and self.admin.listener is admin
         else:
             self._open_control()
             self.admin.bind()

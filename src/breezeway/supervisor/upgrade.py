@@ -69,7 +69,9 @@ class Inheritance:
     listeners: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """File descriptor by `--bind`, and whether the file of a unix socket goes with it."""
     admin: tuple[str, int, bool] | None = None
-    """The same for `--admin-bind`, which is first; None when it was not taken."""
+    """The same for `--admin-bind`, which is first."""
+    admin_taken: bool = False
+    """Whether that was adopted, and is still wanted."""
     taken: list[str] = field(default_factory=list)
     """The listeners that were adopted."""
 
@@ -88,17 +90,12 @@ class Inheritance:
             found.admin = tuple(fields["admin"])
         return found
 
-    def adopt_admin(self, spec: str | None) -> Listener | None:
-        """Return the admin listener if that is wanted still, else close it."""
-        if self.admin is None:
-            return None
-        its_spec, fd, owned = self.admin
-        if its_spec == spec:
+    def adopt_admin(self) -> Listener | None:
+        """Make a listener of that of the admin process, if there is one that can be reached."""
+        if self.admin is not None:
+            spec, fd, owned = self.admin
             with contextlib.suppress(FileNotFoundError):
-                return listener.adopt(fd, its_spec, owned=owned)
-        else:
-            os.close(fd)
-        self.admin = None
+                return listener.adopt(fd, spec, owned=owned)
         return None
 
     def adopt(self, specs: tuple[str, ...]) -> dict[str, Listener]:
@@ -115,7 +112,7 @@ class Inheritance:
 
     def take_over(self) -> None:
         """Say that all workers are ready, and wait for the answer."""
-        self.channel.send("ready", listeners=self.taken, admin=self.admin is not None)
+        self.channel.send("ready", listeners=self.taken, admin=self.admin_taken)
         for _ in self.channel.messages():
             break
 
