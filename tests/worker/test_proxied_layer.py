@@ -73,3 +73,26 @@ def test_plain_http(live: TlsLive) -> None:
     with live.plain() as client:
         client.send(LINE + request("GET", "/"))
         assert client.response().status == 400
+
+
+def test_client_of_a_bad_handshake(live: TlsLive, caplog: pytest.LogCaptureFixture) -> None:
+    """The log names the client of the header, and not the proxy."""
+    with live.plain() as client:
+        client.send(LINE + b"\x16\x03\x01\x00\x05" + bytes(5))
+        eventually(lambda: bool(caplog.messages), "a log line")
+    assert caplog.messages[0].startswith("2001:db8::1: the TLS handshake failed: ")
+
+
+def test_handshakes_of_one_client(made: Made) -> None:
+    """A handshake that has not been done counts for the client of the header: the oldest one goes."""
+    both = {"proxy_protocol": ("127.0.0.1",), "limit_connections_per_client": 1}
+    with serving(made, **both) as live, live.plain() as stalled, live.plain() as other:
+        other.send(BINARY + b"\x16\x03\x01")
+        stalled.send(LINE + b"\x16\x03\x01")
+        live.play(Recorder())
+        with shaken(live, LINE) as client:
+            assert client.get().status == 200
+            assert stalled.rest() == b""
+        with shaken(live, BINARY) as client:
+            assert client.get().status == 200
+            assert other.rest() == b""

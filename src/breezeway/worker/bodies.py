@@ -73,19 +73,20 @@ class Bodies(Ending):
         """Learn who the client is as soon as a layer can tell, and count the connection for it.
 
         `request` is what has come, if it is complete. Returns False when the client has too many
-        connections already: then it is told so.
+        connections already: then it is told so, if it understands an answer yet.
         """
         layer = self.layer
-        if layer is None or not layer.ready:
-            return True
-        self._met = True
-        host = layer.environ().get("REMOTE_ADDR")
+        host = layer.client if layer is not None else None
+        self._met = layer is None or layer.ready or host is not None
         if host is None or (host or "unix") == self.peer:
             return True
         self.peer = host or "unix"
         try:
             self.reactor.admission.move(self, host)
         except ProtocolError as error:
+            if layer is not None and not layer.ready:
+                self.close()
+                return False
             intake = self.intake
             if intake is not None:
                 self.request = self.introduced(request.head if request else intake.begun())

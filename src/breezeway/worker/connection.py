@@ -396,7 +396,9 @@ class Connection(Bodies):
         return True
 
     def _on_receive_error(self, error: OSError) -> bool:
-        if isinstance(error, LayerError):
+        if not (self._met or self._meet()):
+            pass
+        elif isinstance(error, LayerError):
             if error.answer is not None:
                 self.reactor.counters[error.kind] += 1
                 self.refuse(error.answer)
@@ -405,8 +407,6 @@ class Connection(Bodies):
                 self._lose()
         elif not isinstance(error, BlockingIOError | InterruptedError):
             self._lose()
-        elif not self._met:
-            self._meet()
         return True
 
     # --- the application's side: for the thread that answers ------------------------------------

@@ -36,6 +36,10 @@ class Layer(Protocol):
     def ready(self) -> bool:
         """Whether requests can come: the header is complete, the handshake done."""
 
+    @property
+    def client(self) -> str | None:
+        """The client's address if a PROXY header has told it, empty for a unix socket."""
+
     def environ(self) -> Environ:
         """Return what the layers know and each request's environ has to say; once `ready`."""
 

@@ -49,6 +49,11 @@ class ProxiedLayer:
         self._environ = {PEER_KEY: peer or "unix", "REMOTE_ADDR": peer, "REMOTE_PORT": port}
         self.ready = False
 
+    @property
+    def client(self) -> str | None:
+        """The client's address once the header is complete, empty for a unix socket."""
+        return self._environ["REMOTE_ADDR"] if self.ready else None
+
     def environ(self) -> Environ:
         """Return the client's address, and that of the peer."""
         return self._environ

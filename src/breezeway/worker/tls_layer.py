@@ -105,6 +105,11 @@ class TlsLayer:
         self._environ: Environ | None = None
         self.ready = False
 
+    @property
+    def client(self) -> str | None:
+        """The client's address if a layer below this has told it, before the handshake, too."""
+        return None if isinstance(self._lower, socket.socket) else self._lower.client
+
     def environ(self) -> Environ:
         """Return what each request's environ has to say; once `ready`."""
         if self._environ is None:
