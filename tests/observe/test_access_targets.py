@@ -36,6 +36,7 @@ from breezeway.observe.access_options import Syslog
 from breezeway.observe.access_syslog import SyslogServer
 from breezeway.observe.access_target import File, Stream, Target, Unmarked, target_of
 from breezeway.observe.line_buffer import BYTES, LineBuffer
+from breezeway.worker import scoreboard
 from breezeway.worker.process import finish
 from breezeway.worker.scoreboard import Scoreboard
 
@@ -486,6 +487,46 @@ def test_lines_of_a_killed_worker_are_handed_on() -> None:
     assert len(target.lines) == 2
     board.hand_on_lines([second.number])
     assert {board.take().number, board.take().number} == {dead.number, first.number}
+
+
+def test_lines_that_nobody_can_write_take_no_row_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk is full workers come and go: their lines are dropped, counted, and told of."""
+    monkeypatch.setattr(scoreboard, "MOST_LEFT", 1)
+    board = Scoreboard()
+    for _ in range(3):
+        row = board.take()
+        row.line_buffer().put(b"one\ntwo\n", 2)
+        board.give_back(row)
+    assert board.lost_lines() == 6
+    last = board.take()
+    assert last.number == 1  # the first one waits for an heir
+    buffer = last.line_buffer()
+    assert buffer.take_dropped() == 4
+    board.hand_on_lines([last.number])
+    buffer.drain(Two())
+    assert board.lost_lines() == 0
+
+
+def test_lines_that_are_left_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is for workers that serve."""
+    monkeypatch.setattr(scoreboard, "MOST_LEFT_BYTES", 7)
+    board, rows = Scoreboard(), []
+    for _ in range(2):
+        rows.append(board.take())
+        rows[-1].line_buffer().put(b"one\n", 1)
+    for row in rows:
+        board.give_back(row)
+    assert board.take().number == rows[1].number
+
+
+def test_end_of_a_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
+    """Without another process that could write them, the lines that are left are told at once."""
+    target = Two()
+    target.broken = True
+    log = AccessLog(access_lines.combined(), target)
+    log.write([entry(ENVIRON)] * 3, "-")
+    log.close()
+    assert "the access log could not be written to: 3 lines are lost" in caplog.text
 
 
 def test_full_disk_behind_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from breezeway.observe.access_lines import Lines
 from breezeway.observe.access_target import Target
 from breezeway.observe.entry import Entry
-from breezeway.observe.line_buffer import LineBuffer
+from breezeway.observe.line_buffer import LEFT, LineBuffer
 
 logger = logging.getLogger("breezeway.access_log")
 
@@ -107,6 +107,8 @@ class AccessLog:
             self._count_lost()
             self._drain()
             self._tell_lost(at_once=stopping)
+        if left := self._buffer.left():
+            logger.error(LEFT, left)
         self._target.close()
 
     def _count_lost(self) -> None:

@@ -14,6 +14,7 @@ import mmap
 import os
 import threading
 from array import array
+from collections.abc import Sequence
 from typing import Final
 
 from breezeway.observe.access_target import Target
@@ -24,6 +25,9 @@ HALF_BYTES: Final = 8 * 1024 * 1024
 _HEADER_BYTES: Final = mmap.PAGESIZE
 BYTES: Final = _HEADER_BYTES + 2 * HALF_BYTES
 """The memory of one buffer; a multiple of the page size."""
+
+LEFT: Final = "the access log could not be written to: %d lines are lost"
+"""What is told at the end of lines that nobody will write any more."""
 
 # Words of the header.
 _ACTIVE, _DROPPED, _FILLED, _WRITTEN = 0, 1, 2, 4  # the last two: a word for each half
@@ -103,6 +107,12 @@ class LineBuffer:
         words[_FILLED + half] = 0  # in this order: killed in between, it is empty
         words[_WRITTEN + half] = 0
 
+    def left(self) -> int:
+        """Count the lines that nobody will write when this process ends."""
+        if self._others is not None:
+            return 0
+        return sum(bytes(self._data[start:end]).count(b"\n") for start, end in _places(self._words))
+
     def take_dropped(self) -> int:
         """Return how many lines found no room since the last call."""
         with self._lock:
@@ -144,6 +154,26 @@ class LineBuffers:
         """Tell whether lines of a worker that has ended are still to be written."""
         return any(self._header(number)[_FILLED : _FILLED + 2])
 
+    def size(self, number: int) -> int:
+        """Return how many bytes of lines a worker that has ended has left."""
+        return sum(end - start for start, end in _places(self._header(number)))
+
+    def left(self, number: int) -> int:
+        """Count the lines that it has left, and those that were dropped before, which nobody knows of."""
+        words, data = self._header(number), number * BYTES + _HEADER_BYTES
+        return words[_DROPPED] + sum(
+            os.pread(self._fd, end - start, data + start).count(b"\n")
+            for start, end in _places(words)
+            if start < end
+        )
+
+    def discard(self, number: int) -> None:
+        """Drop what a worker that has ended has left; who has its buffer next tells of it."""
+        words = self._header(number)
+        words[_DROPPED] = self.left(number)
+        words[_FILLED:] = array("Q", [0] * (_WORDS - _FILLED))
+        os.pwrite(self._fd, words, number * BYTES)
+
     def has_heritage(self, number: int) -> bool:
         """Tell whether a worker has lines of another one to write."""
         return bool(self._heritages[number])
@@ -156,3 +186,9 @@ class LineBuffers:
         if self._fd < 0:
             return array("Q", [0] * _WORDS)
         return array("Q", os.pread(self._fd, _WORDS * _WORD_BYTES, number * BYTES))
+
+
+def _places(words: Sequence[int]) -> list[tuple[int, int]]:
+    """Return where lines stand that wait, from where to where, by the words of a header."""
+    halves = ((words[_WRITTEN + half], words[_FILLED + half], half * HALF_BYTES) for half in (0, 1))
+    return [(start + written, start + filled) for written, filled, start in halves]

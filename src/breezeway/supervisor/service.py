@@ -23,6 +23,7 @@ from breezeway.config.settings import Settings
 from breezeway.errors import UsageError, UserError
 from breezeway.observe import log_file, logs
 from breezeway.observe.access_options import file_of
+from breezeway.observe.line_buffer import LEFT
 from breezeway.supervisor import privileges, report, runtime_directory, systemd
 from breezeway.supervisor.admin import Admin
 from breezeway.supervisor.commands import Commands
@@ -290,6 +291,8 @@ class _Service:
         if self._watcher is not None:
             self._watcher.close()
         self._events.close()
+        if lost := self._supervisor.board.lost_lines():
+            logger.error(LEFT, lost)
 
     def _hand_over(self, *, admin: bool) -> None:
         """Let another supervisor have what is there once; `admin`: it has our admin listener."""

@@ -41,6 +41,11 @@ _WATCHED: Final = _END + 1
 FRESH_MILLISECONDS: Final = 2_000
 """A worker whose event loop has not turned for so long is not waited for."""
 
+MOST_LEFT: Final = 64
+MOST_LEFT_BYTES: Final = 64 * 1024 * 1024
+"""Of so many workers that have ended lines of the access log may wait, and so many bytes of them, when
+nothing can be written to it. What is more is dropped: rows and memory are for workers that serve."""
+
 SLACK: Final = 4
 """A worker may be ahead of the others by so many connections, and a quarter of its own."""
 
@@ -80,9 +85,19 @@ class Scoreboard:
         self._regions.retire(row.number)
         self._buffers.bequeath(None, row.number)
         if self._buffers.holds_lines(row.number):
-            self._left[row.number] = -1
-        else:
-            self._used.discard(row.number)
+            if self._is_room_for_lines(row.number):
+                self._left[row.number] = -1
+                return
+            self._buffers.discard(row.number)
+        self._used.discard(row.number)
+
+    def _is_room_for_lines(self, number: int) -> bool:
+        size = sum(map(self._buffers.size, (number, *self._left)))
+        return len(self._left) < MOST_LEFT and size <= MOST_LEFT_BYTES
+
+    def lost_lines(self) -> int:
+        """Count the lines of the access log that are lost with this server."""
+        return sum(map(self._buffers.left, range(ROWS)))
 
     def hand_on_lines(self, heirs: Sequence[int]) -> None:
         """Have workers in some of these rows write what killed ones have left of the access log."""
