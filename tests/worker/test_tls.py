@@ -206,6 +206,32 @@ class TestRequests:
             assert client.get("/", ("Connection", "close")).body == b"hello"
             assert client.rest() == b""  # and no SSLEOFError
 
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_goodbye_for_goodbye(self, live: TlsLive, version: ssl.TLSVersion) -> None:
+        """RFC 8446 section 6.1: a client that says it at once after its request has both at once."""
+        live.play(plain(b"hello"))
+        context = trusting()
+        context.maximum_version = version
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing)
+        with live.plain() as wire:
+            while True:
+                try:
+                    client.do_handshake()
+                except ssl.SSLWantReadError:
+                    wire.send(outgoing.read())
+                    incoming.write(wire.socket.recv(65536))
+                else:
+                    break
+            client.write(request("GET", "/"))
+            with pytest.raises(ssl.SSLWantReadError):
+                client.unwrap()
+            wire.send(outgoing.read())
+            incoming.write(wire.rest())  # to the end: the server does not wait for the client's
+        assert client.read(65536).endswith(b"hello")
+        with pytest.raises(ssl.SSLZeroReturnError):
+            client.read(1)
+
     def test_a_client_that_closes_is_noticed(self, live: TlsLive) -> None:
         """An end, with or without a word, closes the connection on this side, too."""
         live.play(plain())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import socket
 import ssl
 import struct
@@ -205,6 +206,8 @@ class TestReceiving:
         pair.attempt(pair.client.unwrap)
         pair.raw.sendall(pair.outgoing.read())
         assert pair.receive() == b"last words"
+        assert select.select([pair.layer], [], [], 0)[0], "there is more to receive"
+        assert pair.receive() == b""
 
     def test_a_changed_byte(self, pair: Pair) -> None:
         """A record that was tampered with is refused, and the client told."""

@@ -195,6 +195,7 @@ class TlsLayer:
         """Read until there are `size` bytes or nobody has more; `drained`: the socket has not."""
         pieces = [first] if first else []
         missing = size - len(first)
+        ended = False
         while missing:
             try:
                 data = self._decrypt(missing)
@@ -207,19 +208,28 @@ class TlsLayer:
                 self._incoming.write(raw)
                 drained = len(raw) < RECORD_BYTES
                 continue
-            if not data:  # close_notify
-                self._at_end = True
+            if not data:  # close_notify, which comes again at each try
+                ended = True
                 break
             pieces.append(data)
             missing -= len(data)
             if drained and missing and not self._incoming.pending:
                 break
-        self._left = not missing
+        self._left = ended or not missing
         if self._outgoing.pending and not self._at_end:
             self._speak(soon=not pieces)
-        if not pieces and not self._at_end:
+        if pieces and ended:
+            self._have_it_read_again()
+        if not (pieces or ended or self._at_end):
             raise BlockingIOError(errno.EAGAIN, "no whole record yet")
         return b"".join(pieces)
+
+    def _have_it_read_again(self) -> None:
+        """Make the end an event, as that of a socket is: with these bytes nobody hears of it."""
+        try:
+            self._lower.shutdown(socket.SHUT_RD)
+        except OSError:  # the client has gone, which is an event, too
+            pass
 
     def _speak(self, *, soon: bool) -> None:
         """Send what TLS itself has to say: tickets, or that it does not renegotiate.
