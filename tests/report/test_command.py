@@ -140,6 +140,18 @@ def test_the_combined_format(run, tmp_path):
     Page(source)
 
 
+def test_what_a_line_does_not_say(run, tmp_path):
+    """Counts nowhere, as 0 at most."""
+    file = tmp_path / "access.json"
+    file.write_text(
+        '{"time":"2026-11-25T10:00:00Z","method":"GET","target":"/","status":200}\n' * 9
+    )
+    found = json.loads(run(file, "--json")[1])
+    tables = [*(found[name]["rows"] for name in ("routes", "clients")), found["timeline"]["parts"]]
+    assert [row["bytes_out"] for rows in tables for row in rows] == [0, 0, 0]
+    assert found["bytes_out"] == found["bytes_in"] == 0
+
+
 def test_nothing_in_a_line_gets_through(run, tmp_path):
     """To a terminal as a control character, or to a browser as an element."""
     known = {"time": "2026-11-25T10:00:00Z", "status": 500, "duration_us": 9}

@@ -93,6 +93,8 @@ class TestCombined:
         wanted = (SECOND, "203.0.113.9", "GET", "/a?b", "curl/8", "-", 200, UNKNOWN, 12, *unknown)
         assert record(COMBINED) == wanted
         assert record(f'{COMBINED} "203.0.113.7"') == wanted
+        windows = f"{COMBINED} 1.5ms\r"  # copied by a program there
+        assert record(windows) == (*wanted[:9], 1500, *unknown[1:])
         common = record(COMBINED.removesuffix(' "-" "curl/8"'))
         assert common == (*wanted[:4], "-", *wanted[5:])
 

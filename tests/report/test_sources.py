@@ -50,12 +50,12 @@ def test_each_line_is_in_one_piece(tmp_path, monkeypatch, size, end):
 
 
 def test_a_file_without_lines_takes_no_memory(tmp_path, monkeypatch):
-    """What is too long for a line is read no further than that, once."""
+    """What is too long for a line is read no further than that, once, and is not one cut short."""
     monkeypatch.setattr(sources, "SLICE", 1000)
     monkeypatch.setattr(sources, "LONGEST_LINE", 100)
     file = tmp_path / "log"
     file.write_bytes(b"x" * 5000 + b"\nlast\n")
-    assert pieces(file) == ["x" * 1100, "", "", "", "", "last\n"]
+    assert pieces(file) == ["x" * 1100 + "\n", "", "", "", "", "last\n"]
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])

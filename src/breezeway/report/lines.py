@@ -39,7 +39,7 @@ _COMBINED: Final = re.compile(
 _TIME: Final = re.compile(
     r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII
 )
-_MILLISECONDS: Final = re.compile(r"(\d{1,12})\.(\d)ms$", re.ASCII)
+_MILLISECONDS: Final = re.compile(r"(\d{1,12})\.(\d)ms\r?$", re.ASCII)
 
 _DROPPED: Final = re.compile(r"# (\d{1,15}) lines dropped$", re.ASCII)
 
@@ -82,15 +82,15 @@ def _from_json(line: str) -> Record | None:
     integers = type(status) is type(received) is type(sent) is type(duration) is int
     if not (integers and type(queue) is type(application) is type(sending) is type(first) is int):
         return None
-    if max(received, sent, duration, queue, application, sending, first) >= MOST:
+    numbers = (received, sent, duration, queue, application, sending, first)
+    if max(numbers) >= MOST or min(numbers) < UNKNOWN:
         return None
     second = _times.get(time[:19]) if time[-1:] == "Z" else None
     if second is None:
         second = _iso_second(time)
     if second is None or not 0 <= status <= MOST_STATUS:
         return None
-    return (second, client, method, target, agent, outcome, status, received, sent, duration,
-            queue, application, sending, first)  # fmt: skip
+    return (second, client, method, target, agent, outcome, status, *numbers)
 
 
 def _from_combined(line: str) -> Record | None:

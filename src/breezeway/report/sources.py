@@ -145,7 +145,12 @@ def _lines_between(path: str, start: int, end: int) -> bytes:
         if start:
             data = data[data.find(b"\n") + 1 :] if b"\n" in data else b""
         if data and not data.endswith(b"\n"):
-            data += file.readline(LONGEST_LINE)
+            rest = file.readline(LONGEST_LINE)
+            data += rest
+            if (
+                len(rest) == LONGEST_LINE
+            ):  # it is too long, and not cut short by the end of the file
+                data += b"\n"
     return data
 
 

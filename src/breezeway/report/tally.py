@@ -199,6 +199,8 @@ class _Counting:
         at, part = None, Part()
         for record in records:
             second, client, method, target, agent, outcome, status, _, sent, duration = record[:10]
+            if sent < 0:  # not known
+                sent = 0
             if second != at:
                 at, part = second, timeline.part(second)
             name = names.get((method, target)) or self._route(method, target)
