@@ -485,12 +485,13 @@ def test_threads_lose_nothing(regions: Regions) -> None:
 
 @pytest.mark.parametrize("openmetrics", [False, True])
 def test_text_of_unusual_values(regions: Regions, openmetrics: bool) -> None:
-    """Infinity, what is no number, names that old parsers do not know, and help of several lines."""
+    """Infinity, what is no number, below zero, names of dots, and help of several lines."""
 
     def work() -> None:
         Gauge("up", 'Line\n"two" \\', registry=None, multiprocess_mode="max").set(float("inf"))
         Gauge("down", "Down.", registry=None, multiprocess_mode="max").set(float("-inf"))
         Gauge("none", "None.", registry=None, multiprocess_mode="max").set(float("nan"))
+        Histogram("cold", "Below zero.", registry=None, buckets=[-5, 0]).observe(-3)
 
     run(regions, 0, work)
     key = key_of("gauge", "max", "with.dots", "with.dots", "", [("a.b", "c")])
@@ -501,6 +502,11 @@ def test_text_of_unusual_values(regions: Regions, openmetrics: bool) -> None:
         sample("up"): float("inf"),
         sample("down"): float("-inf"),
         sample("with_dots", a_b="c"): 1.0,
+        sample("cold_bucket", le="-5.0"): 0.0,
+        sample("cold_bucket", le="0.0"): 1.0,
+        sample(
+            "cold_bucket", le="+Inf"
+        ): 1.0,  # a sum that may fall is none, and has no count beside it
     }
 
 

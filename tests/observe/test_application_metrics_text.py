@@ -27,6 +27,19 @@ def test_no_name_is_there_twice(openmetrics: bool) -> None:
     }
 
 
+@pytest.mark.parametrize("kinds", [("counter", "gauge"), ("gauge", "counter")])
+def test_no_name_of_a_sample_is_there_twice(kinds: tuple[str, str]) -> None:
+    """Nor may a metric be called like what belongs to another one."""
+    names = ["a" if kind == "counter" else "a_total" for kind in kinds]
+    families = [
+        Family(*each, "", [("a_total", (), 1.0)]) for each in zip(names, kinds, strict=True)
+    ]
+    left_out = {}
+    there = list(lines(families, openmetrics=False, leave_out=left_out.setdefault))
+    assert there == ["# HELP a_total ", f"# TYPE a_total {kinds[0]}", "a_total 1.0"]
+    assert left_out == {names[1]: "another metric is a_total there, too"}
+
+
 @pytest.mark.parametrize("openmetrics", [False, True])
 def test_names_that_readers_would_refuse(openmetrics: bool) -> None:
     """Names and labels become such that each reader takes them."""

@@ -65,8 +65,11 @@ class _Merged:
             for _, bound, count in sorted(found):
                 total += count
                 yield f"{name}_bucket", (*labels, ("le", bound)), total
-            yield f"{name}_count", labels, total
-            yield f"{name}_sum", labels, self.values.get((f"{name}_sum", labels), (0.0, 0.0))[0]
+            if (
+                min(found)[0] >= 0
+            ):  # else the sum may fall, and both are not there (OpenMetrics 1.0)
+                yield f"{name}_count", labels, total
+                yield f"{name}_sum", labels, self.values.get((f"{name}_sum", labels), (0.0, 0.0))[0]
 
 
 def merge(contents: Contents) -> list[Family]:

@@ -18,6 +18,13 @@ _SUFFIXES: Final = ("", "_total", "_created", "_info", "_bucket", "_sum", "_coun
 
 _OURS: Final = frozenset(metric.name for metric in METRICS)
 
+_SUFFIXES_OF: Final = {
+    "counter": ("", "_total", "_created"),
+    "summary": ("", "_sum", "_count", "_created"),
+    "histogram": ("", "_bucket", "_sum", "_count", "_created"),
+}
+"""What readers take for names of such a metric (OpenMetrics 1.0, 'Suffixes'); of a gauge it is one."""
+
 _NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9_:]")
 _NOT_IN_LABELS: Final = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -45,8 +52,8 @@ def lines(
     """Write families in OpenMetrics 1.0, else in the text format 0.0.4, without the line at its end.
 
     Characters that a name may not have become `_`: not every reader knows names in quotes. A family
-    whose name is one of the server's own, or of one before it, is left out, for a name that is there
-    twice makes readers refuse all metrics. `leave_out` is called with its name and the reason.
+    with a name that is one of the server's own, or of one before it, is left out, for a name that is
+    there twice makes readers refuse all metrics. `leave_out` is called with its name and the reason.
     """
     ours = {f"{name}{suffix}" for name in _OURS for suffix in _SUFFIXES}
     seen: set[str] = set()
@@ -55,10 +62,11 @@ def lines(
         if name in ours:
             leave_out(family.name, "the server has a metric of this name")
             continue
-        if name in seen:
-            leave_out(family.name, f"another metric is {name} there, too")
+        names = [f"{name}{suffix}" for suffix in _SUFFIXES_OF.get(family.kind, ("",))]
+        if twice := next((each for each in names if each in seen), None):
+            leave_out(family.name, f"another metric is {twice} there, too")
             continue
-        seen.add(name)
+        seen.update(names)
         text = escaped(family.help)
         if openmetrics:
             text = text.replace('"', '\\"')
