@@ -111,6 +111,8 @@ class Baton:
         self.together = 0
         """How many complete responses may wait for each other: as many calls as take half a
         millisecond, none while calls are slow or have been lately."""
+        self.forked = False
+        """This is another process, forked by the application: its threads are not here."""
         self.threads_limit = threads
         self.complain: Callable[..., None] = logger.warning
         """Logs what cannot be had; takes what a logger's methods take."""

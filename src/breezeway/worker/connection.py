@@ -51,6 +51,7 @@ from breezeway.worker.ending import (
     LINGER,
     READ_SECONDS,
 )
+from breezeway.worker.forked import end_if_forked
 from breezeway.worker.intake import Intake, Request, fill_environ
 from breezeway.worker.layer import Channel, LayerError
 from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
@@ -434,6 +435,7 @@ class Connection(Bodies):
 
     def _finish_apart(self, environ: Environ, response: bytes) -> None:
         """Finish in a thread that does not hold the baton; raise nothing."""
+        end_if_forked(self.reactor)
         self.last_active = time.monotonic()
         try:
             self._finish(environ, response)

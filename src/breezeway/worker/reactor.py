@@ -33,6 +33,7 @@ from breezeway.worker.baton import Baton
 from breezeway.worker.connection import RECEIVE_BYTES, UNSHARED, Connection
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
 from breezeway.worker.failed_turns import FailedTurns
+from breezeway.worker.forked import watch_over
 from breezeway.worker.front import believed_fields, front_of
 from breezeway.worker.intake import intakes
 from breezeway.worker.listener import Listener
@@ -72,8 +73,7 @@ BEAT_SECONDS = 1.0
 """How often at least the event loop of a supervised worker turns, and says so."""
 
 MOST_REASONS = 100
-"""So many reasons are told apart for which requests are refused; they are texts of the server's own,
-a few of which name a limit of the settings, or a field."""
+"""So many reasons are told apart for which requests are refused; they are texts of the server's own."""
 
 RETIRE_IDLE_SECONDS = 5.0
 """A worker that retires keeps a connection open for so long after its last request, so that a
@@ -190,6 +190,7 @@ class Reactor:
         self._next_look = 0.0
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._next_tick = 0.0
+        watch_over(self)
 
     def base_environ(self, listener: Listener, *, multiprocess: bool = False) -> Environ:
         """Build what the environs of all requests of a listener have in common."""

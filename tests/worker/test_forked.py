@@ -1,0 +1,69 @@
+"""A process that the application forks in the middle of a request, and that comes back from it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from breezeway.worker.forked import STATUS
+
+from ..applications import PLAIN
+from ..live import eventually, serving
+
+
+def ended(pid: int) -> bool:
+    """Whether a process has ended, by itself."""
+    found, status = os.waitpid(pid, os.WNOHANG)
+    assert not found or os.waitstatus_to_exitcode(status) == STATUS
+    return found == pid
+
+
+def once() -> list[bytes]:
+    """Answer."""
+    return [b"child"]
+
+
+def in_pieces() -> Iterator[bytes]:
+    """Answer in pieces."""
+    yield b"chi"
+    yield b"ld"
+
+
+def leave() -> list[bytes]:
+    """Leave as from a program."""
+    raise SystemExit
+
+
+@pytest.mark.parametrize("come_back", [once, in_pieces, leave])
+def test_it_does_not_serve(come_back: Callable[[], Any]) -> None:
+    """It ends, and its parent alone answers, on the same connection, too."""
+    pids: list[int] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        pid = os.getpid()
+        if environ["PATH_INFO"] == "/fork":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of threads, since 3.12
+                pid = os.fork()
+        start_response("200 OK", [PLAIN])
+        if not pid:
+            return come_back()  # type: ignore[no-any-return]
+        pids.append(pid)
+        return [b"parent"]
+
+    with serving() as live:
+        live.play(application)
+        with live.connect() as client:
+            try:
+                assert client.get("/fork").body == b"parent"
+                eventually(lambda: ended(pids[0]), "it ends")
+            except BaseException:
+                os.kill(pids[0], signal.SIGKILL)
+                raise
+            assert client.get("/").body == b"parent"
+    assert pids[1:] == [os.getpid()]
