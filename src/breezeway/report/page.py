@@ -266,6 +266,6 @@ def _table(
         for row in rows
     )
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table><thead><tr>'
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{escape(caption)}"><table><thead><tr>'
         f'<th scope="col">{escape(heading)}</th>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
     )
