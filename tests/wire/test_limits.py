@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,8 +152,13 @@ def test_other_addresses_are_other_clients() -> None:
 def test_unix_sockets_have_no_address(tmp_path: Path) -> None:
     """Whoever comes over a unix socket is a proxy: no limit of one client there."""
     path = f"{tmp_path}/web"
+
+    def address(environ: dict[str, Any], start_response: Any) -> Any:
+        told = environ["REMOTE_ADDR"] + environ["REMOTE_PORT"]
+        return plain(told.encode())(environ, start_response)
+
     with (
-        LiveServer(plain(b"ok"), bind=(f"unix:{path}",), limit_connections_per_client=1),
+        LiveServer(address, bind=(f"unix:{path}",), limit_connections_per_client=1),
         ExitStack() as stack,
     ):
         for _ in range(5):
@@ -160,7 +166,9 @@ def test_unix_sockets_have_no_address(tmp_path: Path) -> None:
             client.settimeout(5)
             client.connect(path)
             client.sendall(request("GET", "/"))
-            assert client.recv(100).startswith(b"HTTP/1.1 200")
+            answer = client.recv(500)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"\r\nContent-Length: 0\r\n" in answer
 
 
 def least_delay(attempt: Callable[[], float]) -> float:
