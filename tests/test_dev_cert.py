@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shlex
 import ssl
 import stat
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from breezeway import cli
+from breezeway import cli, dev_cert
 from breezeway.testing import LiveServer
 
 from .applications import plain
@@ -29,7 +30,7 @@ def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, 
 
 def test_serves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A client that trusts it gets through, by any of its names, with what the command has printed."""
-    status, out, _ = run(str(tmp_path / "new"), capsys=capsys)
+    status, out, _ = run(str(tmp_path / "a new one"), capsys=capsys)
     assert status == 0
     found = re.search(r"breezeway MODULE:NAME (.*)", out)
     assert found is not None
@@ -71,6 +72,22 @@ def test_directory_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[
     status, _, error = run(str(tmp_path / "file" / "below"), capsys=capsys)
     assert status == 1
     assert "cannot write to" in error
+
+
+def test_disk_that_is_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing half-written is left, which would be in the way of the next try."""
+    monkeypatch.setattr(dev_cert, "_make", lambda: (bytes(100_000), b"key"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        status, _, error = run(str(tmp_path), capsys=capsys)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status == 1
+    assert "cannot write to" in error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_is_in_the_help() -> None:

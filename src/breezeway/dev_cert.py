@@ -7,6 +7,7 @@ openssl program makes it, which nearly every system has.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -53,14 +54,19 @@ def dev_cert(directory: str) -> int:
     try:
         os.makedirs(directory, exist_ok=True)
         _write(paths[1], key, 0o600)
-        _write(paths[0], certificate, 0o644)
+        try:
+            _write(paths[0], certificate, 0o644)
+        except OSError:
+            os.unlink(paths[1])
+            raise
     except FileExistsError as error:
         raise _taken(error.filename) from None
     except OSError as error:
         raise UserError(f"cannot write to {directory}: {error.strerror}.") from None
-    certfile, keyfile = paths
+    made = " and ".join(paths)
+    certfile, keyfile = map(shlex.quote, paths)
     click.echo(
-        f"Made {certfile} and {keyfile}, for localhost, 127.0.0.1 and ::1, for {DAYS} days.\n"
+        f"Made {made}, for localhost, 127.0.0.1 and ::1, for {DAYS} days.\n"
         "Serve with them:\n"
         f"  breezeway MODULE:NAME --certfile {certfile} --keyfile {keyfile}\n"
         "Ask with:\n"
@@ -98,14 +104,18 @@ def _make() -> tuple[bytes, bytes]:
 
 
 def _write(path: str, content: bytes, mode: int) -> None:
-    """Write a new file.
+    """Write a new file; what cannot be written whole is removed.
 
     Raises:
         FileExistsError: it is there already.
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(fd, "wb") as file:
-        file.write(content)
+    try:
+        with open(fd, "wb") as file:
+            file.write(content)
+    except OSError:
+        os.unlink(path)
+        raise
 
 
 def _taken(path: str) -> UserError:
