@@ -236,6 +236,18 @@ class TestTerminal:
         """Each operation ends with a sentence."""
         assert sentence in on_terminal(*args)[1]
 
+    def test_closed_output(self, supervisor, directory):
+        """Where nobody can read the result, the exit status tells."""
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "-", sys.executable, "-c", COMMAND, "ctl", "status"],
+            cwd=directory,
+            env=environment(directory),
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+
 
 class TestChoice:
     def test_options_before_and_after(self, supervisor, run):

@@ -22,6 +22,7 @@ from breezeway import importer, running
 from breezeway.config import options
 from breezeway.config.settings import TABLE, Settings
 from breezeway.errors import UsageError
+from breezeway.testing import LiveServer
 
 from .applications import plain
 from .live import eventually
@@ -249,6 +250,15 @@ def test_mistake_is_told(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("breezeway: error: reload=True needs a name for the application")
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_application(capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be called is refused before anything is served."""
+    with pytest.raises(SystemExit, match="2"):
+        breezeway.serve(3, bind="127.0.0.1:0")  # type: ignore[arg-type]
+    assert "3 is not a WSGI application" in capsys.readouterr().err
+    with pytest.raises(TypeError, match="3 is not a WSGI application"):
+        LiveServer(3)  # type: ignore[arg-type]
 
 
 def test_interactive_session_goes_on(tmp_path: Path) -> None:

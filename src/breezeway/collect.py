@@ -280,7 +280,7 @@ class _Run:
 @contextmanager
 def _bar(label: str, length: int) -> Iterator[Callable[[], None]]:
     """Show how far it is, on a terminal."""
-    if not sys.stderr.isatty():
+    if not terminal.is_terminal(sys.stderr):
         yield lambda: None
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as bar:

@@ -37,7 +37,7 @@ class _Progress:
     """Tells how far an operation is: one line that changes on a terminal, line by line elsewhere."""
 
     def __init__(self) -> None:
-        self._rewrites = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._rewrites = terminal.is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
         self._shown = False
 
     def __call__(self, text: str, done: int, total: int) -> None:
@@ -177,7 +177,7 @@ def _run(
 
     as_json = common["common_json"]
     if as_json is None:
-        as_json = not sys.stdout.isatty()
+        as_json = not terminal.is_terminal(sys.stdout)
     path = ctl_client.find(common["common_socket"], common["common_pid"])
     command = request["command"]
     progress = _Progress()

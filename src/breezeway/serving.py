@@ -117,6 +117,8 @@ def serve(application: Application, bind: str | tuple[str, ...], **settings: Any
     """Do what `breezeway.serve` says."""
     addresses = (bind,) if isinstance(bind, str) else tuple(bind)
     try:
+        if not callable(application):
+            raise UsageError(f"breezeway.serve: {application!r} is not a WSGI application.")
         chosen = Settings(bind=addresses, **settings)
         if chosen.reload:
             raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -16,6 +16,11 @@ def say(text: str) -> None:
     """Print a line on standard error, in colour on a terminal unless NO_COLOR is set."""
     # None lets click decide: colour on a terminal, none elsewhere. https://no-color.org
     click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def is_terminal(*streams: TextIO | None) -> bool:
+    """Whether each of these standard streams is a terminal; one that is closed is none."""
+    return all(each is not None and each.isatty() for each in streams)
 
 
 def settle() -> None:

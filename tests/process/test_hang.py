@@ -6,6 +6,10 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
+from breezeway.errors import UserError
+
 from .load import Load
 from .server import APPLICATION, Server, eventually, is_alive, serving
 
@@ -136,5 +140,7 @@ def test_stacks_of_a_hanging_worker(tmp_path: Path) -> None:
         server.sleep(3).close()
         stacks = {each["pid"]: each["threads"] for each in server.ask("stacks")["workers"]}
         assert not stacks.pop(hung)
+        with pytest.raises(UserError, match="no worker that serves has the pid 1;"):
+            server.ask("stacks", pid=1)
         ((_, threads),) = stacks.items()
         assert any(each["request"] == "GET /sleep?3" for each in threads), threads

@@ -17,6 +17,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import click
 
+from breezeway import terminal
 from breezeway.config import address
 from breezeway.config.sources import Resolved
 from breezeway.errors import UsageError
@@ -150,7 +151,7 @@ class RequestLines:
         self.application = application
         self._line = line_of("{status} {method} {target} {milliseconds}ms")
         self._put = LineWriter(STANDARD_OUTPUT).put
-        self._is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self._is_coloured = terminal.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""

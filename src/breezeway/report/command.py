@@ -122,7 +122,7 @@ def _tally(files: tuple[str, ...], selection: Any) -> Any:
 @contextmanager
 def _progress(size: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error, if that is a terminal and the size is known."""
-    if not size or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not size or not terminal.is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield lambda done: None
         return
     with click.progressbar(length=size, label="Reading", file=sys.stderr) as bar:

@@ -170,7 +170,11 @@ class Commands:
         supervisor = self._supervisor
         asked = [each for each in supervisor.workers if each.state in (READY, RETIRING)]
         if request.get("pid") is not None:
+            pids = ", ".join(str(each.pid) for each in asked)
             asked = [each for each in asked if each.pid == request["pid"]]
+            if not asked:
+                pid = request["pid"]
+                raise UsageError(f"no worker that serves has the pid {pid}; there are {pids}.")
         for each in asked:
             each.stacks = None
             each.channel.send("stacks")

@@ -81,7 +81,7 @@ class Rollouts:
             if caller is not None:
                 caller.fail(last_lines(failure))
             return
-        logger.info("reloading %s", deployment.name)
+        logger.info("reloading %s", deployment.name or "the application")
         self._began = time.monotonic()
         self._scale_to(deployment.settings.workers)
         self.apply(deployment.settings)
@@ -220,7 +220,7 @@ class Rollouts:
             return
         old, supervisor.current, supervisor.candidate = supervisor.current, candidate, None
         self.reloads += 1
-        name = candidate.deployment.name
+        name = candidate.deployment.name or "the application"
         self._close(old, but=candidate)
         if any(each.failure for each in ready):
             logger.warning("%s cannot be loaded; its error is what is served", name)

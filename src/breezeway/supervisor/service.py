@@ -340,7 +340,7 @@ class _Service:
             self.rollouts.supersede()
 
     def _tell_systemd(self, state: str) -> None:
-        name = self._supervisor.current.deployment.name
+        name = self._supervisor.current.deployment.name or "the application"
         if state == "reloading":
             systemd.reloading(f"Reloading {name}")
         else:

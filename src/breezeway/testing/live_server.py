@@ -33,7 +33,10 @@ class LiveServer:
 
         Raises:
             ValueError, BindError: a setting or address that cannot be.
+            TypeError: the application cannot be called.
         """
+        if not callable(application):
+            raise TypeError(f"{application!r} is not a WSGI application")
         self.settings = Settings(**{"bind": ("127.0.0.1:0",), **settings})
         self._listeners = bind_all(self.settings)
         self.reactor = Reactor(application, self._listeners, self.settings, poller=poller)

@@ -43,8 +43,8 @@ def _find_one(socket: str | None, pid: int | None) -> str:
 
 def _has_screen() -> bool:
     # Textual writes to standard error.
-    is_terminal = all(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
-    return is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "")
+    has_terminal = terminal.is_terminal(sys.stdin, sys.stdout, sys.stderr)
+    return has_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "")
 
 
 def _print(server: Server, *, once: bool, as_json: bool) -> int:
