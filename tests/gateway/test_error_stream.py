@@ -224,4 +224,7 @@ def test_filter() -> None:
     within(ENVIRON | {"breezeway.request_id": "4bf92f35"}, lambda: asked.filter(inside))
     assert (inside.method, inside.target, inside.client) == ("GET", "/own", "192.0.2.1")
     assert inside.request_id == "4bf92f35"
+    hostile = logging.makeLogRecord({})
+    within(ENVIRON | {"HTTP_TRACEPARENT": "00\x9b2J\n"}, lambda: asked.filter(hostile))
+    assert hostile.traceparent == r"00\x9b2J\x0a"
     assert current_environ() is None

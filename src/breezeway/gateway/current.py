@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from breezeway.gateway.exchange import Exchange
 from breezeway.gateway.types import Environ
+from breezeway.observe.access_text import legible
 from breezeway.observe.request_fields import FIELDS, NONE, request_fields
 
 RUN: Final = Exchange.run.__code__
@@ -43,7 +44,8 @@ def _locals_of_run() -> Mapping[str, Any] | None:
 class RequestFilter(logging.Filter):
     """Give each record the request that its thread answers, as attributes.
 
-    They are `method`, `target`, `client`, `request_id` and `traceparent`, a dash where there is none.
+    They are `method`, `target`, `client`, `request_id` and `traceparent`, a dash where there is none;
+    control characters in them are escaped, for most formatters leave them as they are.
     Put it on a handler; then `%(method)s` stands in its format. Of the thread that logs it has to be
     asked, so that with a `QueueHandler` it belongs on that one.
     """
@@ -54,5 +56,5 @@ class RequestFilter(logging.Filter):
         fields = request_fields(environ) if environ is not None else {}
         for name in FIELDS:
             if name not in record.__dict__:
-                setattr(record, name, fields.get(name, NONE))
+                setattr(record, name, legible(fields.get(name, NONE)))
         return True

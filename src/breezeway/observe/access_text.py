@@ -67,6 +67,13 @@ def escape(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def legible(text: str) -> str:
+    """Escape what could end a line, steer a terminal or turn text round; quotes stay."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else escape(each) for each in text)
+
+
 def quoted(value: object) -> str:
     """Escape what could end a quoted value or the line; an application may have left anything."""
     text = str(value)
