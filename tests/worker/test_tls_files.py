@@ -6,6 +6,7 @@ import datetime
 import logging
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 
 from breezeway.config.settings import Settings
 from breezeway.errors import UsageError
+from breezeway.worker import certificate
 from breezeway.worker import tls as module
 from breezeway.worker.tls import Tls
 
@@ -68,6 +70,16 @@ class TestMistakes:
         other = make(Path(made.certfile).parent, "other")
         return {"certfile": (made.certfile,), "keyfile": (other.keyfile,)}
 
+    def key_of_another_type(self, made: Made) -> dict[str, Any]:
+        key = made.certfile + ".ed25519"
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+        return {"certfile": (made.certfile,), "keyfile": (key,)}
+
+    def broken_chain(self, made: Made) -> dict[str, Any]:
+        with open(made.certfile, "a") as file:
+            file.write(f"{certificate.BEGIN}\nx\n{certificate.END}\n")
+        return made.settings
+
     def encrypted(self, made: Made) -> dict[str, Any]:
         return make(Path(made.certfile).parent, "secret", password="geheim").settings
 
@@ -90,6 +102,14 @@ class TestMistakes:
             (no_key, r"local\.pem\.txt \(--keyfile\) holds no private key in PEM\."),
             (key_missing_in_certfile, r"local\.pem \(--certfile\) holds no private key\."),
             (other_key, r"the key .*other-key\.pem is not that of the certificate .*local\.pem\."),
+            (
+                key_of_another_type,
+                r"the key .*ed25519 is not that of the certificate .*local\.pem\.",
+            ),
+            (
+                broken_chain,
+                r"the certificate .*local\.pem with the key .* cannot be used: ",
+            ),
             (encrypted, r"\(--keyfile\) has an encrypted key, and there is no password\."),
             (wrong_password, r"\(--keyfile\) has a key of another password\."),
             (no_authorities, r"local-key\.pem \(--ca-certs\) holds no certificate in PEM\."),

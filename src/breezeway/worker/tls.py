@@ -51,6 +51,9 @@ SETTLE_SECONDS: Final = 2.0
 SOON_DAYS: Final = 14
 """A certificate that ends within so many days is warned of: who renews does it earlier."""
 
+_OTHER_KEY: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"""OpenSSL keeps a certificate for each type of key, and looks for the one of this key's."""
+
 _PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----")
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
@@ -305,9 +308,12 @@ def _load_pair(context: ssl.SSLContext, pair: Pair, password: str | None) -> Non
         # Always with a function: without one, OpenSSL asks on the terminal.
         context.load_cert_chain(pair.certfile, pair.keyfile, password=give)
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in _OTHER_KEY:
             text = f"the key {pair.keyfile} is not that of the certificate {pair.certfile}."
-            raise UsageError(text, "Is one of the two from before a renewal?") from None
+            hint = (
+                "Is one of the two from before a renewal? The server's own certificate comes first."
+            )
+            raise UsageError(text, hint) from None
         if asked and password is None:
             hint = "Its password: BREEZEWAY_KEYFILE_PASSWORD, or --keyfile-password."
             raise _unusable(
@@ -317,7 +323,8 @@ def _load_pair(context: ssl.SSLContext, pair: Pair, password: str | None) -> Non
             raise _unusable(
                 pair.keyfile, option, "has a key of another password", "--keyfile-password"
             )
-        raise _unusable(pair.keyfile, option, f"cannot be used: {in_words(error)}")
+        text = f"the certificate {pair.certfile} with the key {pair.keyfile} cannot be used: "
+        raise UsageError(f"{text}{in_words(error)}.") from None
     except OSError as error:  # it has gone since it was read
         raise _unreadable(pair.keyfile, option, error) from None
     except ValueError:  # a password of more than 1,023 bytes
