@@ -77,6 +77,12 @@ def test_workers():
         kinds.parse_workers("many")
 
 
+def test_auto_on_a_large_machine(monkeypatch):
+    """`auto` is never more than there can be."""
+    monkeypatch.setattr(cpus, "available", lambda: 256)
+    assert kinds.parse_workers("auto") == 128
+
+
 @pytest.mark.parametrize("size", [0, 1, 1000, 1024, 1536, 256 * 1024, 3 * 1024**2, 1024**3])
 def test_size_is_shown_as_it_is_read(size):
     """What the help shows of a size reads back as the same size."""

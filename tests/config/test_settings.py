@@ -66,6 +66,7 @@ def test_each_setting_is_documented(setting):
         ("backlog", 0, "must be at least 1"),
         ("backlog", 2**31, "must be at most"),
         ("threads", 2**64, "must be at most"),
+        ("workers", 129, "must be at most 128"),
         ("threads", 0, "must be at least 1"),
         ("threads", True, "must be a whole number"),
         ("threads", None, "must be a whole number, not None"),

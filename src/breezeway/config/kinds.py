@@ -22,6 +22,9 @@ DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 AUTO = "auto"
 
+MOST_WORKERS = 128
+"""Half the rows of the scoreboard: a reload may have as many that retire."""
+
 SWITCH_WORDS = {"true": True, "yes": True, "on": True, "1": True} | {
     "false": False,
     "no": False,
@@ -113,7 +116,7 @@ def parse_workers(text: str) -> int:
     if text.strip().lower() == AUTO:
         from breezeway.config import cpus
 
-        return cpus.available()
+        return min(cpus.available(), MOST_WORKERS)
     try:
         return parse_count(text)
     except ValueError:

@@ -14,6 +14,7 @@ from breezeway.config.kinds import (
     DURATION,
     FILE,
     MODE,
+    MOST_WORKERS,
     NAME,
     PATH,
     SHARE,
@@ -44,6 +45,7 @@ class ProcessSettings:
         PROCESSES,
         "Worker processes; auto is one for each CPU that the server may use. Without it, one.",
         least=1,
+        most=MOST_WORKERS,
     )
     preload: bool = setting(
         False,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from breezeway.config.kinds import MOST_WORKERS
 from breezeway.errors import UsageError
 from breezeway.supervisor import systemd
 from breezeway.supervisor.control import Caller
@@ -15,7 +16,7 @@ from breezeway.supervisor.handle import READY, RETIRING
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.status import status
-from breezeway.supervisor.supervisor import MOST_WORKERS, Supervisor
+from breezeway.supervisor.supervisor import Supervisor
 
 logger = logging.getLogger("breezeway.supervisor")
 

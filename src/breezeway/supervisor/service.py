@@ -20,7 +20,7 @@ import click
 
 from breezeway.config.directories import check_directories
 from breezeway.config.settings import Settings
-from breezeway.errors import UsageError, UserError
+from breezeway.errors import UserError
 from breezeway.observe import log_file, logs
 from breezeway.observe.access_options import file_of
 from breezeway.observe.line_buffer import LEFT
@@ -36,7 +36,6 @@ from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.statsd_push import StatsdPush
 from breezeway.supervisor.supervisor import (
     INTERRUPTED,
-    MOST_WORKERS,
     QUIT,
     SHORT_GRACE_SECONDS,
     Supervisor,
@@ -80,8 +79,6 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
     def resolve_activated() -> Deployment:
         deployment = resolve()
         settings = deployment.settings
-        if (settings.workers or 1) > MOST_WORKERS:
-            raise UsageError(f"there can be {MOST_WORKERS} workers, not {settings.workers}.")
         check_directories(settings, deployment.directory)
         if activated and settings.bind == Settings().bind:
             return replace(deployment, settings=replace(settings, bind=tuple(activated)))

@@ -63,9 +63,6 @@ is blamed for doing so within the second."""
 SHORT_GRACE_SECONDS: Final = 1.0
 """The grace after a second SIGTERM."""
 
-MOST_WORKERS: Final = 128
-"""Half the rows of the scoreboard: a reload may have as many that retire."""
-
 INTERRUPTED: Final = 130
 QUIT: Final = 131
 """Exit statuses after SIGINT and SIGQUIT, as shells have it: 128 and the number of the signal."""
