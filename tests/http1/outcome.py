@@ -10,7 +10,7 @@ from breezeway.gateway.input import BodyStore
 from breezeway.gateway.memory_budget import MemoryBudget
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CLOSE, Parser
-from breezeway.http1.limits import Limits
+from breezeway.http1.limits import HEAD_BYTES, Limits
 from breezeway.worker.intake import Intake, Request, fill_environ
 
 BASE = base_environ(
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 
 def outcome(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
     """Feed the pieces to the intake of one connection."""
-    intake = Intake(Parser(limits or Limits()), BodyStore(BODY_MEMORY), MemoryBudget(BODY_MEMORY))
+    intake = Intake(Parser(limits or Limits()), BodyStore(BODY_MEMORY), MemoryBudget(HEAD_BYTES))
     requests: list[Served] = []
     try:
         for piece in pieces:
