@@ -26,6 +26,7 @@ _NOT_AS_TRAILERS = {
     *("upgrade", "keep-alive", "authorization", "proxy-authorization", "cookie", "set-cookie"),
     *("cache-control", "max-forwards", "range"),
     *("content-encoding", "content-type", "content-range"),
+    *("forwarded", "x-real-ip", "proxy"),
 }
 
 
@@ -79,7 +80,10 @@ def _trailers(content: bytes, data: bytes) -> Decoded | None:
         if line == b"\r\n":
             return Decoded(content, tuple(trailers), data)
         match = _TRAILER.fullmatch(line)
-        if match is None or match["name"].decode().lower() in _NOT_AS_TRAILERS:
+        if match is None:
+            raise Refused
+        alike = match["name"].decode().lower().replace("_", "-")
+        if alike in _NOT_AS_TRAILERS or alike.startswith("x-forwarded-"):
             raise Refused
         trailers.append((match["name"].decode(), match["value"].strip(b" \t").decode("latin-1")))
         if (

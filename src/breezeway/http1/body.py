@@ -32,7 +32,9 @@ _FORBIDDEN_TRAILERS: Final = frozenset(
     # RFC 9110 section 6.5.1: framing, routing, authentication, request modifiers, content format.
     b"transfer-encoding content-length host trailer te connection expect upgrade keep-alive "
     b"authorization proxy-authorization cookie set-cookie cache-control max-forwards range "
-    b"content-encoding content-type content-range".split()
+    b"content-encoding content-type content-range "
+    # What a header field is dropped for: nobody is to be believed about the client here.
+    b"forwarded x-real-ip proxy".split()
 )
 
 # Runs of chunks of 1 to 15 bytes without extensions are taken by the regex engine: a body of
@@ -211,6 +213,7 @@ def _trailer(line: bytes) -> tuple[str, str]:
     value = value.strip(b" \t")
     if not colon or TOKEN.fullmatch(name) is None or FIELD_VALUE.fullmatch(value) is None:
         raise ProtocolError(400, "malformed trailer field")
-    if name.lower() in _FORBIDDEN_TRAILERS:
+    alike = name.lower().replace(b"_", b"-")
+    if alike in _FORBIDDEN_TRAILERS or alike.startswith(b"x-forwarded-"):
         raise ProtocolError(400, "trailer field that must not be one")
     return name.decode("ascii"), value.decode("latin-1")
