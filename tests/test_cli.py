@@ -340,6 +340,8 @@ class TestMistakes:
             (["shop", "--bind", "x"], "Invalid value for '--bind': 'x' is not an address"),
             (["shop", "other"], "Got unexpected extra argument (other)"),
             (["shop:", "--threads", "3"], "'shop:' does not name an application."),
+            (["sevre", "shop"], "there is no command 'sevre'.\nhint: Did you mean 'serve'?"),
+            (["dev-certs"], "there is no command 'dev-certs'.\nhint: Did you mean 'dev-cert'?"),
             (["shop.py"], "'shop.py' is a path"),
             (["demo", "--app-dir", "x"], "No such option"),
             (["shop", "--daemon"], "Breezeway does not detach itself: a process that does"),

@@ -114,8 +114,24 @@ class _Group(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {name for param in self.get_params(ctx) for name in param.opts}
         if not args or args[0] not in own.union(self.list_commands(ctx)):
+            self._check_word(ctx, args)
             args = ["serve", *args]
         return super().parse_args(ctx, args)
+
+    def _check_word(self, ctx: click.Context, args: list[str]) -> None:
+        """See whether the first word, which is no command, can name an application.
+
+        Raises:
+            UsageError: it is nearly a command, and no module's name or before another word.
+        """
+        first, second = [*args, "", ""][:2]
+        is_no_module = "-" in first or (second and not second.startswith("-"))
+        if is_no_module and first[:1].isalpha() and first.replace("-", "_").isidentifier():
+            from breezeway import suggest
+
+            hint = suggest.near(first, self.list_commands(ctx), 1)
+            if hint:
+                raise UsageError(f"there is no command {first!r}.", hint)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(USAGE)

@@ -171,7 +171,8 @@ def _no_module(missing: str, directory: str) -> ApplicationNotFoundError:
         hint = suggest.near(name, suggest.modules([directory]))
         return ApplicationNotFoundError(
             f"there is no module {name!r} in {directory}, nor among the installed packages.",
-            hint or "Is the directory right? --app-dir chooses another.",
+            hint
+            or "Is the directory right? --app-dir chooses another. 'breezeway --help' lists commands.",
         )
     parent = sys.modules[package]
     if hasattr(parent, "__path__"):
