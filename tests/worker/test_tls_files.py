@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import logging
 import os
 import shutil
@@ -202,6 +203,36 @@ class TestRotation:
             assert b"local0" in common_name(live)
             put(new, made)
             assert b"renewed" in common_name(live)
+
+    def test_what_can_be_read_later_is_taken_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A key that gets its permissions late is tried again, and so is one without a descriptor."""
+
+        def fail(path: str, option: str) -> str:
+            raise UsageError(f"cannot read {path} ({option}): permission denied.")
+
+        made, new = local(tmp_path), local(tmp_path / "new", "renewed")
+        with serving(made) as live:
+            live.play(plain())
+            put(new, made)
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "_read", fail)
+                for _ in range(3):
+                    assert b"local0" in common_name(live)
+            assert b"renewed" in common_name(live)
+        assert caplog.text.count("the old ones stay") == 1
+
+    def test_a_directory_of_the_supervisor_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A worker of --user that cannot look at the files takes them for no new ones."""
+        made = local(tmp_path)
+        with serving(made) as live:
+            live.play(plain())
+            monkeypatch.setattr(module, "_stamp", lambda _: errno.EACCES)
+            assert b"local0" in common_name(live)
+        assert "certificates" not in caplog.text
 
     def test_files_just_written_are_left_alone(self, tmp_path: Path) -> None:
         """The key of a certificate that was written this second may not be there yet."""

@@ -14,6 +14,7 @@ workers' user may not read.
 from __future__ import annotations
 
 import datetime
+import errno
 import functools
 import logging
 import os
@@ -232,20 +233,23 @@ class Tls:
             return
         self._next_look = now + LOOK_SECONDS
         stamp = self._stamp_now()
-        if stamp in (self._stamp, self._told):
+        if (
+            stamp == self._stamp or errno.EACCES in stamp
+        ):  # with --user: only the supervisor can tell
             return
         if 0 <= time.time() - self._youngest() < SETTLE_SECONDS:
             self._next_look = now + SETTLE_SECONDS
             return
         try:
             self.renew()
-        except UsageError as error:
-            self._told = stamp
-            logger.error(
-                "the new certificates are not used, and the old ones stay: %s"
-                " A reload (HUP) tries again, with the rights of the supervisor.",
-                error.message,
-            )
+        except UsageError as error:  # the next look tries again: no stamp tells of permissions
+            if stamp != self._told:
+                self._told = stamp
+                logger.error(
+                    "the new certificates are not used, and the old ones stay: %s"
+                    " A reload (HUP) tries again, with the rights of the supervisor.",
+                    error.message,
+                )
         else:
             self._told = None
             logger.info("the new certificates are in use")
@@ -261,12 +265,12 @@ class Tls:
 
     def _youngest(self) -> float:
         """When one of the files was last written; seconds since 1970."""
-        times = []
+        times = [0.0]
         for name in self._files():
             try:
                 times.append(os.stat(name).st_mtime)
-            except OSError:
-                return time.time()  # one of them is just being replaced
+            except OSError:  # to read it tells what is wrong
+                pass
         return max(times)
 
 
