@@ -430,6 +430,20 @@ class TestBindAll:
             for listener in listeners:
                 listener.close()
 
+    def test_descriptor_that_another_address_has(self):
+        """A descriptor that nobody has passed may be the number of a socket just opened."""
+        with socket.create_server(("127.0.0.1", 0)) as passed:
+            number = passed.fileno()
+        with pytest.raises(BindError, match="another address has this file descriptor"):
+            bind_all(Settings(bind=("127.0.0.1:0", f"fd://{number}")))  # the lowest that is free
+
+    def test_descriptor_at_a_reload(self):
+        """What is open by then is ours."""
+        with listening("127.0.0.1:0") as ours:
+            spec = f"fd://{ours.socket.fileno()}"
+            with pytest.raises(BindError, match="at the start alone"):
+                bind_beside([ours], spec, backlog=16, unix_mode=None)
+
     def test_opens_all_or_none(self, tmp_path):
         """If one cannot be had, the others are closed and their files removed."""
         path = tmp_path / "shop.sock"

@@ -139,7 +139,10 @@ def bind_beside(
 
     The kernel refuses 0.0.0.0:8000 as long as somebody listens on 127.0.0.1:8000, unless both
     sockets allow it at that moment. Then both take connections until one of them is closed.
+    Nothing is inherited any more: a descriptor is one of our own.
     """
+    if isinstance(address.parse(spec), InheritedSocket):
+        raise _failure(spec, "a socket can be passed at the start alone")
     try:
         return bind(spec, backlog=backlog, unix_mode=unix_mode)
     except BindError:
@@ -180,11 +183,15 @@ def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None
     If one cannot be had, the new ones are closed.
     """
     with contextlib.ExitStack() as opened:
-        listeners = []
+        listeners: list[Listener] = []
         for spec in settings.addresses:
             listener = inherited.get(spec) if inherited else None
             if listener is None:
                 listener = bind(spec, backlog=settings.backlog, unix_mode=settings.unix_mode)
+                if any(each.socket.fileno() == listener.socket.fileno() for each in listeners):
+                    listener.socket.detach()
+                    hint = "The process that starts Breezeway has to pass it."
+                    raise _failure(spec, "another address has this file descriptor", hint)
                 opened.callback(listener.close)
             listener.assign(settings)
             listeners.append(listener)
