@@ -199,7 +199,7 @@ class TestFile:
     def test_cannot_be_read(self, tmp_path):
         """A file that is not there, or is no text, is an error: a wrong path is soon written."""
         assert faults_of(tmp_path / "none.toml") == [
-            "none.toml cannot be read: No such file or directory"
+            f"{tmp_path}/none.toml cannot be read: No such file or directory"
         ]
         (tmp_path / "a.toml").write_bytes(b"a = '\xff'")
         assert faults_of(tmp_path / "a.toml") == ["a.toml is not UTF-8 text"]

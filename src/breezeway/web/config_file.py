@@ -31,7 +31,7 @@ def read(path: str) -> tuple[dict[str, Any], dict[Path, int], str]:
     except UnicodeDecodeError:
         return {}, {}, f"{name} is not UTF-8 text"
     except OSError as error:
-        return {}, {}, f"{name} cannot be read: {error.strerror}"
+        return {}, {}, f"{path} cannot be read: {error.strerror}"
     except (ValueError, RecursionError) as error:
         # Messages of tomllib name what they did not expect, a character of it at most, and keys.
         message = str(error)
