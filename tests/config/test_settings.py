@@ -100,6 +100,8 @@ def test_each_setting_is_documented(setting):
         ("max_requests", -1, "must be at least 0"),
         ("max_worker_age", 0, "must be at least 1ms"),
         ("probe_path", "health", "must start with '/'"),
+        ("static", ("/a?b=c",), "a character that no path has"),
+        ("static", ("/a%20b=c", "/a%20%62/=d"), "'/a%20%62/' is there twice"),
         ("probe_path", "/a b", "a character that no request-target has"),
         ("probe_path", "/ü", "a character that no request-target has"),
         ("request_timeout", "30s", "must be a tuple"),

@@ -142,6 +142,13 @@ def test_longest_prefix_wins(tmp_path: Path) -> None:
     assert site.get("/s/bx").status == 404
 
 
+def test_prefix_of_any_bytes(tmp_path: Path) -> None:
+    """A prefix is written as in a URL, and is that path."""
+    (tmp_path / "a").write_text("a")
+    files = StaticFiles(Settings(static=(f"/%c3%a9%20x={tmp_path}",)), lambda *_: None)
+    assert files.local({"PATH_INFO": "/\xc3\xa9 x/a", "REQUEST_METHOD": "GET"}) is not None
+
+
 def test_root_prefix_takes_what_there_is(tmp_path: Path) -> None:
     """The prefix `/` serves files, and leaves the rest to the application."""
     site = Site(tmp_path, static=(f"/={tmp_path}", f"/s={tmp_path}"))

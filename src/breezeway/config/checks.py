@@ -172,16 +172,26 @@ def hosts(patterns: tuple[str, ...]) -> None:
 
 
 def statics(specs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Read the texts of `--static`: pairs of a prefix and a directory, the longest prefix first."""
+    """Read the texts of `--static`: pairs of a prefix and a directory, the longest prefix first.
+
+    A prefix is percent-decoded, its bytes as latin-1, as a path of an environ is.
+    """
+    if not specs:
+        return ()
+    from urllib.parse import unquote_to_bytes  # here alone, since few have one
+
     found: dict[str, str] = {}
     for spec in specs:
         prefix, equals, directory = spec.partition("=")
         if not equals or not directory or "\0" in directory:
             raise ValueError(f"{spec!r} has no directory: write /prefix=DIRECTORY")
         probe_path(prefix)
-        if prefix in found:
+        if "?" in prefix:
+            raise ValueError(f"has a character that no path has: {prefix!r}")
+        path = unquote_to_bytes(prefix).decode("latin-1").rstrip("/") or "/"
+        if path in found:
             raise ValueError(f"{prefix!r} is there twice")
-        found[prefix] = directory
+        found[path] = directory
     return tuple(sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True))
 
 
