@@ -14,6 +14,7 @@ from textual.widgets import Static
 from breezeway.top import dialogs, screen, servers
 from breezeway.top.arrangement import FOOT, GAUGES, HEAD
 from breezeway.top.panels import Panel, Table
+from breezeway.top.running import Request
 from breezeway.top.servers import Choice
 
 from ..fake_supervisor import DEADLINE, TRACEBACK, Fake
@@ -288,6 +289,15 @@ def test_stacks(live):
         await closed(pilot)
 
     run(story, live)
+
+
+def test_stacks_of_many():
+    """The screen would stand still with all of them."""
+    found = [Request(1, "t", f"GET /{n}", 1.0, ("stack",)) for n in range(dialogs.MOST_STACKS + 2)]
+    shown = dialogs.stack_pages(found, len(found) - 1, "now")._text.plain
+    assert shown.startswith(f"GET /{len(found) - 1} ")
+    assert shown.endswith("\n\nand 2 more")
+    assert shown.count("GET") == dialogs.MOST_STACKS
 
 
 def test_stacks_are_not_told(live):

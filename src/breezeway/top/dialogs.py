@@ -39,6 +39,10 @@ BUSY: threads in a request, of those that may be. FOR: since the request was com
 """
 
 
+MOST_STACKS: Final = 50
+"""Requests whose stacks are shown; a screen with those of a thousand stands still for seconds."""
+
+
 class Question(ModalScreen[bool]):
     """Asks for y or n."""
 
@@ -144,7 +148,9 @@ def help_pages() -> Pages:
 def stack_pages(requests: Sequence[Request], first: int, at: str) -> Pages:
     """Show the stacks of the running requests, beginning with one of them."""
     order = [*requests[first : first + 1], *requests[: max(first, 0)], *requests[first + 1 :]]
-    parts = [_stack(each) for each in order]
+    parts = [_stack(each) for each in order[:MOST_STACKS]]
+    if len(order) > MOST_STACKS:
+        parts.append(Text(f"and {len(order) - MOST_STACKS} more", DIM))
     if not parts:
         parts = [Text("No request is running.", DIM)]
     return Pages(f"Running requests at {at} UTC", Text("\n\n").join(parts))
