@@ -704,7 +704,7 @@ def test_memory_of_several_processes(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         call(site.piece, **{"wsgi.multiprocess": True})
     assert [record.getMessage() for record in caplog.records] == [
-        "sessions in memory: there are several processes, and each has its own"
+        "sessions in memory are those of one process: another worker, or the next one, has its own"
     ]
 
 

@@ -109,7 +109,9 @@ class Sessions:
         environ[KEY] = session = Session(self, environ)
         if self._one_process and environ["wsgi.multiprocess"]:
             self._one_process = False
-            log.warning("sessions in memory: there are several processes, and each has its own")
+            log.warning(
+                "sessions in memory are those of one process: another worker, or the next one, has its own"
+            )
 
         def start(status: str, headers: Headers, exc_info: Any = None, /) -> Any:
             if session.is_touched:
