@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -14,6 +14,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 
 from breezeway.testing import LiveServer
+from breezeway.worker.poller import HUP, IN, RDHUP
 
 from ..live import eventually
 from ..wire.client import Client, Truncated, request
@@ -55,6 +56,33 @@ def test_thread_that_has_taken_the_baton_back(tmp_path: Path) -> None:
         driven.end()
     found = {each["target"]: each["thread"] for each in lines_of(log)}
     assert found == dict.fromkeys(("/a", "/slow", "/b"), threading.current_thread().name)
+
+
+@pytest.mark.parametrize(("read", "outcome"), [(True, "complete"), (False, "left")])
+def test_client_that_leaves_at_the_end(read: bool, outcome: str, tmp_path: Path) -> None:
+    """One that has the whole response, and leaves before the server knows that it is whole."""
+    log = tmp_path / "log"
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "5")])
+        if read:
+            yield b"hello"
+            assert driven.client.recv(1000).endswith(b"hello")
+        driven.client.close()
+        assert driven.connection.on_event(IN | RDHUP | HUP)
+        if not read:
+            yield b"hello"
+
+    driven = Driven(application, access_log_file=str(log), access_log_format="json")
+    try:
+        assert driven.event(get("/"))
+        assert driven.reactor.counters["aborted"] == (not read)
+    finally:
+        assert driven.reactor.recorder is not None
+        driven.reactor.recorder.close()
+        driven.end()
+    (line,) = lines_of(log)
+    assert (line["status"], line["outcome"]) == (200, outcome)
 
 
 def test_line_of_a_timeout_names_the_thread_of_the_application(tmp_path: Path) -> None:

@@ -462,7 +462,8 @@ class Connection(Bodies):
             bodiless = bool(exchange.flags & METHOD_HEAD)
             self._last_words(refusal.status, refusal.reason, bodiless=bodiless)
             return
-        if self.gone or (exchange.aborted and not exchange.delimited):
+        lost = self.gone and (exchange.aborted or self.outbox is not None)  # and not all has gone
+        if lost or (exchange.aborted and not exchange.delimited):
             self.abort()
             return
         close = bool(exchange.flags & (CLOSE | ABORTED))

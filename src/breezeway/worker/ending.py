@@ -123,13 +123,15 @@ class Ending(Recording):
             if self.outbox:
                 self.state = DRAIN_CLOSE if close else DRAIN
                 return
+            # Of what waited, the rest was thrown away when the client went.
+            whole = self.outbox is None or not self.gone
             self.outbox = None
-            if not self.gone:
+            if whole:
                 self.record(COMPLETE)
             if not (close or self.gone):
                 self.state = self.state_at_rest()
-        if self.gone:  # the rest was thrown away a moment ago
-            self.abort()
+        if self.gone:
+            self.close() if whole else self.abort()
         elif close:
             self._hang_up()
         elif self.unread:
