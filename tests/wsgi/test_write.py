@@ -166,8 +166,9 @@ def test_write_of_an_ended_request(live: Live) -> None:
         start_response("200 OK", [PLAIN, ("X-Second", "yes")])
         with pytest.raises(RuntimeError):
             kept[1](b"stray")
-        with pytest.raises(RuntimeError):
-            kept[0]("404 Not Found", [PLAIN])
+        for exc_info in (None, (ValueError, ValueError(), None)):
+            with pytest.raises(RuntimeError):
+                kept[0]("404 Not Found", [PLAIN], exc_info)
         return [b"second"]
 
     live.play(application)
