@@ -75,8 +75,11 @@ def test_on_demand(tmp_path: Path) -> None:
             one, other = after
             server.ask("recycle", pid=one)
             assert server.wait_for_workers(2, but=[one]) > {other}
-            with pytest.raises(UserError, match="no worker that serves has the pid 1;"):
-                server.ask("recycle", pid=1)
+            for pid in (1, None):
+                with pytest.raises(UserError, match=f"no worker that serves has the pid {pid};"):
+                    server.ask("recycle", pid=pid)
+            with pytest.raises(UserError, match="stop needs true or false"):
+                server.ask("stop", now="no")
         assert not load.failures
 
 

@@ -97,6 +97,8 @@ class Commands:
 
     def _on_stop(self, request: Request, caller: Caller) -> None:
         now = request.get("now", False)
+        if not isinstance(now, bool):
+            raise UsageError("stop needs true or false for now.")
         logger.info("stopping %s, as an operator has asked", "at once" if now else "gracefully")
         systemd.stopping("Stopping, as an operator has asked")
         caller.progress("stopping", 0, 1)
@@ -139,8 +141,8 @@ class Commands:
         supervisor = self._supervisor
         serving = [each for each in supervisor.workers if each.state == READY]
         chosen = serving
-        pid = request.get("pid")
-        if pid is not None:
+        if "pid" in request:  # null, too: all are meant where nothing is said
+            pid = request["pid"]
             chosen = [each for each in serving if each.pid == pid]
             if not chosen:
                 pids = ", ".join(str(each.pid) for each in serving)
