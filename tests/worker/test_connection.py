@@ -82,6 +82,17 @@ def test_end_of_input_comes_after_what_was_received() -> None:
     driven.end()
 
 
+def test_event_of_who_had_the_descriptor_before() -> None:
+    """An event of the turn in which a connection was accepted is that of a closed one: nobody has left."""
+    driven = Driven(echo)
+    assert driven.connection.on_event(IN | OUT | RDHUP)
+    assert not driven.connection.client_disconnected()
+    driven.reactor.now += 1
+    assert driven.event(get("/0"), IN | OUT | RDHUP)
+    assert driven.connection.client_disconnected()
+    driven.end()
+
+
 def test_limits_hold_for_the_second_head() -> None:
     """A head that differs from the last one in its request line alone may not be longer either."""
     driven = Driven(echo, limit_head=60, limit_request_line=100)

@@ -380,7 +380,9 @@ class Connection(Bodies):
             self._drain()
         if not event & (IN | RDHUP | ERR | HUP):
             return True
-        if event & RDHUP:
+        if (
+            event & RDHUP and self.began != self.reactor.now
+        ):  # else of who had the descriptor before
             self.half_closed = True
         if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
             with self.reactor.mutex:
