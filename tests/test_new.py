@@ -164,8 +164,11 @@ def test_serves_in_production(new: Command) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_passes_its_tests(new: Command, kind: str) -> None:
     """Its tests pass, warnings taken for errors; a failing application fails them."""
-    assert new("shop", *KINDS[kind])[0] == 0
+    status, told, _ = new("shop", *KINDS[kind])
+    assert status == 0
     project = new.directory / "shop"
+    (needed,) = re.findall(r"pip install -r (\S+) +installs what it needs", told)
+    assert "pytest" in (project / needed).read_text()
     command = (sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider")
     done = run(project, *command)
     assert done.returncode == 0, done.stdout

@@ -63,10 +63,12 @@ def new(name: str, minimal: bool) -> int:
     """
     _check(name)
     _write(name, "minimal" if minimal else "full")
+    needed = "requirements.txt" if minimal else "requirements-dev.txt"
     click.echo(
         f"Made the directory {name}. In there,\n"
-        "  breezeway dev       serves it on http://127.0.0.1:8000\n"
-        "  python -m pytest    runs its tests"
+        f"  pip install -r {needed:<21} installs what it needs\n"
+        f"  breezeway dev {'':<22} serves it on http://127.0.0.1:8000\n"
+        f"  python -m pytest {'':<19} runs its tests"
     )
     return 0
 
