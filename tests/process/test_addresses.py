@@ -33,9 +33,9 @@ def assert_refused(failures: list[Failure]) -> None:
     assert all(each.last_body == "" for each in reset), reset
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((host, 0)) as listener:
         return int(listener.getsockname()[1])
 
 
@@ -109,7 +109,7 @@ def test_unix_sockets(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
 def test_wider_address_with_the_same_port(tmp_path: Path) -> None:
     """From 127.0.0.1 to all addresses: who connects to 127.0.0.1 meanwhile is served."""
-    port = free_port()
+    port = free_port("0.0.0.0")
     bind(tmp_path, f"127.0.0.1:{port}")
     with serving(tmp_path, command=command(tmp_path)) as server:
         bind(tmp_path, f"0.0.0.0:{port}")
@@ -135,6 +135,9 @@ def test_address_that_is_taken(tmp_path: Path) -> None:
         before = server.wait_for_workers(2)
         bind(tmp_path, f"127.0.0.1:{comes}", f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(UserError, match="is taken by process"):
+            server.ask("reload")
+        bind(tmp_path, f"127.0.0.1:{stays}", "fd://3")  # it is some socket of the server's own
+        with pytest.raises(UserError, match="fd://3: a socket can be passed at the start alone"):
             server.ask("reload")
         assert set(server.workers()) == before
         assert answers(server, stays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -45,6 +46,20 @@ def test_end(pair: Pair) -> None:
     assert ours.receive() == []
     assert ours.at_end
     assert not ours.send("stop")
+
+
+def test_default_timeout() -> None:
+    """An application that sets one for its own sockets must not end a worker that hears nothing."""
+    socket.setdefaulttimeout(0.001)
+    try:
+        ours, theirs = Channel.pair()
+        again = Channel(socket.socket(fileno=theirs.socket.detach()))
+    finally:
+        socket.setdefaulttimeout(None)
+    assert ours.socket.gettimeout() == 0.0
+    assert again.socket.gettimeout() is None
+    ours.close()
+    again.close()
 
 
 def test_long_message(pair: Pair) -> None:

@@ -22,7 +22,8 @@ class Channel:
     """One end."""
 
     def __init__(self, sock: socket.socket) -> None:
-        """Take over a stream socket."""
+        """Take over a stream socket, and let it block."""
+        sock.setblocking(True)  # whatever an application gives to socket.setdefaulttimeout()
         self.socket = sock
         self.at_end = False
         """The other end is gone, and all that it said has been read."""
@@ -32,9 +33,9 @@ class Channel:
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
         """Return the supervisor's end, which does not block, and the worker's."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        return cls(ours), cls(theirs)
+        ours, theirs = map(cls, socket.socketpair())
+        ours.socket.setblocking(False)
+        return ours, theirs
 
     def send(self, kind: str, **fields: Any) -> bool:
         """Send a message, from any thread; return False if the other end does not take it."""

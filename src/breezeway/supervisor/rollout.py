@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from breezeway.config import address
+from breezeway.config.address import InheritedSocket
 from breezeway.config.kinds import show_duration
 from breezeway.config.settings import Settings
-from breezeway.errors import UserError
+from breezeway.errors import BindError, UserError
 from breezeway.supervisor import policy
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.deployment import Deployment, Generation
@@ -156,6 +158,9 @@ class Rollouts:
         try:
             for spec in settings.addresses:
                 if spec not in kept:
+                    if isinstance(address.parse(spec), InheritedSocket):
+                        # What is open by now is ours.
+                        raise BindError(f"{spec}: a socket can be passed at the start alone.")
                     new = listener.bind_beside(
                         current.listeners,
                         spec,

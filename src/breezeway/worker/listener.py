@@ -139,10 +139,7 @@ def bind_beside(
 
     The kernel refuses 0.0.0.0:8000 as long as somebody listens on 127.0.0.1:8000, unless both
     sockets allow it at that moment. Then both take connections until one of them is closed.
-    Nothing is inherited any more: a descriptor is one of our own.
     """
-    if isinstance(address.parse(spec), InheritedSocket):
-        raise _failure(spec, "a socket can be passed at the start alone")
     try:
         return bind(spec, backlog=backlog, unix_mode=unix_mode)
     except BindError:
