@@ -421,17 +421,20 @@ function question({ title, text, yes, field, act }) {
   }
   dialog.querySelector("form").onsubmit = async (event) => {
     event.preventDefault();
-    $("question-yes").disabled = true;
-    put("question-yes", "Working …");
+    const button = $("question-yes"); // it stays enabled, for one that is not loses the focus
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true");
+    put(button, "Working …");
     put("question-error", "");
     try {
       await act(input.value);
       dialog.close();
     } catch (error) {
+      $("question-error").classList.toggle("code", error.message.includes("\n"));
       put("question-error", error.message);
     } finally {
-      $("question-yes").disabled = false;
-      put("question-yes", yes);
+      button.removeAttribute("aria-disabled");
+      put(button, yes);
     }
   };
   dialog.showModal();

@@ -41,14 +41,21 @@ export function words(name) {
   return name.replaceAll("_", " ").replaceAll(".", ": ");
 }
 
-export function put(id, text, mood) {
+/** Without characters that control or are not seen, and could turn the text around: as `top` shows it. */
+function clean(text) {
+  return String(text).replace(/[^\P{C}\n\t]/gu, "\ufffd");
+}
+
+export function put(id, given, mood) {
   const element = typeof id === "string" ? $(id) : id;
+  const text = clean(given);
   if (element.textContent !== text) element.textContent = text;
   if (mood !== undefined && element.dataset.state !== mood) element.dataset.state = mood;
 }
 
 export function make(tag, properties = {}, ...children) {
   const { data, ...others } = properties;
+  if ("textContent" in others) others.textContent = clean(others.textContent);
   const element = Object.assign(document.createElement(tag), others);
   Object.assign(element.dataset, data || {});
   element.append(...children);
