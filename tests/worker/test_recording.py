@@ -107,14 +107,15 @@ def test_line_of_a_timeout_names_the_thread_of_the_application(tmp_path: Path) -
     assert line["application_us"] >= 0
 
 
-def test_filter_that_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+def test_filter_that_fails(error: type[BaseException]) -> None:
     """A filter of the user's that raises costs a message, not the response nor the baton."""
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         raise ValueError
 
     def broken(record: logging.LogRecord) -> bool:
-        raise KeyError(record.name)
+        raise error(record.name)
 
     driven = Driven(application)
     logger = logging.getLogger("breezeway.application")

@@ -70,7 +70,7 @@ def log_failure(error: BaseException, environ: Environ, what: str) -> None:
     """
     try:
         _log_failure(error, environ, what)
-    except Exception:  # as `logging.Handler.handleError` has it
+    except BaseException:  # as `logging.Handler.handleError` has it
         if logging.raiseExceptions and sys.stderr is not None:
             print_exc()
 
