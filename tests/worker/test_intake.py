@@ -15,6 +15,7 @@ from breezeway.worker.intake import UNCOUNTED_BYTES, Intake
 from tests.worker.driven import Driven
 
 SMALL = b"GET / HTTP/1.1\r\nHost: a\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
 MORE = SMALL + b"X: " + b"x" * (UNCOUNTED_BYTES - len(SMALL) + 1000 - 3)
 
 
@@ -81,3 +82,35 @@ def test_connection_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"\r\nConnection: close\r\n" in answer
     driven.end()
     assert budgets[0].held == 0
+
+
+def test_little_is_taken_of_what_comes_behind_a_body() -> None:
+    """While a request is answered, the next one stays with the client but for as much as a head."""
+    ahead: list[int] = []
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        assert environ["wsgi.input"].read() == b"abc"
+        intake = driven.connection.intake
+        assert intake is not None
+        ahead.append(len(intake._buffer))
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    driven = Driven(application)
+    driven.event(POST + b"a")
+    driven.event(b"bc" + MORE + b"x" * 40_000)
+    driven.settle()
+    assert ahead == [8192]
+    driven.end()
+
+
+def test_size_of_a_receive() -> None:
+    """Of a body whose length is known, as much as is still to come and a head; of a head, just that."""
+    (intake,) = intakes(1, MemoryBudget(0))
+    assert intake.receive_size(65536, 8192) == 8192
+    intake.expect_body(Parser(Limits()).parse(POST, {"SCRIPT_NAME": ""}))
+    assert intake.receive_size(65536, 8192) == 3 + 8192
+    intake.take(b"ab", {})
+    assert intake.receive_size(65536, 8192) == 1 + 8192
+    assert intake.receive_size(4096, 8192) == 4096
+    intake.close()

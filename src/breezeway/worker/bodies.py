@@ -223,12 +223,11 @@ class Bodies(Ending):
         intake = self.intake
         assert intake is not None
         room = max(self.reactor.settings.body_memory, LEAST_PIECE_BYTES)
-        most = LEAST_PIECE_BYTES if intake.in_chunks else BODY_RECEIVE_BYTES
         ends = time.monotonic() + READ_SECONDS
         pieces: list[bytes] = []
         trailers = None
         while room and trailers is None and (not pieces or time.monotonic() < ends):
-            size = min(room, most)
+            size = min(room, intake.receive_size(BODY_RECEIVE_BYTES, LEAST_PIECE_BYTES))
             try:
                 data = self._receive(size)
             except (BlockingIOError, InterruptedError):

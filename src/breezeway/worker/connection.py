@@ -338,12 +338,12 @@ class Connection(Bodies):
 
     def _read_on(self) -> bool:
         """Receive until there is a complete request or the system has no more."""
-        in_body = self.state in (BODY, AWAITED)
-        in_chunks = self.intake is not None and self.intake.in_chunks
-        size = BODY_RECEIVE_BYTES if in_body and not in_chunks else RECEIVE_BYTES
         self.unread = False
         ends = time.monotonic() + READ_SECONDS
         while not self.unread:
+            size, intake = RECEIVE_BYTES, self.intake
+            if intake is not None:
+                size = intake.receive_size(BODY_RECEIVE_BYTES, RECEIVE_BYTES)
             try:
                 data = self._receive(size)
             except OSError as error:

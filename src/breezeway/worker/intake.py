@@ -109,14 +109,20 @@ class Intake:
         return self._body is not None
 
     @property
-    def in_chunks(self) -> bool:
-        """Whether that body comes in chunks, which may cost much for each byte."""
-        return self.head is not None and self.head.length == CHUNKED
-
-    @property
     def blank(self) -> bool:
         """Whether nothing is there of the next request but an empty line, or half of one."""
         return self._body is None and bytes(self._buffer) in (b"\r", b"\r\n")
+
+    def receive_size(self, most: int, ahead: int) -> int:
+        """Return how many bytes to receive at a time: `most`, but of what comes after a body `ahead`.
+
+        That waits uncounted while the request is answered. Of chunks, which may cost much for each
+        byte, it is no more than that, either, and of heads.
+        """
+        head = self.head
+        if self._body is None or head is None or head.length == CHUNKED:
+            return ahead
+        return min(most, head.length - self._received + ahead)
 
     def take(self, data: bytes, base: Environ) -> Request | None:
         """Add what was received; return the next request if it is complete.
