@@ -240,6 +240,14 @@ def test_recyclings(tmp_path: Path) -> None:
         assert server.status()["deaths"] == 0
 
 
+def test_stop_with_a_child_of_the_application(tmp_path: Path) -> None:
+    """A process that was forked at import, and outlives it, holds up no stop."""
+    forks = "import os, time\nif not os.fork():\n    time.sleep(60); os._exit(0)\n"
+    with serving(tmp_path, "--preload", application=forks + APPLICATION) as server:
+        server.signal(signal.SIGTERM)
+        assert server.end() == 0
+
+
 def test_stop(tmp_path: Path) -> None:
     """TERM finishes the request in flight, while the port is closed already; nothing is left."""
     with serving(tmp_path, "--preload", workers=2) as server:

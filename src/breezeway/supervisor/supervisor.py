@@ -413,6 +413,9 @@ class Supervisor:
             if worker.pid == pid:
                 self._on_end(worker, status)
                 return
+        for found in self.zygotes:
+            if found.pid == pid:
+                found.stop_listening()
 
     def _on_end(self, worker: Handle, status: int | None) -> None:
         """Act on a worker's end; `status` is as `os.waitpid` has it, None if nobody knows."""

@@ -130,6 +130,12 @@ class Zygote:
         if not self.ready:  # it listens to nobody before that
             self.kill(signal.SIGKILL)
 
+    def stop_listening(self) -> None:
+        """Take what it has said for all: it has ended, though a child may keep its channel open."""
+        self._deadline = 0.0
+        with contextlib.suppress(OSError):
+            self.channel.socket.shutdown(socket.SHUT_RD)
+
     def kill(self, number: signal.Signals) -> None:
         """Send it a signal, if it is there."""
         with contextlib.suppress(ProcessLookupError):
