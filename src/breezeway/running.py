@@ -31,11 +31,7 @@ def run(
     """Do what `breezeway.run` says."""
     if importer.is_loading():
         return
-    given = {
-        "access_log": True,
-        **settings,
-        "bind": (bind,) if isinstance(bind, str) else tuple(bind),
-    }
+    given = {"access_log": True, **settings, "bind": (bind,) if isinstance(bind, str) else bind}
     try:
         if reload:
             _become(application, given)
@@ -53,7 +49,7 @@ def command(application: Application, given: Mapping[str, Any]) -> list[str]:
         UsageError: the script cannot be imported, or the application has no name in it.
         ValueError: one of the settings in `given` has a value that it cannot have.
     """
-    Settings(**given)
+    Settings.given(**given)
     module, directory = _script()
     options = {"app_dir": directory, **given, "reload": True}
     return [

@@ -115,11 +115,10 @@ def supervise_settings(application: Application, settings: Settings, origin: str
 
 def serve(application: Application, bind: str | tuple[str, ...], **settings: Any) -> None:
     """Do what `breezeway.serve` says."""
-    addresses = (bind,) if isinstance(bind, str) else tuple(bind)
     try:
         if not callable(application):
             raise UsageError(f"breezeway.serve: {application!r} is not a WSGI application.")
-        chosen = Settings(bind=addresses, **settings)
+        chosen = Settings.given(bind=bind, **settings)
         if chosen.reload:
             raise UsageError(
                 "reload: breezeway.serve is given an application that is loaded already.",

@@ -36,7 +36,7 @@ class SimpleServer:
             ValueError, BindError: a setting or address that cannot be.
         """
         shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        self._settings = Settings(bind=(f"{shown}:{port}",), **settings)
+        self._settings = Settings.given(bind=f"{shown}:{port}", **settings)
         self._listener = bind(
             self._settings.bind[0],
             backlog=self._settings.backlog,

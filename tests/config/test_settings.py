@@ -151,3 +151,29 @@ def test_impossible_value_is_refused(name, value, reason):
 def test_edge_value_is_taken(name, value):
     """Values at the edge of what makes sense are taken as they are."""
     assert getattr(Settings(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("port", r"there is no setting 'port'\. Say bind='HOST:PORT'\.$"),
+        ("thread", r"there is no setting 'thread'\. Did you mean 'threads'\?$"),
+        ("handler_class", "there is no setting 'handler_class'.$"),
+    ],
+)
+def test_given_names_are_checked(name, told):
+    """What a program calls a setting and is none is told, with what it may have meant."""
+    with pytest.raises(TypeError, match=told):
+        Settings.given(**{name: 1})
+
+
+@pytest.mark.parametrize("bind", ["[::1]:1", ["[::1]:1"], ("[::1]:1",)])
+def test_given_addresses(bind):
+    """A program gives one address, or several."""
+    assert Settings.given(bind=bind).bind == ("[::1]:1",)
+
+
+def test_given_address_is_none():
+    """What is no address is a value that cannot be, as with all settings."""
+    with pytest.raises(SettingError, match="bind must be"):
+        Settings.given(bind=8000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from breezeway.config import (
     admin_checks,
@@ -62,6 +63,27 @@ class Settings(NetworkSettings, RequestSettings, ProcessSettings):
         tls_checks.check(self)
         combinations.check(self)
         admin_checks.check(self)
+
+    @classmethod
+    def given(cls, **values: Any) -> Settings:
+        """Make those that a program gives by their names; `bind` may be one address, or a list.
+
+        Raises:
+            TypeError: there is no setting of a name.
+            SettingError: one has a value that it cannot have.
+        """
+        names = [row.name for row in TABLE]
+        for name in values:
+            if name not in names:
+                from breezeway import suggest
+
+                hint = "Say bind='HOST:PORT'." if name in ("host", "port") else ""
+                hint = hint or suggest.near(name, names, 1)
+                raise TypeError(f"there is no setting {name!r}. {hint}".rstrip())
+        bind = values.get("bind")
+        if isinstance(bind, str | list):
+            values["bind"] = (bind,) if isinstance(bind, str) else tuple(bind)
+        return cls(**values)
 
     @property
     def addresses(self) -> tuple[str, ...]:

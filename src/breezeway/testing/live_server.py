@@ -37,7 +37,7 @@ class LiveServer:
         """
         if not callable(application):
             raise TypeError(f"{application!r} is not a WSGI application")
-        self.settings = Settings(**{"bind": ("127.0.0.1:0",), **settings})
+        self.settings = Settings.given(**{"bind": "127.0.0.1:0", **settings})
         self._listeners = bind_all(self.settings)
         self.reactor = Reactor(application, self._listeners, self.settings, poller=poller)
 
