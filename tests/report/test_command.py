@@ -228,6 +228,17 @@ def test_mistakes(run, tmp_path, options, message):
     assert message in err
 
 
+def test_a_log_is_not_written_over(run, log):
+    """By whatever name the page is to have it."""
+    before = log.read_bytes()
+    page = log.with_name("page.html")
+    page.symlink_to(log)
+    status, _, err = run(log, "--html", page)
+    assert status == 1
+    assert "is a log to report on" in err
+    assert log.read_bytes() == before
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_no_permission(run, log):
     """The system's own words say so."""

@@ -72,7 +72,7 @@ def report(
     if path and not path.startswith("/"):
         raise UsageError(f"--path must begin with a slash: {path}")
     if html is not None:
-        _check_writable(html)
+        _check_writable(html, files)
     from breezeway.report.summary import summary
     from breezeway.report.tally import Selection
 
@@ -145,10 +145,13 @@ def _print(text: str) -> None:
     click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
 
 
-def _check_writable(file: str) -> None:
-    """Complain before an hour's log is read, and not afterwards."""
+def _check_writable(file: str, logs: tuple[str, ...]) -> None:
+    """Complain before an hour's log is read, and not afterwards; or written over."""
     if file == "-":
         return
+    there = filter(os.path.exists, logs) if os.path.exists(file) else ()
+    if any(os.path.samefile(log, file) for log in there):
+        raise UserError(f"cannot write to {file}: it is a log to report on.")
     folder = os.path.dirname(file) or "."
     if os.path.isdir(file):
         raise UserError(f"cannot write to {file}: it is a directory.")
