@@ -149,12 +149,12 @@ def _check_writable(file: str, logs: tuple[str, ...]) -> None:
     """Complain before an hour's log is read, and not afterwards; or written over."""
     if file == "-":
         return
-    there = filter(os.path.exists, logs) if os.path.exists(file) else ()
-    if any(os.path.samefile(log, file) for log in there):
-        raise UserError(f"cannot write to {file}: it is a log to report on.")
     folder = os.path.dirname(file) or "."
     if os.path.isdir(file):
         raise UserError(f"cannot write to {file}: it is a directory.")
+    there = filter(os.path.exists, logs) if os.path.exists(file) else ()
+    if any(os.path.samefile(log, file) for log in there):
+        raise UserError(f"cannot write to {file}: it is a log to report on.")
     if not os.path.isdir(folder):
         raise UserError(f"cannot write to {file}: there is no directory {folder}.")
     if not os.access(file if os.path.exists(file) else folder, os.W_OK):
