@@ -24,6 +24,8 @@ from breezeway.worker.admission import (
     client_of,
 )
 from breezeway.worker.connection import Connection
+from breezeway.worker.poller import READABLE
+from breezeway.worker.proxied_layer import ProxiedLayer
 from breezeway.worker.reactor import Reactor
 
 from ..live import eventually
@@ -196,6 +198,23 @@ def test_client_that_a_proxy_names(door: Door) -> None:
     for each in (first, second, third):
         each.close()
     assert door.admission._counts == {}
+
+
+@pytest.mark.parametrize("door", [{}], indirect=True)
+def test_half_a_head_behind_a_proxy(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who goes for another is told so behind a PROXY header, too: it understands an answer."""
+    monkeypatch.setattr("breezeway.worker.admission.SLOW_HEAD_SECONDS", 0.0)
+    client, server = socket.socketpair()
+    client.settimeout(5)
+    with client:
+        connection = Connection(door.reactor, ProxiedLayer(server, ""), "", {"SCRIPT_NAME": ""})
+        client.sendall(b"PROXY TCP4 192.0.2.1 10.0.0.1 5555 80\r\nGET / HTTP/1.1\r\n")
+        connection.on_event(READABLE)
+        while door.reactor.ready:
+            door.reactor.ready.popleft().resume()
+        assert door.admission.close_idle()
+        assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+        assert client.recv(1) == b""
 
 
 @pytest.mark.parametrize("door", [{"limit_connections": 1}], indirect=True)

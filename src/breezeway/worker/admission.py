@@ -223,7 +223,7 @@ class Admission:
             if rank == _DONE or (not connection.unread and _is_silent(connection)):
                 kind, what = _KINDS[rank]
                 self._reactor.note(kind, f"%s: {what} closed for a new connection", connection.peer)
-                if rank == _SLOW and connection.layer is None:
+                if rank == _SLOW:
                     with contextlib.suppress(OSError):
                         self._tell(connection.socket)
                 connection.close()
