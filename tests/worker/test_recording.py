@@ -13,6 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
+from breezeway.gateway.failure import ClientGone
 from breezeway.testing import LiveServer
 from breezeway.worker.poller import HUP, IN, RDHUP
 
@@ -105,6 +106,28 @@ def test_line_of_a_timeout_names_the_thread_of_the_application(tmp_path: Path) -
     (line,) = lines_of(log)
     assert (line["status"], line["outcome"], [line["thread"]]) == (504, "complete", names)
     assert line["application_us"] >= 0
+
+
+def test_application_that_goes_on_when_its_client_has_left(tmp_path: Path) -> None:
+    """The response is not complete, though the application has written all of it."""
+    log = tmp_path / "log"
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", [("Content-Length", "5")])
+        driven.client.close()
+        with pytest.raises(ClientGone):
+            write(b"hello")
+        return []
+
+    driven = Driven(application, access_log_file=str(log), access_log_format="json")
+    try:
+        assert driven.event(get("/"))
+    finally:
+        assert driven.reactor.recorder is not None
+        driven.reactor.recorder.close()
+        driven.end()
+    (line,) = lines_of(log)
+    assert line["outcome"] == "left"
 
 
 @pytest.mark.parametrize("error", [KeyError, SystemExit])

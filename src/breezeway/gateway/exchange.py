@@ -218,7 +218,11 @@ class Exchange:
         if not self._transport.answers(self):
             raise RuntimeError("write() was called after the response's end, or by another thread")
         if data:
-            self._emit(b"".join((data,)), None)
+            try:
+                self._emit(b"".join((data,)), None)
+            except ClientGone:  # the application may go on all the same
+                self.flags |= ABORTED
+                raise
 
     def early_hints(self, headers: Headers) -> None:
         """Send a 103 (RFC 8297), unless the head has gone or the client speaks HTTP/1.0.
@@ -332,9 +336,8 @@ class Exchange:
             if hasattr(blocks, "__iter__"):
                 raise
             kind = type(blocks).__name__
-            raise ApplicationFault(
-                f"the application returned {kind}, which is no iterable of bytes"
-            ) from None
+            text = f"the application returned {kind}, which is no iterable of bytes"
+            raise ApplicationFault(text) from None
         for block in iterator:
             if type(block) is not bytes:
                 block = self._checked(block)
@@ -383,9 +386,8 @@ class Exchange:
     @staticmethod
     def _checked(block: bytes) -> bytes:
         if not isinstance(block, bytes):
-            raise ApplicationFault(
-                f"the application gave a block of type {type(block).__name__} instead of bytes"
-            )
+            kind = type(block).__name__
+            raise ApplicationFault(f"the application gave a block of type {kind} instead of bytes")
         return b"".join((block,))  # itself, or of a subclass what it holds, whatever it says
 
     def _head(self) -> ResponseHead:
@@ -428,9 +430,8 @@ class Exchange:
         """Send the head, with the first block or all of the body."""
         head = self._head()
         if total != head.length and None not in (total, head.length) and not self._bodiless(head):
-            raise ApplicationFault(
-                f"Content-Length is {head.length}, but the body has {total} bytes"
-            )
+            text = f"Content-Length is {head.length}, but the body has {total} bytes"
+            raise ApplicationFault(text)
         lines = self._frame(head, total)
         if self._bodiless(head):
             self._missing = None
@@ -479,9 +480,8 @@ class Exchange:
     def _end(self) -> None:
         """Finish the body."""
         if self._missing:
-            raise ApplicationFault(
-                f"the body is {self._missing} bytes shorter than its Content-Length"
-            )
+            text = f"the body is {self._missing} bytes shorter than its Content-Length"
+            raise ApplicationFault(text)
         if self._chunked:
             if self.head is not None:
                 self.head.quick = self._transport.watched
