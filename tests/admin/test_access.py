@@ -64,15 +64,27 @@ def test_sessions_end():
     now = 1000.0
     access = Access("127.0.0.1:1", TOKEN, clock=lambda: now)
     cookie = access.open_session().partition(";")[0]
-    expiry, _, signature = cookie.partition("=")[2].partition(".")
+    name, _, session = cookie.partition("=")
+    expiry, _, signature = session.partition(".")
     assert access.may_act(environ(HTTP_COOKIE=cookie))
     other = Access("127.0.0.1:1", TOKEN + "x", clock=lambda: now)
     assert not other.may_act(environ(HTTP_COOKIE=cookie))
     for forged in (f"{int(expiry) + 1}.{signature}", f"{expiry}.", expiry, "", "."):
-        assert not access.may_act(environ(HTTP_COOKIE=f"{COOKIE}={forged}"))
+        assert not access.may_act(environ(HTTP_COOKIE=f"{name}={forged}"))
     assert Access("127.0.0.1:1", TOKEN, clock=lambda: now).may_act(environ(HTTP_COOKIE=cookie))
     now += SESSION_SECONDS
     assert not access.may_act(environ(HTTP_COOKIE=cookie))
+
+
+def test_sessions_of_two_servers():
+    """A browser keeps both: cookies know no ports, but these have other names."""
+    servers = [Access(f"127.0.0.1:{port}", f"{TOKEN}{port}") for port in (1, 2)]
+    opened = [each.open_session().partition(";")[0] for each in servers]
+    kept = dict(cookie.split("=") for cookie in opened)
+    assert all(name.startswith(COOKIE) for name in kept)
+    jar = "; ".join(map("=".join, kept.items()))
+    assert all(each.may_act(environ(HTTP_COOKIE=jar)) for each in servers)
+    assert servers[0].close_session().partition("=")[0] == opened[0].partition("=")[0]
 
 
 def test_nobody_acts_without_a_token():

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from breezeway.admin.access import Access
 from breezeway.admin.attempts import (
     MOST_AT_ONCE,
     MOST_KNOWN,
@@ -148,7 +149,8 @@ def test_login_is_refused(operator):
 def test_what_is_no_guess(client, operator):
     """Other sites' pages, old sessions and listeners without a token take nothing of the allowance."""
     elsewhere = {"Origin": "https://attacker.example", **WRONG}
-    old = {"Cookie": "breezeway-admin=1.x", "Origin": "http://localhost"}
+    name = Access("127.0.0.1:1", TOKEN).open_session().partition("=")[0]
+    old = {"Cookie": f"{name}=1.x", "Origin": "http://localhost"}
     for _ in range(MOST_OF_ALL + 1):
         assert operator.get("/api/session", headers=elsewhere).status == 403
         assert operator.post("/api/reload", json={}, headers=old).status == 401

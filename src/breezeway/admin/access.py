@@ -40,6 +40,7 @@ from breezeway.semantics.cookies import find_cookie, removed_cookie, set_cookie
 from breezeway.semantics.hosts import Hosts, parse_host
 
 COOKIE: Final = "breezeway-admin"
+"""Its name begins so. Cookies know no ports: that of another server, with another token, has another end."""
 
 SHOWN: Final = "breezeway.admin.token"
 """The key of the environ that says whether the token of its Authorization is right, once that is known."""
@@ -68,6 +69,7 @@ class Access:
         self._hosts = Hosts([*hosts, *([] if bound is None else [_as_host(bound)])])
         self._token = None if token is None else token.encode()
         self._key = hashlib.sha256(b"breezeway admin session " + (self._token or b"")).digest()
+        self._cookie = f"{COOKIE}-{self._signature('name')[:8]}"
         self._clock = clock
         self.attempts = Attempts()
         self.reading_is_free = is_local(bind)
@@ -122,7 +124,7 @@ class Access:
             return bool(environ[SHOWN])
         if environ["REQUEST_METHOD"] == "POST" and "HTTP_ORIGIN" not in environ:
             return False  # browsers send it with every POST
-        session = find_cookie(environ.get("HTTP_COOKIE", ""), COOKIE)
+        session = find_cookie(environ.get("HTTP_COOKIE", ""), self._cookie)
         return session is not None and self._is_session(session)
 
     def is_token(self, environ: WSGIEnvironment, given: str) -> bool:
@@ -143,17 +145,16 @@ class Access:
         """Return the value of Set-Cookie for who has shown the token."""
         expiry = str(int(self._clock()) + SESSION_SECONDS)
         return set_cookie(
-            COOKIE,
+            self._cookie,
             f"{expiry}.{self._signature(expiry)}",
             max_age=SESSION_SECONDS,
             http_only=True,
             same_site="Strict",
         )
 
-    @staticmethod
-    def close_session() -> str:
+    def close_session(self) -> str:
         """Return the value of Set-Cookie that ends a session in its browser."""
-        return removed_cookie(COOKIE)
+        return removed_cookie(self._cookie)
 
     def _is_session(self, session: str) -> bool:
         expiry, _, signature = session.partition(".")
@@ -161,8 +162,8 @@ class Access:
             return False
         return int(expiry) > self._clock()
 
-    def _signature(self, expiry: str) -> str:
-        return hmac.new(self._key, expiry.encode(), "sha256").hexdigest()
+    def _signature(self, text: str) -> str:
+        return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
 
 def _is_own(origin: str, environ: WSGIEnvironment) -> bool:
