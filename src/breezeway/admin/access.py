@@ -40,7 +40,7 @@ from breezeway.semantics.cookies import find_cookie, removed_cookie, set_cookie
 from breezeway.semantics.hosts import Hosts, parse_host
 
 COOKIE: Final = "breezeway-admin"
-"""Its name begins so. Cookies know no ports: that of another server, with another token, has another end."""
+"""Its name begins so. Cookies know no ports: that of a server with another token has another end."""
 
 SHOWN: Final = "breezeway.admin.token"
 """The key of the environ that says whether the token of its Authorization is right, once that is known."""
