@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import select
 import socket
 import sys
 import tempfile
@@ -436,6 +437,19 @@ def test_pipe_is_not_read(tmp_path: Path) -> None:
 
 
 # --- filters ---------------------------------------------------------------------------------------
+
+
+def test_pipe_that_nobody_reads(tmp_path: Path) -> None:
+    """A pipe with a name can be the file: nobody waits for its reader, and lines stay whole."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    file = File(str(path))
+    lines = memoryview((b"x" * 99 + b"\n") * 50)
+    assert file.write(lines) == select.PIPE_BUF // 100 * 100
+    file.reopen()
+    with open(path, "rb") as reader:
+        assert reader.read(100) == bytes(lines[:100])
+    file.close()
 
 
 def test_no_filter_costs_nothing() -> None:

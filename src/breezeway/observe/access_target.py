@@ -78,7 +78,8 @@ class File:
 
     def write(self, lines: memoryview) -> int:
         """Append them."""
-        return self._file.append(first_lines(lines, PIECE_BYTES))
+        is_pipe = stat.S_ISFIFO(os.fstat(self._file.fileno()).st_mode)
+        return self._file.append(first_lines(lines, select.PIPE_BUF if is_pipe else PIECE_BYTES))
 
     def mark(self) -> int:
         """Return the size of the file."""

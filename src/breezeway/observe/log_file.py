@@ -173,7 +173,12 @@ def _common_lines(one: bytes, other: bytes) -> int:
 
 
 def _open(path: str) -> int:
-    return os.open(path, FLAGS | os.O_CREAT, MODE)
+    """Open a file to append to; a pipe with a name without waiting for who reads it."""
+    flags = FLAGS | os.O_CREAT
+    with contextlib.suppress(OSError):
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC  # fifo(7)
+    return os.open(path, flags, MODE)
 
 
 def _hint(error: OSError) -> str:
