@@ -62,6 +62,20 @@ def test_second_term(tmp_path: Path) -> None:
         server.wait_until_gone()
 
 
+def test_what_is_cut_off(tmp_path: Path) -> None:
+    """At the end of the grace half of a request is reported, and an idle connection is not."""
+    whole = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+    half = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nnine"
+    with serving(tmp_path, "--graceful-timeout", "100ms", workers=1) as server:
+        with server.send() as idle, server.connect() as client:
+            assert idle.recv(65536)
+            client.sendall(whole + half)
+            assert client.recv(65536)
+            server.ask("recycle")
+            assert not idle.recv(1)
+        server.log.wait_for("1 requests were not done in time; they are cut off")
+
+
 def test_grace_has_an_end(tmp_path: Path) -> None:
     """A request that outlasts --graceful-timeout is cut off."""
     options = ("--graceful-timeout", "300ms")

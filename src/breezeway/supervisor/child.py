@@ -295,10 +295,9 @@ class _Worker:
         while not reactor.stopped.wait(LOOK_SECONDS):
             sampler.count_connections()
             if time.monotonic() >= self._deadline:
-                logger.warning(
-                    "%d requests were not done in time; they are cut off",
-                    reactor.baton.busy_threads,
-                )
+                cut = max(reactor.baton.busy_threads, sampler.unfinished())
+                if cut:
+                    logger.warning("%d requests were not done in time; they are cut off", cut)
                 reactor.end_logs()
                 break
         self._tell_counters(reactor)

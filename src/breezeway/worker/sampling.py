@@ -70,6 +70,11 @@ class Sampler:
         self.count_connections()
         return True
 
+    def unfinished(self) -> int:
+        """Count the connections that are in the middle of a request or of its response."""
+        states = [connection.state for connection in self._reactor.connections()]
+        return sum(state not in (IDLE, LINGER, CLOSED) for state in states)
+
     def count_connections(self) -> None:
         """Count the connections by state."""
         found = [0] * len(CONNECTION_STATES)
