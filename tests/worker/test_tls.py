@@ -437,11 +437,12 @@ class TestHandshake:
                 assert client.socket.session_reused
 
     def test_alpn(self, live: TlsLive) -> None:
-        """RFC 7301: of what the client speaks, http/1.1 is chosen."""
-        context = trusting()
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        with TlsClient(live.address, context=context) as client:
-            assert client.socket.selected_alpn_protocol() == "http/1.1"
+        """RFC 7301: of what the client speaks, http/1.1 is chosen, or else nothing."""
+        for offered, chosen in (["h2", "http/1.1"], "http/1.1"), (["h2"], None):
+            context = trusting()
+            context.set_alpn_protocols(offered)
+            with TlsClient(live.address, context=context) as client:
+                assert client.socket.selected_alpn_protocol() == chosen
 
 
 class TestNames:
