@@ -190,13 +190,13 @@ def _regular(directory: int | None, name: str, *, follow: bool = False) -> OpenF
     if stat.S_ISLNK(before.st_mode):
         raise OSError(errno.ELOOP, "a symbolic link")
     if not stat.S_ISREG(before.st_mode):
-        raise FileNotFoundError(errno.ENOENT, "not a regular file")
+        raise FileNotFoundError(errno.ENOENT, "not a regular file", name)
     flags = _FILE & ~os.O_NOFOLLOW if follow else _FILE
     descriptor = os.open(name, flags, dir_fd=directory)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):  # it has been replaced since
-            raise FileNotFoundError(errno.ENOENT, "not a regular file")
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", name)
         return OpenFile(descriptor, status)
     except BaseException:
         os.close(descriptor)

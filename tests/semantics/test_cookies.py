@@ -131,6 +131,12 @@ def test_bad_values(value: str) -> None:
         set_cookie("a", value)
 
 
+def test_value_is_a_text() -> None:
+    """A number is none, as a header made of one is not; the message names the cookie."""
+    with pytest.raises(TypeError, match="the value of cookie a is a text, not 5"):
+        set_cookie("a", 5)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "options",
     [

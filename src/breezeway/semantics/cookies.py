@@ -165,6 +165,8 @@ def with_cookie(headers: Headers, cookie: str) -> Headers:
 def _check_pair(name: str, value: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no name of a cookie: letters, digits and !#$%&'*+-.^_`|~")
+    if not isinstance(value, str):
+        raise TypeError(f"the value of cookie {name} is a text, not {value!r}")
     if _VALUE.fullmatch(value) is None:
         raise ValueError(
             f"the value of cookie {name} has a character that no cookie may have (white space, quotes,"
