@@ -105,7 +105,7 @@ def test_what_is_checked_goes_out() -> None:
             return "x"
 
     encoder = Encoder()
-    odd = encoder.head("200 OK", [(Odd("X-A"), Odd("plain"))])
+    odd = encoder.head(Odd("200 OK"), [(Odd("X-A"), Odd("plain"))])
     assert odd.lines == encoder.head("200 OK", [("X-A", "plain")]).lines
     assert odd.lines == b"HTTP/1.1 200 OK\r\nX-A: plain\r\n"
     assert (

@@ -129,6 +129,9 @@ class Encoder:
 
 
 def _encode(status: str, headers: Headers) -> ResponseHead:
+    if not isinstance(status, str):
+        raise TypeError(f"the status must be a str, not {type(status).__name__}")
+    status = str.__str__(status)
     code = _status_code(status)
     lines = [f"HTTP/1.1 {status}"]
     names = set()
@@ -159,8 +162,6 @@ def _encode(status: str, headers: Headers) -> ResponseHead:
 
 
 def _status_code(status: str) -> int:
-    if type(status) is not str:
-        raise TypeError(f"the status must be a str, not {type(status).__name__}")
     match = STATUS.fullmatch(status)
     if match is None or int(match[1]) < _FIRST_FINAL:
         raise ValueError(f"the status must be like '200 OK', from 200 to 599, not {status!r}")
