@@ -458,6 +458,14 @@ def test_no_filter_costs_nothing() -> None:
     assert access_filter.filtered(lines) is lines
 
 
+def test_skipped_path_is_decoded() -> None:
+    """A path stands in the settings as in a URL."""
+    lines = access_filter.filtered(access_lines.combined(), skip=["/a%20b", "/caf%c3%a9"])
+    paths = ["/a b", "/caf\u00c3\u00a9", "/a%20b"]
+    found = lines([entry(ENVIRON | {"PATH_INFO": path, "RAW_URI": path}) for path in paths], "")
+    assert [line.split()[6] for line in found] == ["/a%20b"]
+
+
 def test_sampling() -> None:
     """Of a class so many have a line; a status counts before its class."""
     draws = iter([0.05, 0.2] * 2)

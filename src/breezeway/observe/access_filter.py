@@ -25,11 +25,11 @@ def filtered(
 ) -> Lines:
     """Return what makes the lines of those requests that pass; `lines` itself without a filter.
 
-    Of requests for a path in `skip` there is none. With `slow`, in seconds, all have one that took at
+    Of requests for a path in `skip`, as in a URL, there is none. With `slow`, in seconds, all have one that took at
     least as long, failed or got a 5xx. Of others those have one that `sample` keeps: a share of those
     with a status, or of its class. What it does not name is kept, but with `slow` it is not.
     """
-    kept, skipped = shares(sample), frozenset(skip)
+    kept, skipped = shares(sample), _decoded(skip)
     if not (kept or skipped or slow is not None):
         return lines
     default = 1.0 if slow is None else 0.0
@@ -52,6 +52,15 @@ def filtered(
         return share >= 1 or (share > 0 and draw() < share)
 
     return lambda entries, thread: lines([each for each in entries if passes(each)], thread)
+
+
+def _decoded(paths: Iterable[str]) -> frozenset[str]:
+    """Decode paths as they stand in a URL, as an environ has them (PEP 3333, 'Unicode Issues')."""
+    if not paths:
+        return frozenset()
+    from urllib.parse import unquote  # here, for few skip
+
+    return frozenset(unquote(path, "latin-1") for path in paths)
 
 
 def _chance() -> Callable[[], float]:
