@@ -25,9 +25,10 @@ def filtered(
 ) -> Lines:
     """Return what makes the lines of those requests that pass; `lines` itself without a filter.
 
-    Of requests for a path in `skip`, as in a URL, there is none. With `slow`, in seconds, all have one that took at
-    least as long, failed or got a 5xx. Of others those have one that `sample` keeps: a share of those
-    with a status, or of its class. What it does not name is kept, but with `slow` it is not.
+    Of requests for a path in `skip`, as in a URL, there is none. With `slow`, in seconds, all have one
+    that took at least as long, failed or got a 5xx. Of others those have one that `sample` keeps: a
+    share of those with a status, or of its class. What it does not name is kept, but with `slow` it is
+    not.
     """
     kept, skipped = shares(sample), _decoded(skip)
     if not (kept or skipped or slow is not None):
