@@ -31,6 +31,10 @@ from breezeway.errors import UsageError
             "--sendfile-root {here}/none: there is no such directory.",
         ),
         ({"temp_dir": "{here}/none"}, "--temp-dir {here}/none: there is no such directory."),
+        (
+            {"reload": True, "reload_dirs": ("{here}", "{here}/none")},
+            "--reload-dirs {here}/none: there is no such directory.",
+        ),
         ({"temp_dir": "{here}/file"}, "--temp-dir {here}/file: that is no directory."),
     ],
 )
@@ -40,7 +44,7 @@ def test_missing(tmp_path: Path, settings: dict[str, Any], message: str) -> None
     filled = {
         name: tuple(each.format(here=tmp_path) for each in value)
         if isinstance(value, tuple)
-        else value.format(here=tmp_path)
+        else (value.format(here=tmp_path) if isinstance(value, str) else value)
         for name, value in settings.items()
     }
     with pytest.raises(UsageError) as caught:

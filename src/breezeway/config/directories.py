@@ -22,6 +22,8 @@ def check_directories(settings: Settings, directory: str = "") -> None:
         wanted.append((f"--sendfile-root {settings.sendfile_root}", settings.sendfile_root))
     if settings.temp_dir is not None:
         wanted.append((f"--temp-dir {settings.temp_dir}", settings.temp_dir))
+    if settings.reload:
+        wanted += [(f"--reload-dirs {path}", path) for path in settings.reload_dirs]
     for what, path in wanted:
         place = os.path.join(directory, path)
         if os.path.isdir(place):
