@@ -138,6 +138,12 @@ def test_malformed(pattern: str) -> None:
     assert repr(pattern) in str(caught.value)
 
 
+def test_one_text_is_no_list() -> None:
+    """A text alone would be taken for a list of its characters."""
+    with pytest.raises(ValueError, match="origins are a list of texts, not 'https://a'"):
+        Origins("https://a")
+
+
 @given(st.text(alphabet="htps:/.-*@#?\\ aexmplorg\n\x00é0189", max_size=60))
 def test_nobody_gets_in_by_a_trick(text: str) -> None:
     """Whatever is let in ends with the name that was meant, and has nothing but labels in front."""

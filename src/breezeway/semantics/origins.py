@@ -42,6 +42,8 @@ class Origins:
         Raises:
             ValueError: one of them is malformed; `*` is malformed here.
         """
+        if isinstance(patterns, str):
+            raise ValueError(f"origins are a list of texts, not {patterns!r}")
         exact, expressions = set(), []
         for pattern in patterns:
             text, is_exact = _read(pattern)
