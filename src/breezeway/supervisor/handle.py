@@ -184,7 +184,7 @@ class Handle:
     def last_stacks(self) -> str:
         """Return what it has told about its threads, else the stacks that it wrote on SIGUSR2."""
         dump = os.pread(self.dump, 1024 * 1024, 0).decode(errors="replace")
-        return stacks_as_text(self.stacks or []) or dump or "  it has told nothing of them"
+        return stacks_as_text(self.stacks or []) or dump or "it has told nothing of them"
 
     def close(self) -> None:
         """Give back what belongs to a worker that has ended."""
