@@ -43,6 +43,15 @@ class TestReading:
         assert found.text.endswith("# EOF\n")
         assert "Accept" in found.headers["Vary"]
 
+    def test_metrics_for_prometheus_3(self, client):
+        """It says how names are to be escaped, too; none of ours needs that."""
+        accept = (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3"
+        )
+        found = client.get("/metrics", headers={"Accept": accept})
+        assert found.headers["Content-Type"] == prometheus.OPENMETRICS
+
     def test_gzip(self, client):
         """Who takes gzip gets it."""
         plain = client.get("/metrics", headers={"Accept-Encoding": "identity"}).content

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -36,6 +37,9 @@ BODY_BYTES: Final = 4096
 
 HEALTHY: Final = ("serving", "reloading")
 """States in which requests are answered."""
+
+_ESCAPING: Final = re.compile(r";[ \t]*escaping=[^;, \t]*", re.IGNORECASE)
+"""What Prometheus 3 asks of names that need escaping; none is told that does."""
 
 Handler = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 
@@ -132,7 +136,8 @@ class Application:
 
     def _metrics(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         offered = (prometheus.TEXT, prometheus.OPENMETRICS)
-        chosen = choose_type(environ.get("HTTP_ACCEPT"), offered) or prometheus.TEXT
+        accept = _ESCAPING.sub("", environ.get("HTTP_ACCEPT", ""))
+        chosen = choose_type(accept, offered) or prometheus.TEXT
         openmetrics = chosen == prometheus.OPENMETRICS
         families = self._application_metrics()
         more = lines(families, openmetrics=openmetrics, leave_out=self._left_out)
