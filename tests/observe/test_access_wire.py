@@ -217,6 +217,17 @@ def test_busy(tmp_path: Path) -> None:
     assert (first["target"], first["status"]) == ("/busy", 200)
 
 
+def test_half_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a request whose connection goes for another one has a line with 503."""
+    monkeypatch.setattr("breezeway.worker.admission.SLOW_HEAD_SECONDS", 0.0)
+    with logged(tmp_path, limit_connections=1) as (live, log), live.connect() as half:
+        half.send(b"GET /half HTTP/1.1\r\n")
+        eventually(lambda: live.get("/other").status == 200, "it has gone")
+        assert half.response().status == 503
+        first = min(log.wait(2), key=lambda each: each["target"])
+    assert (first["target"], first["status"], first["method"]) == ("/half", 503, "GET")
+
+
 def test_request_timeout(tmp_path: Path) -> None:
     """A 504 has a line with the time until the server gave up."""
     go = threading.Event()

@@ -200,6 +200,22 @@ def test_client_that_a_proxy_names(door: Door) -> None:
     assert door.admission._counts == {}
 
 
+def test_empty_line_is_no_half_of_a_head(door: Door) -> None:
+    """Some clients send one after a body: the connection idles all the same, and hears nothing more."""
+    connection = door.must_come()
+    door.clients[0].sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na\r\n")
+    connection.on_event(READABLE)
+    while door.reactor.ready:
+        door.reactor.ready.popleft().resume()
+    assert door.admission.close_idle()
+    answer = b""
+    while piece := door.clients[0].recv(1000):
+        answer += piece
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b" 503 " not in answer
+    assert door.count("limit.idle") == 1
+
+
 @pytest.mark.parametrize("door", [{}], indirect=True)
 def test_half_a_head_behind_a_proxy(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who goes for another is told so behind a PROXY header, too: it understands an answer."""

@@ -17,7 +17,6 @@ All of this is for the holder of the baton, but for `leave`.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -31,7 +30,6 @@ from breezeway.http1.response import plain_answer
 from breezeway.worker import descriptors
 from breezeway.worker.connection import Connection
 from breezeway.worker.ending import HEAD, IDLE, LINGER, RETRY_AFTER, Ending
-from breezeway.worker.layer import Channel
 
 if TYPE_CHECKING:
     from breezeway.semantics.networks import Networks
@@ -224,9 +222,9 @@ class Admission:
                 kind, what = _KINDS[rank]
                 self._reactor.note(kind, f"%s: {what} closed for a new connection", connection.peer)
                 if rank == _SLOW:
-                    with contextlib.suppress(OSError):
-                        self._tell(connection.socket)
-                connection.close()
+                    connection.dismiss(ANSWER)
+                else:
+                    connection.close()
                 self._to_pay -= PAID_PART
                 return True
         return False
@@ -235,8 +233,9 @@ class Admission:
         if not plain:
             client.close()
             return
+        answer = plain_answer(503, ANSWER, RETRY_AFTER + self._reactor.encoder.ending)
         try:
-            self._tell(client)
+            client.send(answer, socket.MSG_DONTWAIT)
             client.shutdown(socket.SHUT_WR)
         except OSError:
             client.close()
@@ -245,16 +244,11 @@ class Admission:
         if len(self.refused) > REFUSED_KEPT:
             _close(self.refused.popleft()[1])
 
-    def _tell(self, client: Channel) -> None:
-        """Tell a client that it cannot be served now."""
-        answer = plain_answer(503, ANSWER, RETRY_AFTER + self._reactor.encoder.ending)
-        client.send(answer, socket.MSG_DONTWAIT)
-
 
 def _place(connection: Connection) -> tuple[int, float] | None:
     """Return where a connection stands among those that may go; the lowest goes first."""
     state = connection.state
-    if state == IDLE:
+    if state == IDLE or (state == HEAD and connection.only_blank):
         return _IDLE, max(connection.began, connection.last_active)
     if state == LINGER:
         return _DONE, connection.last_active

@@ -24,7 +24,8 @@ from breezeway.gateway.streamed_input import StreamedInput
 from breezeway.gateway.types import Environ
 from breezeway.http1.errors import ProtocolError
 from breezeway.http1.head import CHUNKED, CLOSE, Head
-from breezeway.http1.response import CONTINUE
+from breezeway.http1.response import CONTINUE, plain_answer
+from breezeway.observe.entry import COMPLETE
 from breezeway.worker import time_limits
 from breezeway.worker.body_fetch import BodyFetch, BodyStream
 from breezeway.worker.ending import (
@@ -35,6 +36,7 @@ from breezeway.worker.ending import (
     HEAD,
     IDLE,
     READ_SECONDS,
+    RETRY_AFTER,
     Ending,
 )
 from breezeway.worker.intake import Intake, Request
@@ -94,6 +96,20 @@ class Bodies(Ending):
             self._last_words(error.status, error.reason, bodiless=bodiless)
             return False
         return True
+
+    def dismiss(self, text: str) -> None:
+        """Tell the client of half a head that it cannot be served now, without waiting, and close."""
+        intake = self.intake
+        if intake is not None:
+            self.request = self.introduced(intake.begun())
+        bodiless = intake is not None and intake.method_head
+        ending = RETRY_AFTER + self.reactor.encoder.ending
+        answer = plain_answer(503, text, ending, bodiless=bodiless)
+        self.enter_own(answer, 503, began=time.monotonic())
+        with contextlib.suppress(OSError):
+            self.socket.send(answer)
+            self.record(COMPLETE)
+        self.close()
 
     def _answer_before_body(self, head: Head, intake: Intake) -> bool:
         """Answer a request whose body is still to come.
