@@ -253,10 +253,16 @@ def test_workers_of_another_user(public: Path) -> None:
                 assert "Umask:\t0077" in status
             server.get()
             eventually(lambda: access.read_text(), "a line in the access log")
-            if turn:
+            if turn:  # before whoever has moved the file away has said so
+                access.rename(public / "older")
                 server.signal(signal.SIGHUP, supervisor)
                 server.log.wait_for("reloaded", count=turn)
             access.rename(public / "old")
             server.signal(signal.SIGUSR1, supervisor)
             eventually(access.exists, "a new access log")
+        access.rename(public / "older")
+        victim = min(children_of(supervisor))
+        server.signal(signal.SIGKILL, victim)
+        eventually(access.exists, "an access log for its successor")
+        eventually(lambda: len({*children_of(supervisor)} - {victim}) == 2, "two workers")
         assert access.stat().st_uid == NOBODY

@@ -80,15 +80,14 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         deployment = resolve()
         settings = deployment.settings
         check_directories(settings, deployment.directory)
+        _make_log_files(settings)
         if activated and settings.bind == Settings().bind:
             return replace(deployment, settings=replace(settings, bind=tuple(activated)))
         return deployment
 
     settings = resolve_activated().settings
-    identity = privileges.resolve(settings.user, settings.group)
     logs.become("supervisor")
     own_logs = not logging.getLogger(logs.ROOT).hasHandlers()
-    _make_log_files(settings, identity)
     if own_logs:
         _configure_logs(settings)
     descriptors.warn_if_few(settings.limit_connections)
@@ -105,8 +104,9 @@ def _run(resolve: Resolve, inheritance: Inheritance | None) -> int:
         return supervisor.run()
 
 
-def _make_log_files(settings: Settings, identity: privileges.Identity | None) -> None:
+def _make_log_files(settings: Settings) -> None:
     """Make the log files for workers that may not make them themselves."""
+    identity = privileges.resolve(settings.user, settings.group)
     if identity is None:
         return
     for path in (settings.log_file, file_of(settings.access_log_file)):
@@ -321,6 +321,9 @@ class _Service:
             self._watchdog_due = now + self._watchdog / 2
             systemd.notify(WATCHDOG=1)
         supervisor = self._supervisor
+        if supervisor.backoff.until:  # they may have been moved away, as logrotate does
+            with contextlib.suppress(UserError):
+                _make_log_files(supervisor.settings)
         able = [each.row.number for each in supervisor.workers if each.state in (READY, RETIRING)]
         supervisor.board.hand_on_lines(able)
 
@@ -384,7 +387,7 @@ class _Service:
         self._upgrade.pass_on(signal.SIGUSR1)
         settings = self._supervisor.settings
         try:
-            _make_log_files(settings, privileges.resolve(settings.user, settings.group))
+            _make_log_files(settings)
         except UserError as error:
             logger.error("%s", error.message)
         logs.reopen()
