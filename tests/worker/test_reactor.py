@@ -301,6 +301,7 @@ class Faulty:
     def __init__(self) -> None:
         self._poller = best_poller()
         self.failures = 0
+        self.error: BaseException = OSError(errno.EBADF, "Bad file descriptor")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._poller, name)
@@ -310,13 +311,17 @@ class Faulty:
         events = self._poller.poll(timeout, maximum)
         if self.failures:
             self.failures -= 1
-            raise OSError(errno.EBADF, "Bad file descriptor")
+            raise self.error
         return events
 
 
-def test_loop_survives_a_poll_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [OSError(errno.EBADF, "Bad file descriptor"), SystemExit()])
+def test_loop_survives_a_poll_that_fails(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     """An error of the loop itself is logged and counted, and costs nobody anything."""
     poller: Any = Faulty()
+    poller.error = error
     with LiveServer(plain(b"ok"), poller=poller) as server, Client(server.address) as client:
         assert client.get("/").body == b"ok"
         poller.failures = 3

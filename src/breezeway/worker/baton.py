@@ -323,7 +323,7 @@ class Baton:
         while job is not None:
             try:
                 job()
-            except Exception:
+            except BaseException:
                 logger.exception("internal error in a thread")
             job = None  # what it refers to must not wait as long as this thread
             job = self._next_job(runner)

@@ -245,7 +245,7 @@ class Reactor:
             try:
                 self._lead(as_warden)
                 return
-            except Exception as error:
+            except BaseException as error:  # a handler of the log may raise any
                 self.baton.polling = False
                 self.note_own_error("the event loop goes on")
                 if self._failed_turns.are_too_many(self.now):
@@ -279,7 +279,7 @@ class Reactor:
                         if left and time.monotonic() >= ends:
                             baton.calls -= left  # they are counted again when they have their turn
                             break
-            except Exception:
+            except BaseException:
                 self._survive(target)
                 continue
             if self.corked:
@@ -339,7 +339,7 @@ class Reactor:
         if isinstance(target, Connection):
             target.abort()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """End the event loop for good, and have the process end."""
         self.failed = True
         try:
