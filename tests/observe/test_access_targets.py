@@ -321,6 +321,20 @@ def test_journald_message_has_no_end_of_line() -> None:
     assert message.startswith(rb"MESSAGE=192.0.2.1 GET /\nPRIORITY=0 200 ")
 
 
+@pytest.mark.parametrize("form", ["auto", "json"])
+def test_journald_gets_whole_fields(form: str) -> None:
+    """However long they are, for it would drop the datagram that ends in the middle of one."""
+    lines = access_journald.lines_of(form, access_json.lines_of({"worker": 3}))
+    long = "\u00ff" * 65_000
+    asked = {**ENVIRON, **dict.fromkeys(("HTTP_HOST", "HTTP_REFERER", "HTTP_USER_AGENT"), long)}
+    left = dict.fromkeys(("REMOTE_USER", "breezeway.request_id"), "\U0001f600" * 65_000)
+    text = "".join(lines([entry(asked, left=left)], "-")).encode()
+    (message,) = access_journald._messages(text)
+    assert len(message) < access_syslog.DATAGRAM_BYTES
+    assert message.endswith(b"\n")
+    assert b"\nBREEZEWAY_STATUS=200\n" in message
+
+
 def test_journald_gets_notes(short: str) -> None:
     """A line that is no object is a message by itself."""
     path = f"{short}/socket"

@@ -25,6 +25,13 @@ SOCKET: Final = "/run/systemd/journal/socket"
 PREFIX: Final = "BREEZEWAY_"
 """In front of the name of a member."""
 
+MESSAGE: Final = "MESSAGE"
+
+MESSAGE_BYTES: Final = 16 * 1024
+FIELD_BYTES: Final = 3 * 1024
+"""What is longer is cut, so that a whole datagram has its bound: journald drops one that is cut in a field,
+and with it the line, which a client must not be able to bring about."""
+
 INFORMATIONAL, WARNING = 6, 4
 """Priorities (syslog(3)) of responses, and of those with 5xx or that have not ended well."""
 
@@ -85,9 +92,15 @@ class Journal(Unmarked):
 def _messages(lines: bytes) -> Iterator[bytes]:
     for line in lines.decode(errors="replace").split("\n")[:-1]:
         fields = _fields(*line.partition(_BESIDE)[::2])
-        yield "".join(f"{name}={value}\n" for name, value in fields.items()).encode(
-            errors="backslashreplace"
-        )
+        yield b"".join(_field(name, value) for name, value in fields.items())
+
+
+def _field(name: str, value: object) -> bytes:
+    most = MESSAGE_BYTES if name == MESSAGE else FIELD_BYTES
+    data = str(value).encode(errors="backslashreplace")
+    if len(data) > most:
+        data = data[:most].decode(errors="ignore").encode()
+    return b"%b=%b\n" % (name.encode(), data)
 
 
 def _fields(text: str, message: str) -> dict[str, object]:
@@ -96,7 +109,7 @@ def _fields(text: str, message: str) -> dict[str, object]:
     try:
         members = json.loads(text)
     except ValueError:
-        return {"MESSAGE": text, **fields}
+        return {MESSAGE: text, **fields}
     get = members.get
     if get("status", 0) >= 500 or get("outcome", "complete") != "complete":
         fields["PRIORITY"] = WARNING
@@ -110,4 +123,4 @@ def _fields(text: str, message: str) -> dict[str, object]:
             f"{get('client', '-')} {get('method', '-')} {get('target', '-')}"
             f" {get('status', 0)} {get('bytes_out', 0)} {milliseconds:.1f}ms"
         )
-    return {"MESSAGE": message, **fields}
+    return {MESSAGE: message, **fields}
