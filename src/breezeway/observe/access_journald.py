@@ -117,6 +117,8 @@ def _fields(text: str, message: str) -> dict[str, object]:
         if not str(value).isprintable():  # a line feed would begin a field
             members[name] = json.dumps(value)[1:-1]
         fields[PREFIX + name.upper()] = members[name]
+    if "status" not in members:  # it tells of lines that were lost
+        message = text
     if not message:
         milliseconds = get("duration_us", 0) / 1000
         message = (
