@@ -90,7 +90,7 @@ def test_opened_and_closed(tmp_path: Path, options: tuple[str, ...]) -> None:
 
 
 def test_unix_sockets(tmp_path: Path) -> None:
-    """The same with files: the new one has its mode, the old one is removed."""
+    """The same with files: the new one has its mode, the old one is removed; a lost one comes back."""
     bind(tmp_path, "unix:old", "127.0.0.1:0")
     with serving(tmp_path, command=command(tmp_path, "--unix-mode", "660")) as server:
         server.wait_for_workers(2)
@@ -101,6 +101,8 @@ def test_unix_sockets(tmp_path: Path) -> None:
             eventually(lambda: not (tmp_path / "old").exists(), "the old file gone")
         assert_refused(load.failures)
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o660
+        (tmp_path / "new").unlink()
+        server.ask("reload")
         with Load(str(tmp_path / "new"), keep_alive=4, one_shot=4) as load:
             load.wait_for(100)
         assert not load.failures

@@ -138,7 +138,7 @@ class Rollouts:
         self._wanted_meanwhile = supervisor.wanted
 
     def _next_generation(self, deployment: Deployment) -> Generation:
-        """Keep the listeners that are still wanted, open the new ones.
+        """Keep the listeners that are still wanted and can be found, open the new ones.
 
         Raises:
             BindError: one cannot be had; none has been opened.
@@ -148,11 +148,12 @@ class Rollouts:
         number = next(self._numbers)
         settings = deployment.settings
         credentials.prepare(settings)
-        if settings.addresses == current.settings.addresses:
+        found = [each for each in current.listeners if not each.is_lost]
+        if settings.addresses == current.settings.addresses and found == current.listeners:
             for each in current.listeners:
                 each.assign(settings)
             return Generation(number, deployment, current.listeners)
-        kept = {each.spec: each for each in current.listeners}
+        kept = {each.spec: each for each in found}
         opened: list[Listener] = []
         listeners = []
         try:

@@ -99,6 +99,16 @@ class Listener:
         """Whether `close` removes the file of a unix socket."""
         return self._made is not None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the file that we made for a unix socket is there no more, so that nobody finds it."""
+        if self._made is None:
+            return False
+        try:
+            return not os.path.samestat(os.lstat(self._path), self._made)
+        except OSError:
+            return True
+
     def disown(self) -> None:
         """Leave the unix socket's file to another process, which listens on the same socket."""
         self._made = None
