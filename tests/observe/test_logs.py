@@ -122,8 +122,8 @@ class TestFile:
         logs.reopen()
         assert not (tmp_path / "other/log").exists()
 
-    def test_reopen_that_fails(self, tmp_path):
-        """If the file cannot be opened again, the old one is written to, and says so."""
+    def test_reopen_that_fails(self, tmp_path, capfd):
+        """If the file cannot be opened again, it and standard error say so."""
         directory, moved = tmp_path / "logs", tmp_path / "moved"
         directory.mkdir()
         logs.configure("info", str(directory / "log"))
@@ -134,6 +134,7 @@ class TestFile:
         assert "cannot open the log file" in complaint
         assert "No such file or directory; still writing to the old one" in complaint
         assert line.endswith(" later")
+        assert capfd.readouterr().err.endswith(complaint[23:] + "\n")  # but for the time
 
     def test_without_a_file(self, capsys):
         """Without a file there is nothing to open again."""

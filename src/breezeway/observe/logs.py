@@ -116,6 +116,11 @@ class _File(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def complain(self, text: str, *args: object) -> None:
+        """Say what is wrong with the file in it, and where it is seen if the file is none any more."""
+        logger.error(text, *args)
+        self._instead.emit(_record(logging.ERROR, text, *args))
+
     def dismiss(self) -> None:
         """Close the file. `close` does not, for `logging.config` calls it, and we go on."""
         self.file.close()
@@ -200,7 +205,7 @@ def kept(named: Mapping[str, Any] | None) -> Iterator[None]:
 def reopen() -> None:
     """Open the log file again, after it was renamed; without a file do nothing.
 
-    If that fails, the log says so, and goes on in the file from before.
+    If that fails, the log and standard error say so, and it goes on in the file from before.
     """
     for handler in logging.getLogger(ROOT).handlers:
         if isinstance(handler, _File):
@@ -208,4 +213,4 @@ def reopen() -> None:
                 handler.file.reopen()
             except OSError as error:
                 text = "cannot open the log file %s again: %s; still writing to the old one"
-                logger.error(text, handler.file.path, error.strerror)
+                handler.complain(text, handler.file.path, error.strerror)
