@@ -154,7 +154,7 @@ class TestPath:
     def test_a_pipe_does_not_block(self, tmp_path):
         """What is no regular file is not opened."""
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(FileNotFoundError, match="not a regular file: '.*/pipe'"):
+        with pytest.raises(FileNotFoundError, match=r"not a regular file: '.*/pipe'"):
             FileResponse(tmp_path / "pipe")
 
     def test_relative(self, path, monkeypatch):
