@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import stat
 import sys
@@ -12,7 +13,8 @@ import pytest
 from breezeway.errors import UserError
 
 from .load import Failure, Load
-from .server import APPLICATION, Server, command_line, eventually, serving
+from .server import APPLICATION, Server, command_line, eventually, is_alive, serving
+from .test_upgrade import upgrade
 
 REFUSED = ("ConnectionRefusedError", "FileNotFoundError")
 """What a client gets at an address that nobody listens on any more."""
@@ -110,7 +112,10 @@ def test_unix_sockets(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
 def test_wider_address_with_the_same_port(tmp_path: Path) -> None:
-    """From 127.0.0.1 to all addresses: who connects to 127.0.0.1 meanwhile is served."""
+    """From 127.0.0.1 to all addresses: who connects to 127.0.0.1 meanwhile is served.
+
+    An upgrade takes it back.
+    """
     port = free_port("0.0.0.0")
     bind(tmp_path, f"127.0.0.1:{port}")
     with serving(tmp_path, command=command(tmp_path)) as server:
@@ -124,6 +129,15 @@ def test_wider_address_with_the_same_port(tmp_path: Path) -> None:
         assert all(each.why.startswith("ConnectionReset") for each in load.failures)
         assert answers(server, port)
         assert server.log.find(r"listening on http://0\.0\.0\.0:")
+        bind(tmp_path, f"127.0.0.1:{port}")
+        old = server.process.pid
+        new = upgrade(server, old)
+        eventually(lambda: not is_alive(old), "the old supervisor gone")
+        assert answers(server, port)
+        with pytest.raises(ConnectionRefusedError):
+            server.get(url=f"http://127.0.0.2:{port}")
+        server.signal(signal.SIGTERM, new)
+        server.wait_until_gone()
 
 
 def test_address_that_is_taken(tmp_path: Path) -> None:

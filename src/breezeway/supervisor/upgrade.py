@@ -73,7 +73,7 @@ class Inheritance:
     admin_taken: bool = False
     """Whether that was adopted, and is still wanted."""
     taken: list[str] = field(default_factory=list)
-    """The listeners that were adopted."""
+    """The listeners that were adopted, and are still wanted."""
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> Inheritance | None:
@@ -99,15 +99,12 @@ class Inheritance:
         return None
 
     def adopt(self, specs: tuple[str, ...]) -> dict[str, Listener]:
-        """Make listeners of those that are still wanted and can be reached; close the others."""
+        """Make listeners of those that can be reached; take from the old supervisor those in `specs`."""
         adopted = {}
         for spec, (fd, owned) in self.listeners.items():
-            if spec in specs:
-                with contextlib.suppress(FileNotFoundError):
-                    adopted[spec] = listener.adopt(fd, spec, owned=owned)
-            else:
-                os.close(fd)
-        self.taken = list(adopted)
+            with contextlib.suppress(FileNotFoundError):
+                adopted[spec] = listener.adopt(fd, spec, owned=owned)
+        self.taken = [spec for spec in adopted if spec in specs]
         return adopted
 
     def take_over(self) -> None:

@@ -187,14 +187,17 @@ def adopt(fd: int, spec: str, *, owned: bool) -> Listener:
 def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None) -> list[Listener]:
     """Return every listener of `settings`: those that were inherited, by their `spec`, and new ones.
 
-    If one cannot be had, the new ones are closed.
+    What was inherited and is in no setting is closed. If one cannot be had, the new ones are.
     """
+    there = inherited or {}
     with contextlib.ExitStack() as opened:
         listeners: list[Listener] = []
         for spec in settings.addresses:
-            listener = inherited.get(spec) if inherited else None
+            listener = there.get(spec)
             if listener is None:
-                listener = bind(spec, backlog=settings.backlog, unix_mode=settings.unix_mode)
+                listener = bind_beside(
+                    there.values(), spec, backlog=settings.backlog, unix_mode=settings.unix_mode
+                )
                 if any(each.socket.fileno() == listener.socket.fileno() for each in listeners):
                     listener.socket.detach()
                     hint = "The process that starts Breezeway has to pass it."
@@ -203,6 +206,10 @@ def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None
             listener.assign(settings)
             listeners.append(listener)
         opened.pop_all()
+    for spec, listener in there.items():
+        if spec not in settings.addresses:
+            listener.disown()
+            listener.close()
     return listeners
 
 
