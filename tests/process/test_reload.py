@@ -123,6 +123,10 @@ def test_broken_settings(tmp_path: Path) -> None:
         settings.write_text("threads = 3\nthread = 4\n")
         with pytest.raises(UserError, match=r"breezeway\.toml, line 2"):
             server.ask("reload")
+        settings.write_text('threads = 4\nlog_file = "nowhere/log"\n')
+        with pytest.raises(UserError, match=r"cannot write to .*nowhere/log"):
+            server.ask("reload")
+        server.log.wait_for("the reload failed, .* cannot write to .*nowhere/log")
         settings.write_text("threads = [\n")
         with pytest.raises(UserError, match=r"breezeway\.toml"):
             server.ask("reload")

@@ -86,7 +86,6 @@ class Rollouts:
         logger.info("reloading %s", deployment.name or "the application")
         self._began = time.monotonic()
         self._scale_to(deployment.settings.workers)
-        self.apply(deployment.settings)
         supervisor.candidate = generation
         supervisor.backoff.reset()
         if caller is not None:
@@ -179,15 +178,20 @@ class Rollouts:
         return Generation(number, deployment, listeners)
 
     def _move(self, generation: Generation) -> None:
-        """Have the admin listener where a new generation has it, or give its other listeners back.
+        """Put in force what a new generation has for all but the workers, or give its listeners back.
 
         Raises:
-            UserError: it cannot be there.
+            UserError: the admin listener, or the log, cannot be where it is to be.
         """
+        current, settings = self._supervisor.current, generation.deployment.settings
         try:
-            self.move(generation.deployment.settings)
+            self.move(settings)
+            try:
+                self.apply(settings)
+            except UserError:
+                self.move(current.settings)
+                raise
         except UserError:
-            current = self._supervisor.current
             self._close(generation, but=current)
             for each in current.listeners:
                 each.assign(current.settings)
@@ -255,7 +259,10 @@ class Rollouts:
         supervisor.candidate = None
         if supervisor.wanted == self._wanted_meanwhile:  # and no operator has changed it
             supervisor.wanted = self._wanted_before
-        self.apply(supervisor.settings)
+        try:
+            self.apply(supervisor.settings)
+        except UserError as error:
+            logger.error("%s", error.message)
         if generation.listeners == supervisor.current.listeners:
             for each in supervisor.workers:
                 if each.generation is generation and each.state == READY:
