@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from breezeway.worker.forked import STATUS
+from breezeway.worker.forked import STATUS, on_sigterm
 
 from ..applications import PLAIN
 from ..live import eventually, serving
@@ -67,3 +67,49 @@ def test_it_does_not_serve(come_back: Callable[[], Any]) -> None:
                 raise
             assert client.get("/").body == b"parent"
     assert pids[1:] == [os.getpid()]
+
+
+def test_it_keeps_no_connection() -> None:
+    """A connection that the server closes is closed for its client, whoever was forked and lives."""
+    pids: list[int] = []
+    lives, ends = os.pipe()
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            os.close(ends)
+            os.read(lives, 1)
+            os._exit(STATUS)
+        pids.append(pid)
+        start_response("200 OK", [PLAIN])
+        return [b"parent"]
+
+    try:
+        with serving(keep_alive_timeout=0.1) as live:
+            live.play(application)
+            with live.connect() as client:
+                assert client.get("/").body == b"parent"
+                assert client.rest() == b""
+    finally:
+        os.close(ends)
+        os.close(lives)
+        for pid in pids:
+            os.waitpid(pid, 0)
+
+
+def test_sigterm_ends_it() -> None:
+    """What handles SIGTERM in the server does not in a process that is forked from it."""
+    before = on_sigterm(lambda *_: None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            signal.raise_signal(signal.SIGTERM)
+            os._exit(STATUS)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)

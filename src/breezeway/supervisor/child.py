@@ -31,6 +31,7 @@ from breezeway.supervisor import privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Deployment
 from breezeway.worker import probe, process
+from breezeway.worker.forked import on_sigterm
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 from breezeway.worker.sampling import Sampler
@@ -187,7 +188,7 @@ class _Worker:
         seat, settings = self._seat, self._settings
         logs.become(f"worker {seat.number}")
         forget_supervising()
-        signal.signal(signal.SIGTERM, self._on_sigterm)
+        on_sigterm(self._on_sigterm)
         faulthandler.register(signal.SIGUSR2, file=seat.dump, all_threads=True)
         sys.setswitchinterval(process.SWITCH_SECONDS)
         privileges.drop(settings.user, settings.group, settings.umask)

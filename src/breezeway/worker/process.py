@@ -12,6 +12,7 @@ from types import FrameType
 from breezeway.config.settings import Settings
 from breezeway.gateway.types import Application
 from breezeway.worker import descriptors
+from breezeway.worker.forked import on_sigterm
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 
@@ -47,8 +48,8 @@ def run(application: Application, listeners: list[Listener], settings: Settings)
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(number, on_signal)
+        before[signal.SIGTERM] = on_sigterm(on_signal)
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, on_signal)
     reactor.on_failure = stop.set
     reactor.start()
     try:
