@@ -598,6 +598,15 @@ def test_wsgi_app_is_open_for_wrapping() -> None:
         app.wsgi_app = stack(app, Compress(), RequestId())
     assert app.wsgi_app is around
 
+    class Extension:
+        application = app  # which it knows, and does not call
+
+        def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            return around(environ, start)
+
+    app.wsgi_app = Compress(Extension())
+    assert json.loads(call(app, "/users/1").body)["name"] == "wrapped"
+
 
 def test_environ_tells_the_route() -> None:
     """Metrics and logs find the pattern of the route in the environ."""

@@ -139,6 +139,8 @@ class App(Routes):
                     "app.wsgi_app would call itself for ever: put middleware around app.wsgi_app,"
                     " not around app"
                 )
+            if not type(inner).__module__.startswith("breezeway.middleware"):
+                break  # what others have as `application` need not be what they call
             inner = getattr(inner, "application", None)
         self._wsgi_app = application
 
