@@ -142,6 +142,8 @@ class TestPath:
         response.status = 204
         result = call(response)
         assert (result.code, result.body, result["content-length"]) == (204, b"", None)
+        result = call(FileResponse(path, 205))
+        assert (result.code, result.body, result["content-length"]) == (205, b"", "0")
         assert call(FileResponse(path, "200 Fine")).status == "200 Fine"
 
     def test_not_there(self, tmp_path):

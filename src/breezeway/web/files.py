@@ -34,7 +34,14 @@ from breezeway.semantics.file_plan import (
 from breezeway.semantics.ranges import Range
 from breezeway.semantics.validators import Validators
 from breezeway.web.errors import Forbidden, HTTPError, NotFound
-from breezeway.web.response import WITHOUT_CONTENT, Fields, Response, line_of, merged
+from breezeway.web.response import (
+    WITHOUT_CONTENT,
+    Fields,
+    Response,
+    fields_without_content,
+    line_of,
+    merged,
+)
 from breezeway.web.stream import close
 
 BLOCK_BYTES: Final = 64 * 1024
@@ -124,7 +131,7 @@ class FileResponse(Response):
         """Return status line, fields and pieces; None for all of a file whose size nobody knows."""
         size, fields = self._size, self.headers.fields
         if self.status in WITHOUT_CONTENT:
-            return line_of(self.status), without(fields, "content-type", "content-length"), ()
+            return line_of(self.status), fields_without_content(self.status, fields), ()
         if size is None:
             status, fields, content = self._planned(environ)
             return line_of(status), fields, None if content is self.content else (content,)

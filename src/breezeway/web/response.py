@@ -239,10 +239,7 @@ class Response:
                 content = [as_bytes(block) for block in content]
             if status in WITHOUT_CONTENT:
                 is_silent = True
-                if status == 205:  # which says that nothing follows (RFC 9110 section 15.3.6)
-                    fields = [*without(fields, "content-length"), ("Content-Length", "0")]
-                else:
-                    fields = without(fields, "content-type", "content-length")
+                fields = fields_without_content(status, fields)
             elif type(content) is bytes or type(content) is list:
                 content = [content] if type(content) is bytes and content else [*content]
                 size = str(sum(map(len, content)))
@@ -277,6 +274,13 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {line_of(self.status)}>"
+
+
+def fields_without_content(status: int, fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the fields of a response whose status is one of `WITHOUT_CONTENT`."""
+    if status == 205:  # which says that nothing follows (RFC 9110 section 15.3.6)
+        return [*without(fields, "content-length"), ("Content-Length", "0")]
+    return without(fields, "content-type", "content-length")
 
 
 def merged(
