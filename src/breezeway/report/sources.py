@@ -147,9 +147,7 @@ def _lines_between(path: str, start: int, end: int) -> bytes:
         if data and not data.endswith(b"\n"):
             rest = file.readline(LONGEST_LINE)
             data += rest
-            if (
-                len(rest) == LONGEST_LINE
-            ):  # it is too long, and not cut short by the end of the file
+            if len(rest) == LONGEST_LINE:  # too long, and not cut short by the end of the file
                 data += b"\n"
     return data
 
