@@ -13,11 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from breezeway.config.settings import Settings
 from breezeway.errors import UserError
-from breezeway.supervisor.channel import Channel
-from breezeway.supervisor.upgrade import Inheritance
-from breezeway.worker import listener
 
 from .load import Load
 from .server import APPLICATION, Server, body_of, command_line, eventually, is_alive, serving
@@ -109,7 +105,8 @@ def test_requests_in_flight_are_finished(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preload", [(), ("--preload",)])
 def test_broken_application(tmp_path: Path, preload: tuple[str, ...]) -> None:
     """New code that cannot be imported: `ctl upgrade` says why, and the old server goes on."""
-    with serving(tmp_path, *preload, workers=2, trouble=True) as server:
+    files = ("--bind", "127.0.0.1:0", "--bind", "unix:web", "--admin-bind", "unix:admin")
+    with serving(tmp_path, *preload, *files, workers=2, trouble=True) as server:
         before, processes = set(server.workers()), set(server.processes())
         server.deploy(BROKEN)
         with Load(server.address, keep_alive=16, one_shot=4) as load:
@@ -120,6 +117,8 @@ def test_broken_application(tmp_path: Path, preload: tuple[str, ...]) -> None:
         assert not load.failures
         assert set(server.workers()) == before
         eventually(lambda: set(server.processes()) == processes, "the new processes gone")
+        assert (tmp_path / "web").is_socket()
+        assert (tmp_path / "admin").is_socket()
         server.deploy(NEW)
         assert server.ctl("upgrade").returncode == 0
         assert server.end() == 0
@@ -218,19 +217,6 @@ def test_logs_that_are_rotated_meanwhile(tmp_path: Path) -> None:
         assert "as an operator has asked" in log.read_text()
 
 
-def test_unix_socket_that_is_gone(tmp_path: Path) -> None:
-    """A listener that nobody can reach is not taken over: its address is bound anew."""
-    spec = f"unix:{tmp_path / 'web'}"
-    (old,) = listener.bind_all(Settings(bind=(spec,)))
-    (tmp_path / "web").unlink()
-    ours, theirs = socket.socketpair()
-    with old.socket, ours, theirs:
-        found = Inheritance(Channel(ours), None, [], None)
-        found.listeners = {spec: (os.dup(old.socket.fileno()), True)}
-        assert found.adopt((spec,)) == {}
-        assert found.taken == []
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 def test_stop_during_an_upgrade(tmp_path: Path, number: signal.Signals) -> None:
     """A stop ends the new supervisor as well, which would otherwise go on for ever."""
@@ -267,18 +253,25 @@ def test_scale_is_kept(tmp_path: Path) -> None:
 
 
 def test_addresses_change(tmp_path: Path) -> None:
-    """The new supervisor listens where its settings say; what it does not want is closed."""
+    """The new supervisor listens where its settings say; what it does not want is closed.
+
+    A listener that nobody can reach is not taken over: its address is bound anew.
+    """
     settings = tmp_path / "breezeway.toml"
-    settings.write_text('bind = ["127.0.0.1:0", "unix:old"]\n')
+    settings.write_text('bind = ["127.0.0.1:0", "unix:old", "unix:lost"]\n')
     with serving(tmp_path, command=_without_bind(tmp_path)) as server:
-        settings.write_text('bind = ["127.0.0.1:0", "unix:new"]\n')
+        settings.write_text('bind = ["127.0.0.1:0", "unix:new", "unix:lost"]\n')
+        (tmp_path / "lost").unlink()
+        with socket.socket(socket.AF_UNIX) as other:  # that of somebody who has ended
+            other.bind(str(tmp_path / "lost"))
         with Load(server.address, keep_alive=8, one_shot=4) as load:
             upgrade(server, server.process.pid)
             load.wait_for(200)
             assert server.end() == 0
         assert not load.failures
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(tmp_path / "new"))
+        for name in "new", "lost":
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(tmp_path / name))
         eventually(lambda: not (tmp_path / "old").exists(), "the old file gone")
 
 

@@ -110,7 +110,6 @@ class Admin:
         if inherited is None or inherited.spec != spec:
             self.listener = None if spec is None else _bind(spec, inherited)
             if inherited is not None:
-                inherited.disown()
                 inherited.close()
         self._bound = spec
 

@@ -74,6 +74,8 @@ class Inheritance:
     """Whether that was adopted, and is still wanted."""
     taken: list[str] = field(default_factory=list)
     """The listeners that were adopted, and are still wanted."""
+    _files: list[Listener] = field(default_factory=list)
+    """Those whose unix sockets' files go with them, once the old supervisor has let go."""
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> Inheritance | None:
@@ -91,27 +93,31 @@ class Inheritance:
         return found
 
     def adopt_admin(self) -> Listener | None:
-        """Make a listener of that of the admin process, if there is one that can be reached."""
-        if self.admin is not None:
-            spec, fd, owned = self.admin
-            with contextlib.suppress(FileNotFoundError):
-                return listener.adopt(fd, spec, owned=owned)
-        return None
+        """Make a listener of that of the admin process, if there is one."""
+        return None if self.admin is None else self._adopt(*self.admin)
 
     def adopt(self, specs: tuple[str, ...]) -> dict[str, Listener]:
-        """Make listeners of those that can be reached; take from the old supervisor those in `specs`."""
-        adopted = {}
-        for spec, (fd, owned) in self.listeners.items():
-            with contextlib.suppress(FileNotFoundError):
-                adopted[spec] = listener.adopt(fd, spec, owned=owned)
+        """Make listeners of all; take from the old supervisor those in `specs`."""
+        adopted = {spec: self._adopt(spec, *found) for spec, found in self.listeners.items()}
         self.taken = [spec for spec in adopted if spec in specs]
         return adopted
 
+    def _adopt(self, spec: str, fd: int, owned: bool) -> Listener:
+        found = listener.adopt(fd, spec)
+        if owned:
+            self._files.append(found)
+        return found
+
     def take_over(self) -> None:
-        """Say that all workers are ready, and wait for the answer."""
+        """Say that all workers are ready, wait for the answer, and own the files from then on.
+
+        Before that they are the old supervisor's, which needs them if this one fails.
+        """
         self.channel.send("ready", listeners=self.taken, admin=self.admin_taken)
         for _ in self.channel.messages():
             break
+        for each in self._files:
+            each.own()
 
     def finish(self) -> None:
         """Let the old supervisor end."""
@@ -202,9 +208,11 @@ class Upgrade:
             supervisor = self._supervisor
             wanted = supervisor.wanted
             inherited = [theirs.socket.fileno()]
-            listeners = supervisor.current.listeners
+            # Who cannot be reached any more is not passed on: its address is bound anew.
+            listeners = [each for each in supervisor.current.listeners if not each.is_lost]
             inherited += [each.socket.fileno() for each in listeners]
             admin = self.admin.listener if self.admin is not None else None
+            admin = None if admin is None or admin.is_lost else admin
             inherited += [] if admin is None else [admin.socket.fileno()]
             pid_file = self.pid_file.fileno() if self.pid_file is not None else None
             inherited += [] if pid_file is None else [pid_file]

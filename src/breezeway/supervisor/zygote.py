@@ -228,7 +228,7 @@ class _Zygote:
             with child.never_returning():
                 self._channel.close()
                 pairs = zip(fds[2:], message["listeners"], strict=True)
-                listeners = [listener.adopt(fd, spec, owned=False) for fd, spec in pairs]
+                listeners = [listener.adopt(fd, spec) for fd, spec in pairs]
                 row = self._board.row(message["row"])
                 seat = child.Seat(message["number"], deployment, listeners, channel, row, fds[1])
                 child.take(seat, lambda: self._application)

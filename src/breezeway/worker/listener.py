@@ -109,6 +109,11 @@ class Listener:
         except OSError:
             return True
 
+    def own(self) -> None:
+        """Have `close` remove the unix socket's file, which another process leaves to this one."""
+        with contextlib.suppress(OSError):
+            self._made = os.lstat(self._path)
+
     def disown(self) -> None:
         """Leave the unix socket's file to another process, which listens on the same socket."""
         self._made = None
@@ -169,19 +174,11 @@ def bind_beside(
     return opened
 
 
-def adopt(fd: int, spec: str, *, owned: bool) -> Listener:
-    """Take over a listener of an earlier process of ours; `owned` as it was there.
-
-    Raises `FileNotFoundError`, and closes it, if the file by which it would be reached is gone.
-    """
+def adopt(fd: int, spec: str) -> Listener:
+    """Take over a listener of an earlier process of ours; a unix socket's file stays that one's."""
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
-    try:
-        made = os.lstat(sock.getsockname()) if owned else None
-    except FileNotFoundError:
-        sock.close()
-        raise
-    return Listener(sock, spec, made=made)
+    return Listener(sock, spec)
 
 
 def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None) -> list[Listener]:
@@ -208,7 +205,6 @@ def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None
         opened.pop_all()
     for spec, listener in there.items():
         if spec not in settings.addresses:
-            listener.disown()
             listener.close()
     return listeners
 
