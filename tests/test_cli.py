@@ -468,6 +468,26 @@ def test_what_the_command_line_imports():
     assert not {name for name in loaded if name.startswith("breezeway.worker")}
 
 
+def test_what_a_server_imports():
+    """A server with its defaults loads nothing that few need: each worker pays for it."""
+    program = (
+        "import sys, click, logging; before = set(sys.modules);"
+        "import breezeway.cli, breezeway.serving;"
+        "import breezeway.supervisor.service, breezeway.worker.process;"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=True,
+    ).stdout.split()
+    assert "breezeway.worker.reactor" in loaded
+    assert not {"asyncio", "calendar", "ipaddress", "pathlib", "ssl", "urllib.parse"} & set(loaded)
+    assert not {"breezeway.config.view", "breezeway.observe.metrics"} & set(loaded)
+
+
 @pytest.mark.parametrize(("settle", "status"), [("terminal.settle()", 0), ("pass", 120)])
 def test_nobody_reads_the_output(settle, status):
     """What cannot be written any more at the end does not change the exit status."""

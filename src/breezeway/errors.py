@@ -49,6 +49,10 @@ class BindError(UserError):
     exit_code = 4
 
 
+class StatsdError(Exception):
+    """There is no such server of metrics (`--statsd`); the text is the rest of a sentence."""
+
+
 class RequestTimeout(BaseException):
     """The deadline of this request (`--request-timeout`) has passed; the client has got its 504.
 

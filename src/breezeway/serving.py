@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from breezeway import terminal
-from breezeway.config import view
 from breezeway.config.directories import check_directories
 from breezeway.config.settings import TABLE, Settings
 from breezeway.config.sources import DEFAULT, Resolved
@@ -81,6 +80,11 @@ def supervise(
         def call_hook(target: str) -> None:
             importer.call_hook(target, resolved.settings.app_dir)
 
+        def settings_page() -> dict[str, Any]:
+            from breezeway.config import view  # for who asks alone
+
+            return view.as_rows(resolved)
+
         return Deployment(
             resolved.settings,
             shown,
@@ -88,7 +92,7 @@ def supervise(
             call_hook,
             resolved.directory,
             resolved.files,
-            lambda: view.as_rows(resolved),
+            settings_page,
         )
 
     return service.run(deployment)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from breezeway.observe.statsd import DATAGRAM_BYTES, Statsd, StatsdError
+from breezeway.errors import StatsdError
+from breezeway.observe.statsd import DATAGRAM_BYTES, Statsd
 
 from .statuses import metrics, status
 

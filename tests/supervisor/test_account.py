@@ -34,7 +34,7 @@ def machine(path: Path, groups: str, **files: str) -> OutOfMemory:
         file = path / name.replace("__", "/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    return OutOfMemory(path, path / "cgroup")
+    return OutOfMemory(str(path), str(path / "cgroup"))
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_want_of_memory_is_seen(
 
 def test_a_system_that_does_not_tell(tmp_path: Path) -> None:
     """Nobody is said to have died so."""
-    assert not OutOfMemory(tmp_path / "none", tmp_path).happened()
+    assert not OutOfMemory(str(tmp_path / "none"), str(tmp_path)).happened()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Final
 
 from breezeway.config import address
@@ -46,6 +45,8 @@ def is_loopback(host: str) -> bool:
     name = host.lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
+    import ipaddress  # here alone, since few have a listener for operators
+
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

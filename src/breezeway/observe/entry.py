@@ -27,6 +27,9 @@ COMPLETE, LEFT, ABORTED, TIMED_OUT = range(4)
 OUTCOMES: Final = ("complete", "left", "aborted", "timeout")
 """Their names in logs."""
 
+NO_THREAD: Final = "no thread was free for it in time"
+"""Why a request is refused with 503."""
+
 
 class Request(Protocol):
     """A parsed request head."""

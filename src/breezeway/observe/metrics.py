@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from breezeway.observe.entry import NO_THREAD
 from breezeway.observe.histogram import buckets_until
 from breezeway.observe.tally import CLASSES
 
@@ -26,10 +27,6 @@ of the buckets that are counted (`histogram`), and so the counts are exact."""
 
 SHOWN_CLASSES: Final = CLASSES[2:]
 """Of a method that has occurred each of these is told, also with zero: a rate needs a first value."""
-
-NO_THREAD: Final = "no thread was free for it in time"
-"""Why a request is refused with 503. That is told with zero, too: whoever is alerted by it wants to see
-the first one."""
 
 Status = dict[str, Any]
 
@@ -151,7 +148,7 @@ def _requests(status: Status) -> Iterator[Sample]:
 
 
 def _refusals(status: Status) -> Iterator[Sample]:
-    found = {("503", NO_THREAD): 0}
+    found = {("503", NO_THREAD): 0}  # whoever is alerted by it wants to see the first one
     for each in status.get("refusals", ()):
         found[str(each["status"]), each["reason"]] = each["count"]
     yield from found.items()

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from breezeway.errors import StatsdError
 from breezeway.observe.histogram import quantile_of
 from breezeway.observe.metrics import COUNTER, INFO, METRICS, Distribution, Metric
 
@@ -34,10 +35,6 @@ _NO_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _NO_TAG: Final = re.compile(r"[|,#\s]+")
 
 Address = tuple[str, int] | tuple[str, int, int, int] | str
-
-
-class StatsdError(Exception):
-    """There is no such address; the text is the rest of a sentence."""
 
 
 @dataclass(frozen=True)

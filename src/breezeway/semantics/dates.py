@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
 
@@ -51,6 +50,8 @@ def parse_http_date(text: str) -> int | None:
         return None
     full_year = int(year) if len(year) > 2 else _full_year(int(year))
     number = _MONTHS.index(month) + 1
+    import calendar  # here alone, since few dates are read
+
     if full_year < 1 or not 1 <= int(day) <= calendar.monthrange(full_year, number)[1]:
         return None
     hour, minute, second = map(int, parts.groups())

@@ -7,8 +7,8 @@ of our control group, if there is one (cgroups v2, `memory.events`), else that o
 
 from __future__ import annotations
 
+import os
 import time
-from pathlib import Path
 from typing import Final
 
 LATELY_SECONDS: Final = 10.0
@@ -18,7 +18,7 @@ LATELY_SECONDS: Final = 10.0
 class OutOfMemory:
     """Watches the kernel's counter."""
 
-    def __init__(self, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> None:
+    def __init__(self, proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> None:
         self._path = _path(proc, cgroups)
         self._before = self._last = self._read()
         self._due = time.monotonic() + LATELY_SECONDS
@@ -35,20 +35,21 @@ class OutOfMemory:
 
     def _read(self) -> int:
         try:
-            lines = self._path.read_text("ascii").splitlines()
-            return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+            with open(self._path, encoding="ascii") as lines:
+                return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
         except (OSError, ValueError, IndexError):
             return 0
 
 
-def _path(proc: Path, cgroups: Path) -> Path:
+def _path(proc: str, cgroups: str) -> str:
     """Return the file that has the counter."""
     try:
-        for line in (proc / "self/cgroup").read_text().splitlines():
-            number, _, group = line.split(":", 2)
-            events = cgroups / group.lstrip("/") / "memory.events"
-            if number == "0" and events.exists():
-                return events
+        with open(f"{proc}/self/cgroup") as lines:
+            for line in lines:
+                number, _, group = line.rstrip("\n").split(":", 2)
+                events = os.path.join(cgroups, group.lstrip("/"), "memory.events")
+                if number == "0" and os.path.exists(events):
+                    return events
     except (OSError, ValueError):
         pass
-    return proc / "vmstat"
+    return f"{proc}/vmstat"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.config import address
 from breezeway.config.address import TcpAddress, UnixAddress
 from breezeway.config.settings import Settings
-from breezeway.errors import UsageError
-from breezeway.observe.statsd import Statsd, StatsdError
-from breezeway.supervisor.name_lookup import NameLookup, NotFoundError
+from breezeway.errors import StatsdError, UsageError
 from breezeway.supervisor.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from breezeway.observe.statsd import Statsd
+    from breezeway.supervisor.name_lookup import NameLookup
 
 logger = logging.getLogger("breezeway.supervisor")
 
@@ -85,6 +86,8 @@ class StatsdPush:
         if not port or _is_address(host):
             self._use(host, port)
             return
+        from breezeway.supervisor.name_lookup import NameLookup
+
         try:
             self._lookup = NameLookup(host, port, self._supervisor.after_fork)
         except OSError as error:
@@ -94,6 +97,8 @@ class StatsdPush:
         """Use what has been looked up; return whether it was there after so long."""
         assert self._lookup is not None
         assert self._settings.statsd is not None
+        from breezeway.supervisor.name_lookup import NotFoundError
+
         try:
             found = self._lookup.wait(seconds)
         except NotFoundError as error:
@@ -106,6 +111,8 @@ class StatsdPush:
         return True
 
     def _use(self, host: str, port: int) -> None:
+        from breezeway.observe.statsd import Statsd  # here alone, since few push
+
         settings = self._settings
         new = Statsd(host, port, prefix=settings.statsd_prefix, tags=settings.statsd_tags)
         self._push_last()
@@ -180,6 +187,8 @@ def _place(spec: str) -> tuple[str, int]:
 
 
 def _is_address(host: str) -> bool:
+    import ipaddress  # here alone, since few have such a server
+
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -19,8 +19,7 @@ from breezeway.gateway.current import current_exchange
 from breezeway.gateway.failure import ClientGone
 from breezeway.http1.head import METHOD_HEAD
 from breezeway.http1.response import plain_answer
-from breezeway.observe.entry import ABORTED, COMPLETE, LEFT
-from breezeway.observe.metrics import NO_THREAD
+from breezeway.observe.entry import ABORTED, COMPLETE, LEFT, NO_THREAD
 from breezeway.worker.layer import Channel
 from breezeway.worker.poller import ERR, HUP
 from breezeway.worker.recording import Recording

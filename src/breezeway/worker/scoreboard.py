@@ -10,13 +10,15 @@ from __future__ import annotations
 import mmap
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from breezeway.observe import application_metrics
-from breezeway.observe.application_metrics_families import Family, merge
 from breezeway.observe.application_metrics_memory import Regions
 from breezeway.observe.line_buffer import LineBuffer, LineBuffers
 from breezeway.observe.tally import Tallies, Tally, Totals
+
+if TYPE_CHECKING:
+    from breezeway.observe.application_metrics_families import Family
 
 ROWS: Final = 256
 """The most workers at one time, those that retire included."""
@@ -121,6 +123,8 @@ class Scoreboard:
 
     def application_metrics(self) -> list[Family]:
         """Merge the application's own metrics, of all workers; for any process."""
+        from breezeway.observe.application_metrics_families import merge  # for who asks alone
+
         return merge(self._regions.read())
 
     def expect_metrics(self) -> None:
