@@ -331,6 +331,31 @@ def test_loop_survives_a_poll_that_fails(
     assert "internal error; the event loop goes on" in caplog.text
 
 
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+def test_loop_survives_a_log_that_fails(error: type[BaseException]) -> None:
+    """What raises at each message, that of the error included, costs no answer, and not the loop."""
+
+    def broken(record: logging.LogRecord) -> bool:
+        raise error(record.name)
+
+    logger = logging.getLogger("breezeway.worker")
+    poller: Any = Faulty()
+    logger.addFilter(broken)
+    try:
+        with LiveServer(plain(b"ok"), poller=poller) as server:
+            with Client(server.address) as client:
+                client.send(b"nonsense\r\n\r\n")
+                assert client.response().status == 400
+            poller.failures = 1
+            server.reactor.poller.wake()
+            eventually(lambda: server.reactor.counters["internal_error"] == 1, "the error")
+            with Client(server.address) as client:
+                assert client.get("/").body == b"ok"
+            logger.removeFilter(broken)
+    finally:
+        logger.removeFilter(broken)
+
+
 @pytest.mark.parametrize("name", ["settle", "advance"])
 def test_loop_survives_an_account_that_fails(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

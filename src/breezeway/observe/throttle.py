@@ -5,6 +5,7 @@ Of each kind of message so many are logged in a time; of the rest, how many ther
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -48,9 +49,13 @@ class Throttle:
         *args: object,
         exc_info: bool = False,
     ) -> None:
-        """Log a message, unless there have been enough of its kind."""
+        """Log a message, unless there have been enough of its kind.
+
+        It raises nothing, also when a filter or handler of the user's does: the loop must go on.
+        """
         if self.admit(now, kind):
-            self._logger.log(level, message, *args, exc_info=exc_info)
+            with contextlib.suppress(BaseException):
+                self._logger.log(level, message, *args, exc_info=exc_info)
 
     def admit(self, now: float, kind: Hashable) -> int:
         """Count a message of a kind, which is named by its text.

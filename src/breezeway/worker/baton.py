@@ -324,7 +324,8 @@ class Baton:
             try:
                 job()
             except BaseException:
-                logger.exception("internal error in a thread")
+                with contextlib.suppress(BaseException):  # a filter of the log may raise any
+                    logger.exception("internal error in a thread")
             job = None  # what it refers to must not wait as long as this thread
             job = self._next_job(runner)
 

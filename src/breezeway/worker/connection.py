@@ -441,7 +441,7 @@ class Connection(Bodies):
         self.last_active = time.monotonic()
         try:
             self._finish(environ, response)
-        except Exception:
+        except BaseException:
             self.reactor.note_own_error()
             self.abort()
         if self.unread or self.reactor.stopping:

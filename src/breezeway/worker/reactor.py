@@ -7,7 +7,6 @@ at the same; what is then left to do it puts into `ready` and wakes the poller.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import threading
@@ -330,8 +329,7 @@ class Reactor:
         """Count the exception that is being handled, and log it, limited in rate."""
         self.counters["internal_error"] += 1
         message = f"internal error; {outcome}"
-        with contextlib.suppress(Exception):  # a filter of the log may raise
-            self._throttle.log(self.now, message, logging.ERROR, message, exc_info=True)
+        self._throttle.log(self.now, message, logging.ERROR, message, exc_info=True)
 
     def _survive(self, target: object) -> None:
         """Go on after an error of our own: it costs its connection, not the server."""
