@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
@@ -184,6 +185,24 @@ def test_exc_info_in_the_first_call(play: Play, live: Live) -> None:
         except LookupError:
             start_response("404 Not Found", [PLAIN], sys.exc_info())
         return [b"sorry"]
+
+    play(application)
+    assert live.get().status == 404
+
+
+def test_exc_info_in_the_first_call_of_another_thread(play: Play, live: Live) -> None:
+    """An application may run in a thread that its request waits for, as behind a time limit."""
+
+    def inner(start_response: StartResponse) -> list[bytes]:
+        try:
+            raise LookupError("lost")
+        except LookupError:
+            start_response("404 Not Found", [PLAIN], sys.exc_info())
+        return [b"sorry"]
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(inner, start_response).result()
 
     play(application)
     assert live.get().status == 404

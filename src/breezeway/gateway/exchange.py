@@ -173,7 +173,7 @@ class Exchange:
 
         Raises:
             TypeError, ValueError: status or headers cannot be sent.
-            RuntimeError: called a second time without `exc_info`, or after the response's end.
+            RuntimeError: called a second time without `exc_info`, late, or by another thread.
         """
         if self.head is not None or exc_info is not None:
             self._restart(exc_info)
@@ -197,7 +197,7 @@ class Exchange:
         try:
             if exc_info is None:
                 raise RuntimeError("start_response was called a second time, without exc_info")
-            if not self._transport.answers(self):
+            if self.head is not None and not self._transport.answers(self):
                 raise RuntimeError("start_response was called too late, or by another thread")
             if self.started:
                 raise exc_info[1].with_traceback(exc_info[2])
