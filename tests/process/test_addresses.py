@@ -152,6 +152,9 @@ def test_address_that_is_taken(tmp_path: Path) -> None:
         bind(tmp_path, f"127.0.0.1:{comes}", f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(UserError, match="is taken by process"):
             server.ask("reload")
+        bind(tmp_path, f"127.0.0.1:{stays}", f"0.0.0.0:{stays}")  # as at a start
+        with pytest.raises(UserError, match="is taken by this process itself"):
+            server.ask("reload")
         bind(tmp_path, f"127.0.0.1:{stays}", "fd://3")  # it is some socket of the server's own
         with pytest.raises(UserError, match="fd://3: a socket can be passed at the start alone"):
             server.ask("reload")

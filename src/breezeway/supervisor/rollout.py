@@ -153,6 +153,7 @@ class Rollouts:
                 each.assign(settings)
             return Generation(number, deployment, current.listeners)
         kept = {each.spec: each for each in found}
+        unwanted = [each for each in current.listeners if each.spec not in settings.addresses]
         opened: list[Listener] = []
         listeners = []
         try:
@@ -162,7 +163,7 @@ class Rollouts:
                         # What is open by now is ours.
                         raise BindError(f"{spec}: a socket can be passed at the start alone.")
                     new = listener.bind_beside(
-                        current.listeners,
+                        unwanted,
                         spec,
                         backlog=settings.backlog,
                         unix_mode=settings.unix_mode,

@@ -150,7 +150,7 @@ def bind(spec: str, *, backlog: int, unix_mode: int | None, share_port: bool = F
 def bind_beside(
     others: Iterable[Listener], spec: str, *, backlog: int, unix_mode: int | None
 ) -> Listener:
-    """Open a listener as `bind` does, also where one of `others`, which are ours, is in its way.
+    """Open a listener as `bind` does, also where one of `others` is in its way: ours, to be closed.
 
     The kernel refuses 0.0.0.0:8000 as long as somebody listens on 127.0.0.1:8000, unless both
     sockets allow it at that moment. Then both take connections until one of them is closed.
@@ -187,13 +187,14 @@ def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None
     What was inherited and is in no setting is closed. If one cannot be had, the new ones are.
     """
     there = inherited or {}
+    unwanted = [each for spec, each in there.items() if spec not in settings.addresses]
     with contextlib.ExitStack() as opened:
         listeners: list[Listener] = []
         for spec in settings.addresses:
             listener = there.get(spec)
             if listener is None:
                 listener = bind_beside(
-                    there.values(), spec, backlog=settings.backlog, unix_mode=settings.unix_mode
+                    unwanted, spec, backlog=settings.backlog, unix_mode=settings.unix_mode
                 )
                 if any(each.socket.fileno() == listener.socket.fileno() for each in listeners):
                     listener.socket.detach()
@@ -203,9 +204,8 @@ def bind_all(settings: Settings, inherited: Mapping[str, Listener] | None = None
             listener.assign(settings)
             listeners.append(listener)
         opened.pop_all()
-    for spec, listener in there.items():
-        if spec not in settings.addresses:
-            listener.close()
+    for listener in unwanted:
+        listener.close()
     return listeners
 
 
