@@ -65,6 +65,7 @@ def _breezeway(launch: Launch) -> list[str]:
         launch.app,
         *("--bind", f"{HOST}:{launch.port}"),
         *("--threads", str(launch.threads)),
+        *("--limit-connections-per-client", "0"),  # one client opens all
         "--access-log" if launch.access_log else "--no-access-log",
     ]
 
