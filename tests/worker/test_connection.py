@@ -93,6 +93,19 @@ def test_event_of_who_had_the_descriptor_before() -> None:
     driven.end()
 
 
+@pytest.mark.parametrize("extra", [b"", b"\r\n"], ids=["nothing", "empty line"])
+def test_stop_answers_what_has_come(extra: bytes) -> None:
+    """A connection at rest, an empty line of the next request or not, whose request is there unseen."""
+    driven = Driven(echo)
+    assert driven.event(get("/0") + extra)
+    driven.settle()
+    assert driven.bodies(1) == [b"/0"]
+    driven.client.sendall(get("/1"))
+    driven.connection.close_if_idle()
+    assert driven.bodies(1) == [b"/1"]
+    driven.end()
+
+
 def test_limits_hold_for_the_second_head() -> None:
     """A head that differs from the last one in its request line alone may not be longer either."""
     driven = Driven(echo, limit_head=60, limit_request_line=100)

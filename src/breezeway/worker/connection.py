@@ -493,7 +493,7 @@ class Connection(Bodies):
 
     def close_if_idle(self) -> None:
         """Close, unless a request is there or under way; for the end of the worker."""
-        if self.state == IDLE:
+        if self.state in (IDLE, HEAD):
             self._read_on()
         if self.state == IDLE or (self.state == HEAD and self.only_blank):
             self.close()
