@@ -62,6 +62,14 @@ def listening():
 TOKEN = "a-token-of-some-length"
 
 
+def test_descriptor_at_a_reload(listening):
+    """What is open by then is the server's own."""
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        settings = Settings(admin_bind=f"fd://{own.fileno()}", admin_token=TOKEN)
+        with pytest.raises(BindError, match="a socket can be passed at the start alone"):
+            listening.move(settings)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
 def test_another_host_with_the_same_port(listening):
     """The old listener gives its port up for the new one, and gets it back the same way."""

@@ -23,6 +23,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from breezeway.config import address
+from breezeway.config.address import InheritedSocket
 from breezeway.config.settings import TABLE, Settings
 from breezeway.errors import BindError, UserError
 from breezeway.observe import logs
@@ -138,6 +140,9 @@ class Admin:
         spec = settings.admin_bind
         if spec == self._bound:
             return
+        if spec is not None and isinstance(address.parse(spec), InheritedSocket):
+            # What is open by now is ours.
+            raise BindError(f"{spec}: a socket can be passed at the start alone.")
         new = None if spec is None else _bind(spec, self.listener)
         self._bound = spec
         old, self.listener = self.listener, new
