@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import stat
@@ -95,3 +96,23 @@ class TestCreateFor:
         assert target.exists() is (kind == "symlink")
         if file.exists():
             assert file.stat().st_uid == os.getuid()
+
+
+def test_pipe_that_may_only_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe with a name may be somebody else's to read."""
+    opens = os.open
+
+    def write_only(path: str, flags: int, *more: int) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opens(path, flags, *more)
+
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = opens(path, os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setattr(os, "open", write_only)
+    log = LogFile(str(path), "--log-file")
+    log.write(b"line\n")
+    assert os.read(reader, 99) == b"line\n"
+    log.close()
+    os.close(reader)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import weakref
 
 import pytest
@@ -221,6 +222,17 @@ for line in sys.stdin:
     logger.info("after %s", line.strip())
     print("written", flush=True)
 """
+
+
+def test_log_file_that_is_a_pipe_that_nobody_empties(tmp_path, capsys):
+    """A pipe with a name holds up the first line that it has no room for, and no other."""
+    os.mkfifo(tmp_path / "pipe")
+    logs.configure("info", str(tmp_path / "pipe"))
+    began = time.monotonic()
+    for _ in range(30):
+        LOGGER.info("x" * 8000)
+    assert time.monotonic() - began < 10
+    assert "its lines come here" in capsys.readouterr().err
 
 
 def test_pipe_that_nobody_empties():

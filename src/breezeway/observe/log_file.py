@@ -50,8 +50,8 @@ class LogFile:
         """Return the descriptor; it stays the same when the file is opened again."""
         return self._fd
 
-    def write(self, lines: bytes) -> None:
-        """Append whole lines.
+    def write(self, lines: bytes, wait: float = WAIT_SECONDS) -> None:
+        """Append whole lines; `wait` is as for `write_some`.
 
         Raises:
             OSError: not all of it was written. A line that was cut is ended at the next write.
@@ -60,7 +60,7 @@ class LogFile:
             lines = b"\n" + lines
         rest = memoryview(lines)
         while rest:
-            written = write_some(self._fd, rest)
+            written = write_some(self._fd, rest, wait)
             self._torn = rest[written - 1] != NEWLINE
             rest = rest[written:]
 
@@ -146,8 +146,10 @@ def create_for(path: str, user: int, group: int) -> None:
             os.close(fd)
 
 
-def write_some(fd: int, data: bytes | memoryview) -> int:
+def write_some(fd: int, data: bytes | memoryview, wait: float = WAIT_SECONDS) -> int:
     """Write what the descriptor takes of `data`, at least a byte; return how much that was.
+
+    It waits for so many seconds if the descriptor is not blocking and takes nothing.
 
     Raises:
         OSError: nothing was written.
@@ -155,7 +157,7 @@ def write_some(fd: int, data: bytes | memoryview) -> int:
     try:
         return os.write(fd, data)
     except BlockingIOError:  # another program has made a terminal or pipe that we share so
-        if not select.select([], [fd], [], WAIT_SECONDS)[1]:
+        if not select.select([], [fd], [], wait)[1]:
             raise
         return os.write(fd, data)
 
@@ -177,7 +179,10 @@ def _open(path: str) -> int:
     flags = FLAGS | os.O_CREAT
     with contextlib.suppress(OSError):
         if stat.S_ISFIFO(os.stat(path).st_mode):
-            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC  # fifo(7)
+            pipe = os.O_NONBLOCK | os.O_CLOEXEC
+            flags = os.O_WRONLY | pipe
+            # With both ends it needs no reader (fifo(7)), but not everybody may have both.
+            return os.open(path, os.O_RDWR | pipe)
     return os.open(path, flags, MODE)
 
 

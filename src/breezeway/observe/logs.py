@@ -29,8 +29,8 @@ ROOT = "breezeway"
 logger = logging.getLogger("breezeway.logs")
 
 STUCK_SECONDS = 0.1
-"""How long a line waits for standard error when nobody empties its pipe; the next ones do not wait at
-all. The event loop writes lines, too."""
+"""How long a line waits for standard error, or for a log file that is a pipe, when nobody empties it; the
+next ones do not wait at all. The event loop writes lines, too."""
 
 
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # generic for mypy alone
@@ -104,7 +104,8 @@ class _File(logging.Handler):
             if self._elsewhere:
                 note = "the log file could not be written to: %d lines went to standard error"
                 text = f"{self.format(_record(logging.WARNING, note, self._elsewhere))}\n{text}"
-            self.file.write(text.encode(errors="backslashreplace"))
+            wait = 0.0 if self._elsewhere else STUCK_SECONDS
+            self.file.write(text.encode(errors="backslashreplace"), wait)
             self._elsewhere = 0
         except OSError as error:
             if not self._elsewhere:
