@@ -123,7 +123,7 @@ def uwsgi_socket(app: str, port: int, files: Files) -> list[str]:
 def nginx(app: str, port: int, files: Files) -> list[str]:
     """Run no application, only nginx, with the same answer from its settings or a file.
 
-    It is C on the OpenSSL that Python has, too: the floor, below which no server on it gets.
+    It is C, on the OpenSSL that Python has, too: a hint at what the library itself takes.
     """
     home = Path(files.certificate).parent
     (home / "large").write_bytes(apps.LARGE)
