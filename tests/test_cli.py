@@ -450,42 +450,39 @@ class TestHelp:
         assert done.stdout.startswith("Usage: breezeway [MODULE:NAME]")
 
 
-def test_what_the_command_line_imports():
-    """The command line loads nothing heavy: it stays in the server's memory."""
+def loaded_by(statement, *, beside=""):
+    """Return the modules that a statement loads in a fresh interpreter, without those of `beside`."""
     program = (
-        "import sys; before = set(sys.modules); import breezeway.cli;"
+        f"import sys{beside}; before = set(sys.modules); {statement};"
         "print(*sorted(set(sys.modules) - before))"
     )
-    loaded = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-I", "-c", program],
         capture_output=True,
         text=True,
         timeout=DEADLINE,
         check=True,
-    ).stdout.split()
+    )
+    return set(done.stdout.split())
+
+
+def test_what_the_command_line_imports():
+    """The command line loads nothing heavy: it stays in the server's memory."""
+    loaded = loaded_by("import breezeway.cli")
     heavy = {"asyncio", "email", "http.client", "logging", "pathlib", "socket", "ssl", "tempfile"}
-    assert not heavy & set(loaded)
+    assert not heavy & loaded
     assert not {name for name in loaded if name.startswith("breezeway.worker")}
 
 
 def test_what_a_server_imports():
     """A server with its defaults loads nothing that few need: each worker pays for it."""
-    program = (
-        "import sys, click, logging; before = set(sys.modules);"
-        "import breezeway.cli, breezeway.serving;"
-        "import breezeway.supervisor.service, breezeway.worker.process;"
-        "print(*sorted(set(sys.modules) - before))"
+    server = (
+        "breezeway.cli, breezeway.serving, breezeway.supervisor.service, breezeway.worker.process"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-I", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=True,
-    ).stdout.split()
+    loaded = loaded_by(f"import {server}", beside=", click, logging")
     assert "breezeway.worker.reactor" in loaded
-    assert not {"asyncio", "calendar", "ipaddress", "pathlib", "ssl", "urllib.parse"} & set(loaded)
-    assert not {"breezeway.config.view", "breezeway.observe.metrics"} & set(loaded)
+    assert not {"asyncio", "calendar", "ipaddress", "pathlib", "ssl", "urllib.parse"} & loaded
+    assert not {"breezeway.config.view", "breezeway.observe.metrics"} & loaded
 
 
 @pytest.mark.parametrize(("settle", "status"), [("terminal.settle()", 0), ("pass", 120)])

@@ -76,6 +76,15 @@ def client(authority: Made) -> Made:
     return make(place, "client", subject=subject, issuer=authority)
 
 
+def session_of(live: TlsLive, context: ssl.SSLContext) -> ssl.SSLSession:
+    """Return a session that the server would resume."""
+    with TlsClient(live.address, context=context) as client:
+        client.get()
+        session = client.socket.session
+    assert session is not None
+    return session
+
+
 def environ_of(live: TlsLive, **more: Any) -> dict[str, Any]:
     """Ask, and return the environ that the application saw."""
     recorder = Recorder()
@@ -507,9 +516,7 @@ class TestClientCertificates:
         with serving(made, **settings) as live:
             live.play(plain())
             context = trusting(client=client)
-            with TlsClient(live.address, context=context) as first:
-                first.get()
-                session = first.socket.session
+            session = session_of(live, context)
             environ = environ_of(live, context=context, session=session)
             assert environ["SSL_CLIENT_I_DN"] == "CN=CA,O=Test"
 
@@ -521,9 +528,7 @@ class TestClientCertificates:
         with serving(made, **settings) as live:
             live.play(plain())
             context = trusting(client=client)
-            with TlsClient(live.address, context=context) as first:
-                first.get()
-                session = first.socket.session
+            session = session_of(live, context)
             later = time.time() + 3650 * 86400
             monkeypatch.setattr(tls_environ, "time", SimpleNamespace(time=lambda: later))
             with (
@@ -543,9 +548,7 @@ class TestClientCertificates:
         with serving(made, **settings) as live:
             live.play(plain())
             context = trusting(client=client)
-            with TlsClient(live.address, context=context) as first:
-                first.get()
-                session = first.socket.session
+            session = session_of(live, context)
             trusted.write_bytes(Path(made.certfile).read_bytes())
             assert tls.of(live.server.settings).renew()
             with (

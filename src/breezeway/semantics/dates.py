@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -50,12 +51,12 @@ def parse_http_date(text: str) -> int | None:
         return None
     full_year = int(year) if len(year) > 2 else _full_year(int(year))
     number = _MONTHS.index(month) + 1
-    import calendar  # here alone, since few dates are read
-
-    if full_year < 1 or not 1 <= int(day) <= calendar.monthrange(full_year, number)[1]:
-        return None
     hour, minute, second = map(int, parts.groups())
-    return calendar.timegm((full_year, number, int(day), hour, minute, second))
+    try:
+        moment = datetime(full_year, number, int(day), hour, minute, tzinfo=UTC)
+    except ValueError:  # there is no such day
+        return None
+    return int(moment.timestamp()) + second  # which may be the 60th
 
 
 def _full_year(year: int) -> int:
