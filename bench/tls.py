@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import ssl
 import statistics
 import subprocess
@@ -132,7 +133,7 @@ def nginx(app: str, port: int, files: Files) -> list[str]:
         "apps:large": "try_files /large =404",
     }
     settings = f"""
-        daemon off; worker_processes 1; user root; pid {home}/nginx.pid; error_log stderr;
+        daemon off; worker_processes 1; pid {home}/nginx.pid; error_log stderr;
         events {{ worker_connections 1024; }}
         http {{
             access_log off; default_type text/plain; root {home}; open_file_cache max=10;
@@ -148,7 +149,7 @@ def nginx(app: str, port: int, files: Files) -> list[str]:
         }}
     """
     (home / "nginx.conf").write_text(settings)
-    return ["nginx", "-c", str(home / "nginx.conf")]
+    return [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(home / "nginx.conf")]
 
 
 SERVERS: dict[str, Callable[[str, int, Files], list[str]]] = {
@@ -252,6 +253,7 @@ def main() -> None:
     pin_clients()
     everything = {}
     with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)  # for nginx, whose worker is somebody else
         files = make_certificate(directory)
         for scenario in SCENARIOS:
             if arguments.scenario and not any(part in scenario.name for part in arguments.scenario):
