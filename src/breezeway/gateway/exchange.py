@@ -219,7 +219,7 @@ class Exchange:
             raise RuntimeError("write() was called after the response's end, or by another thread")
         if data:
             try:
-                self._emit(b"".join((data,)), None)
+                self._emit(b"".join((data,)), None)  # as `_checked` does
             except ClientGone:  # the application may go on all the same
                 self.flags |= ABORTED
                 raise

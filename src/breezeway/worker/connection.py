@@ -380,9 +380,8 @@ class Connection(Bodies):
             self._drain()
         if not event & (IN | RDHUP | ERR | HUP):
             return True
-        if (
-            event & RDHUP and self.began != self.reactor.now
-        ):  # else of who had the descriptor before
+        # One that comes in the turn in which this connection began is of who had the descriptor before.
+        if event & RDHUP and self.began != self.reactor.now:
             self.half_closed = True
         if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
             with self.reactor.mutex:

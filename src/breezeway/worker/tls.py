@@ -233,9 +233,8 @@ class Tls:
             return
         self._next_look = now + LOOK_SECONDS
         stamp = self._stamp_now()
-        if (
-            stamp == self._stamp or errno.EACCES in stamp
-        ):  # with --user: only the supervisor can tell
+        # With --user, what may not be looked at is for the supervisor to tell.
+        if stamp == self._stamp or errno.EACCES in stamp:
             return
         if 0 <= time.time() - self._youngest() < SETTLE_SECONDS:
             self._next_look = now + SETTLE_SECONDS
