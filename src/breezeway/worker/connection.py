@@ -380,7 +380,7 @@ class Connection(Bodies):
             self._drain()
         if not event & (IN | RDHUP | ERR | HUP):
             return True
-        # One that comes in the turn in which this connection began is of who had the descriptor before.
+        # In the turn of its accept, an event is left from who had the descriptor before.
         if event & RDHUP and self.began != self.reactor.now:
             self.half_closed = True
         if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
