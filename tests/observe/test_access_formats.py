@@ -191,6 +191,12 @@ class TestTerminal:
         line = one(access_terminal.lines_of(False), size=2048, seconds=0.0015)
         assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} GET    /a%20b\?c=d 200 2 KiB 1\.5 ms", line)
 
+    @pytest.mark.parametrize("method", ["OPTIONS", "PROPFIND"])
+    def test_long_method(self, method: str) -> None:
+        """The target is a word of its own."""
+        line = one(access_terminal.lines_of(False), environ={**ENVIRON, "REQUEST_METHOD": method})
+        assert f" {method} /a%20b?c=d " in line
+
     @pytest.mark.parametrize(
         ("status", "colour"), [(200, 32), (304, 36), (404, 33), (503, 31), (None, 35)]
     )
@@ -211,7 +217,16 @@ class TestTerminal:
 
     @pytest.mark.parametrize(
         ("size", "text"),
-        [(0, "0 B"), (999, "999 B"), (1500, "1.46 KiB"), (5 << 20, "5 MiB"), (3 << 30, "3.0 GiB")],
+        [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1500, "1.46 KiB"),
+            (1_023_487, "999 KiB"),
+            (1_023_488, "0.976 MiB"),
+            (5 << 20, "5 MiB"),
+            (1_048_051_712, "1.0 GiB"),
+            (3 << 30, "3.0 GiB"),
+        ],
     )
     def test_sizes(self, size: int, text: str) -> None:
         """Sizes are as people write them."""

@@ -7,10 +7,12 @@ import errno
 import os
 import select
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from breezeway.errors import UsageError
 from breezeway.observe import log_file
 from breezeway.observe.log_file import LogFile
 
@@ -36,26 +38,80 @@ def test_descriptor_is_not_for_programs_that_are_started(file: Path) -> None:
     log.close()
 
 
-def test_line_that_was_cut_is_ended(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the disk took of a line stands on a line of its own."""
-    write = os.write
-    room = [3]
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Give the bytes that the disk takes, in the last item; without one it takes all."""
+    write, left = os.write, [0]
 
     def nearly_full(fd: int, data: bytes) -> int:
-        if not room:
-            raise OSError(28, "No space left on device")
-        return write(fd, data[: room.pop()])
+        if not left:
+            return write(fd, data)
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(fd, data[: left[0]])
+        left[0] -= written
+        return written
 
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", nearly_full)
+        yield left
+
+
+def test_line_that_was_cut_is_ended(file: Path, room: list[int]) -> None:
+    """What the disk took of a line stands on a line of its own."""
     log = LogFile(str(file), "--log-file")
-    monkeypatch.setattr(os, "write", nearly_full)
+    room[0] = 3
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
             log.write(b"first\n")
-    monkeypatch.setattr(os, "write", write)
+    room.clear()
     log.write(b"second\n")
     log.write(b"third\n")
     log.close()
     assert file.read_text() == "fir\nsecond\nthird\n"
+
+
+def test_line_that_another_process_has_cut_is_ended(file: Path, room: list[int]) -> None:
+    """What comes first when there is room again is no part of it, whoever writes it."""
+    first, second = LogFile(str(file), "--log-file"), LogFile(str(file), "--log-file")
+    room[0] = 6
+    assert first.append(memoryview(b"one\ntwo\n")) == 4
+    with pytest.raises(OSError, match="No space left"):
+        second.append(memoryview(b"three\n"))
+    file.rename(file.with_name("rotated"))
+    room.clear()
+    assert second.append(memoryview(b"three\n")) == 6
+    assert first.append(memoryview(b"two\n")) == 4
+    for log in (first, second):
+        log.close()
+    assert file.with_name("rotated").read_text() == "one\ntw\nthree\ntwo\n"
+
+
+def test_line_that_an_earlier_server_has_cut_is_ended(file: Path) -> None:
+    """What a process leaves that was killed, or had no room, is no part of what the next one writes."""
+    file.write_text("fir")
+    log = LogFile(str(file), "--log-file")
+    log.write(b"second\n")
+    log.write(b"third\n")
+    log.close()
+    assert file.read_text() == "fir\nsecond\nthird\n"
+
+
+def test_write_of_another_process_that_is_under_way(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file grows page by page: what ends with a whole line a moment later was not cut."""
+    file.write_text("fir")
+
+    def sleep(seconds: float) -> None:
+        with file.open("a") as other:
+            other.write("st\n")
+
+    monkeypatch.setattr(log_file.time, "sleep", sleep)
+    log = LogFile(str(file), "--log-file")
+    log.write(b"second\n")
+    log.close()
+    assert file.read_text() == "first\nsecond\n"
 
 
 def test_descriptor_that_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +128,40 @@ def test_descriptor_that_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None
     assert log_file.write_some(theirs, b"again") == 5
     os.close(ours)
     os.close(theirs)
+
+
+class TestCheck:
+    def test_makes_nothing(self, file: Path) -> None:
+        """What can be made is not made; what is there stays as it is."""
+        log_file.check(str(file), "--log-file")
+        assert not file.exists()
+        file.write_text("line\n")
+        log_file.check(str(file), "--log-file")
+        assert file.read_text() == "line\n"
+
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [
+            (".", "Is a directory"),
+            ("no/log", "No such file or directory"),
+            ("file/log", "Not a directory"),
+        ],
+    )
+    def test_what_cannot_be_opened(self, tmp_path: Path, name: str, why: str) -> None:
+        """It is refused in the words of a start."""
+        (tmp_path / "file").touch()
+        for refuse in (log_file.check, LogFile):
+            with pytest.raises(UsageError, match=rf"\(--log-file\): {why}\.") as told:
+                refuse(str(tmp_path / name), "--log-file")
+            assert bool(told.value.hint) == (name == "no/log")
+
+    def test_directory_that_cannot_be_written_to(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No file can be made there."""
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(UsageError, match="Permission denied"):
+            log_file.check(str(file), "--log-file")
 
 
 class TestCreateFor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
+from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.observe.access_text import Stamp
@@ -97,7 +98,7 @@ def lines_of(identity: Mapping[str, int]) -> Lines:
                 or "REMOTE_USER" in environ
                 or "breezeway.request_id" in environ
             ):
-                queue, duration = int((called - began) * 1e6), int((returned - began) * 1e6)
+                queue, duration = floor((called - began) * 1e6), floor((returned - began) * 1e6)
                 try:
                     text = texts[duration]
                     add(

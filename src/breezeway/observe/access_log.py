@@ -137,7 +137,8 @@ class AccessLog:
     def _tell_lost(self, *, at_once: bool) -> None:
         now = time.monotonic()
         if self._untold and (at_once or now >= self._tell_at):
-            logger.warning("the access log has lost %d lines: it was too slow", self._untold)
+            text = "the access log has lost %d lines: it was too slow, or could not be written to"
+            logger.warning(text, self._untold)
             self._untold = 0
             self._tell_at = now + TELL_SECONDS
 

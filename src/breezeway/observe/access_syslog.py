@@ -41,6 +41,9 @@ DATAGRAM_BYTES: Final = 60_000
 BATCH_BYTES: Final = 64 * 1024
 """Of lines that are sent at a time."""
 
+MOST_READS: Final = 16
+"""Of what a server says, which nobody wants to know, before the next lines are sent."""
+
 
 class SyslogServer(Unmarked):
     """One server; connects when there is something to send."""
@@ -63,6 +66,8 @@ class SyslogServer(Unmarked):
         """
         batch = first_lines(lines, BATCH_BYTES)
         messages = self._messages(bytes(batch))
+        if self._has_gone():
+            self._hang_up()
         connection = self._socket or self._connect()
         try:
             if self._server.transport != "tcp":
@@ -76,6 +81,18 @@ class SyslogServer(Unmarked):
         except OSError:
             self._hang_up()
             raise
+
+    def _has_gone(self) -> bool:
+        """Whether the other end of TCP was closed: the system would take lines for nobody."""
+        if self._socket is None or self._server.transport != "tcp":
+            return False
+        self._socket.settimeout(0.0)
+        try:
+            return any(not self._socket.recv(BATCH_BYTES) for _ in range(MOST_READS))
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _send_rest(self, connection: socket.socket) -> None:
         """Send what is left of a message; without its end there can be no other."""

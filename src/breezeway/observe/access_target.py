@@ -15,9 +15,13 @@ from typing import Final, Protocol, TextIO
 
 from breezeway.observe.access_options import JOURNALD, Syslog, target
 from breezeway.observe.log_file import LogFile, write_some
+from breezeway.observe.page_cache import PageCache
 
 PIECE_BYTES: Final = 1024 * 1024
 """Written to a file at a time."""
+
+TAIL_BYTES: Final = 16 * 1024
+"""At the end of a piece, where the end of its last line is nearly always."""
 
 
 class Target(Protocol):
@@ -75,11 +79,15 @@ class File:
             UsageError: it cannot be written to.
         """
         self._file = LogFile(path, "--access-log-file")
+        self._page_cache = PageCache(self._file.fileno())
 
     def write(self, lines: memoryview) -> int:
         """Append them."""
         is_pipe = stat.S_ISFIFO(os.fstat(self._file.fileno()).st_mode)
-        return self._file.append(first_lines(lines, select.PIPE_BUF if is_pipe else PIECE_BYTES))
+        piece = first_lines(lines, select.PIPE_BUF if is_pipe else PIECE_BYTES)
+        written = self._file.append(piece)
+        self._page_cache.note(written)
+        return written
 
     def mark(self) -> int:
         """Return the size of the file."""
@@ -142,10 +150,10 @@ def first_lines(lines: memoryview, most: int) -> memoryview:
     """Return the first lines, up to `most` bytes; a longer line is a piece of its own."""
     if len(lines) <= most:
         return lines
-    end = bytes(lines[:most]).rfind(b"\n") + 1
-    if not end:
-        end = bytes(lines[:PIECE_BYTES]).index(b"\n") + 1
-    return lines[:end]
+    for start in (max(0, most - TAIL_BYTES), 0):
+        if end := bytes(lines[start:most]).rfind(b"\n") + 1:
+            return lines[: start + end]
+    return lines[: bytes(lines[:PIECE_BYTES]).index(b"\n") + 1]
 
 
 def target_of(text: str | None) -> Target:

@@ -32,7 +32,7 @@ def lines_of(is_terminal: bool) -> Lines:
         status = response.status if response is not None else 0
         how = "" if outcome == COMPLETE else f"  {paint(OUTCOMES[outcome], _COLOURS[5])}"
         return (
-            f"{paint(stamp.exact(began)[:-3], _FAINT)} {quoted(get('REQUEST_METHOD', '-')):7}"
+            f"{paint(stamp.exact(began)[:-3], _FAINT)} {quoted(get('REQUEST_METHOD', '-')):6} "
             f"{quoted(get('RAW_URI', '-'))} "
             f"{paint(str(status or '-'), _COLOURS.get(status // 100, _NO_RESPONSE))} "
             f"{paint(f'{_size(size)} {_duration((finished or returned) - began)}', _FAINT)}{how}\n"
@@ -45,7 +45,7 @@ def _size(size: int) -> str:
     """Write bytes as people do."""
     amount = float(size)
     for unit in ("B", "KiB", "MiB"):
-        if amount < 1000:
+        if amount < 999.5:  # else it would be 1e+03
             return f"{amount:.3g} {unit}"
         amount /= 1024
     return f"{amount:.1f} GiB"

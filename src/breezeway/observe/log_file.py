@@ -7,10 +7,12 @@ processes stand one after another: POSIX has each such write find the end and wr
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import stat
-from typing import Final
+import time
+from typing import BinaryIO, Final
 
 from breezeway.errors import UsageError
 
@@ -27,6 +29,9 @@ SEARCH_BYTES: Final = 64 * 1024 * 1024
 WAIT_SECONDS: Final = 1.0
 """How long a write waits when the descriptor is not blocking and takes nothing."""
 
+LOOK_AGAIN_SECONDS: Final = 0.01
+"""Between two looks at a file that ends within a line."""
+
 
 class LogFile:
     """An open file; `path` is absolute, `option` is what the user calls it."""
@@ -41,10 +46,12 @@ class LogFile:
         try:
             self._fd = _open(self.path)
         except OSError as error:
-            reason = f"cannot write to {self.path} ({option}): {error.strerror}."
-            raise UsageError(reason, _hint(error)) from None
+            raise _refusal(self.path, option, error) from None
+        self._unsure = True
+        """The file may end within a line, also one of another process: it was just opened, or a write has
+        failed, as on a full disk."""
         self._torn = False
-        """Whether the last line that was written is not whole."""
+        """The last line that was written here is not whole."""
 
     def fileno(self) -> int:
         """Return the descriptor; it stays the same when the file is opened again."""
@@ -56,13 +63,12 @@ class LogFile:
         Raises:
             OSError: not all of it was written. A line that was cut is ended at the next write.
         """
-        if self._torn:
-            lines = b"\n" + lines
-        rest = memoryview(lines)
+        rest = memoryview(b"\n" + lines if self._is_cut() else lines)
         while rest:
-            written = write_some(self._fd, rest, wait)
+            written = self._write_some(rest, wait)
             self._torn = rest[written - 1] != NEWLINE
             rest = rest[written:]
+        self._unsure = False
 
     def append(self, lines: memoryview) -> int:
         """Append as many of these whole lines as the disk takes; return their bytes.
@@ -70,10 +76,10 @@ class LogFile:
         Raises:
             OSError: it takes none. A line that was cut is ended at the next write.
         """
-        if self._torn:
-            write_some(self._fd, b"\n")
-            self._torn = False
-        written = write_some(self._fd, lines)
+        if self._is_cut():
+            self._write_some(b"\n")
+        self._unsure = self._torn = False
+        written = self._write_some(lines)
         whole = written
         while whole and lines[whole - 1] != NEWLINE:
             whole -= 1
@@ -82,21 +88,46 @@ class LogFile:
         self._torn = True
         line = bytes(lines[whole:]).partition(b"\n")[0] + b"\n"
         rest = line[written - whole :]
-        while rest:
-            rest = rest[write_some(self._fd, rest) :]
+        try:
+            while rest:
+                rest = rest[self._write_some(rest) :]
+        except OSError:
+            if not whole:
+                raise
+            return whole
         self._torn = False
         return whole + len(line)
+
+    def _write_some(self, data: bytes | memoryview, wait: float = WAIT_SECONDS) -> int:
+        try:
+            return write_some(self._fd, data, wait)
+        except OSError:
+            self._unsure = True
+            raise
+
+    def _is_cut(self) -> bool:
+        """Whether the file ends within a line, where that may be.
+
+        A file grows page by page while another process writes: what ends a moment later is not cut.
+        """
+        if not self._unsure:
+            return False
+        try:
+            with self._open_to_read() as file:
+                cut = _cut_at(file)
+                if cut:
+                    time.sleep(LOOK_AGAIN_SECONDS)
+                return cut > 0 and cut == _cut_at(file)
+        except OSError:
+            return self._torn
 
     def found(self, lines: bytes, start: int) -> int:
         """Return how many bytes of these lines, from the first on, stand in the file behind `start`.
 
-        They were written in one go or not at all, by a process that cannot be asked any more. What is
-        no regular file is not looked into: reading from a pipe would take what is for others.
+        They were written in one go or not at all, by a process that cannot be asked any more.
         """
-        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
-            return 0
         try:
-            with open(self.path, "rb") as file:
+            with self._open_to_read() as file:
                 file.seek(max(start, os.fstat(file.fileno()).st_size - SEARCH_BYTES))
                 there = file.read()
         except OSError:
@@ -109,6 +140,18 @@ class LogFile:
             at = there.find(first, at + len(first))
         return best
 
+    def _open_to_read(self) -> BinaryIO:
+        """Open what is written to, also when it was renamed, where the system can tell.
+
+        Raises:
+            OSError: it may not be read, or is no regular file: that would take what is for others.
+        """
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE))
+        with contextlib.suppress(OSError):
+            return open(f"/proc/self/fd/{self._fd}", "rb")
+        return open(self.path, "rb")
+
     def reopen(self) -> None:
         """Go over to the file that has the path now; make it if it is not there.
 
@@ -120,12 +163,38 @@ class LogFile:
         fd = _open(self.path)
         try:
             os.dup2(fd, self._fd, inheritable=False)
+            self._unsure = True
         finally:
             os.close(fd)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+def _cut_at(file: BinaryIO) -> int:
+    """Return the size of a file that ends within a line; 0 of one that does not."""
+    size = os.fstat(file.fileno()).st_size
+    return size if size and os.pread(file.fileno(), 1, size - 1) != b"\n" else 0
+
+
+def check(path: str, option: str) -> None:
+    """Want a file that can be opened, or made; it is not made, and nothing is written.
+
+    Raises:
+        UsageError: as of `LogFile`.
+    """
+    path = os.path.abspath(path)
+    try:
+        try:
+            os.close(_open(path, create=False))
+        except FileNotFoundError:
+            directory = os.path.dirname(os.path.realpath(path))
+            os.stat(directory)
+            if not os.access(directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+    except OSError as error:
+        raise _refusal(path, option, error) from None
 
 
 def create_for(path: str, user: int, group: int) -> None:
@@ -174,9 +243,9 @@ def _common_lines(one: bytes, other: bytes) -> int:
     return same
 
 
-def _open(path: str) -> int:
+def _open(path: str, *, create: bool = True) -> int:
     """Open a file to append to; a pipe with a name without waiting for who reads it."""
-    flags = FLAGS | os.O_CREAT
+    flags = FLAGS | (os.O_CREAT if create else 0)
     with contextlib.suppress(OSError):
         if stat.S_ISFIFO(os.stat(path).st_mode):
             pipe = os.O_NONBLOCK | os.O_CLOEXEC
@@ -184,6 +253,10 @@ def _open(path: str) -> int:
             # With both ends it needs no reader (fifo(7)), but not everybody may have both.
             return os.open(path, os.O_RDWR | pipe)
     return os.open(path, flags, MODE)
+
+
+def _refusal(path: str, option: str, error: OSError) -> UsageError:
+    return UsageError(f"cannot write to {path} ({option}): {error.strerror}.", _hint(error))
 
 
 def _hint(error: OSError) -> str:
