@@ -11,7 +11,8 @@ from html.parser import HTMLParser
 import pytest
 
 from breezeway import cli
-from breezeway.report import text
+from breezeway.report import page, text, wording
+from tests.examples.browser import browser
 from tests.report import sample
 
 EVIL = "\x1b[2J\x9b\u202e</title><script>alert(1)</script><img src=x onerror=1>\"'&"
@@ -78,6 +79,19 @@ def test_the_terminal_gets_text(run, log):
     assert re.search(r"GET /products/{} +\d+", out)
     assert re.search(r"^  requests +[▁▂▃▄▅▆▇█]{50,}", out, re.MULTILINE)
     assert max(map(len, out.splitlines())) <= 140
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_wider_than_the_terminal(run, log, monkeypatch, width):
+    """What matters least is left out; names are cut last."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = run(log)[1]
+    assert [line for line in out.splitlines()[1:] if len(line) > width] == []
+    assert re.search(r"^  GET /products/{} +\d+", out, re.MULTILINE)
+    assert re.search(r"^  waiting for a thread +\d", out, re.MULTILINE)
+    columns = re.search("^  ROUTE +(.*)", out, re.MULTILINE)[1].split()
+    assert {"REQUESTS", "TIME", "P99", "5XX"} <= {*columns}
+    assert ("BYTES" in columns) is (width == 120)
 
 
 def test_programs_get_json(run, log):
@@ -188,7 +202,7 @@ def test_selection(run, log):
 def test_lines_that_cannot_be_read_are_told(run, log):
     """One that is not whole yet, and those that the server has dropped, are something else."""
     with open(log, "a") as file:
-        file.write('broken\n\n{"a":1}\n# 7 lines dropped\n{"time":"20')
+        file.write('broken\n\n{"a":1}\n# 4 lines dropped\n{"dropped":3}\n{"time":"20')
     out = run(log)[1]
     assert "2 lines could not be read, the first: broken" in out
     assert "The last line is not whole" in out
@@ -265,3 +279,32 @@ def test_a_narrow_terminal_cuts_names():
     lines = text._table("NAME", [("VALUE", lambda row: row["value"])], rows, 40)
     assert lines[1].endswith("...      7")
     assert len(lines[1]) == len(lines[2]) <= 40
+
+
+def test_all_others_have_their_share_of_the_time(run, tmp_path, monkeypatch):
+    """It can be added up; quantiles cannot."""
+    monkeypatch.setattr(wording, "OTHER", "the rest")
+    for module in (text, page):
+        monkeypatch.setattr(module, "ROWS", 1)
+    file = tmp_path / "log"
+    file.write_text(
+        "".join(
+            f'{{"time":"2026-11-25T10:00:00Z","method":"GET","target":"/{letter}","status":200,'
+            f'"duration_us":{duration}}}\n'
+            for letter, duration in zip("abc", (5000, 4000, 1000), strict=True)
+        )
+    )
+    assert re.search(r"the rest +2 +50 % +- +- +- +- +-", run(file)[1])
+    row = run(file, "--html", "-")[1].partition(">the rest</th>")[2].partition("</tr>")[0]
+    assert re.findall("<td>([^<]*)", row)[:7] == ["2", "50 %", "-", "-", "-", "-", ""]
+
+
+@pytest.mark.once
+def test_the_page_fits_a_phone(run, log, tmp_path):
+    """Nothing but tables scrolls sideways, however long the times at a chart are."""
+    run(log, "--since", "2026-11-25T10:00:00", "--until", "2026-11-25T10:01:30",
+        "--html", tmp_path / "report.html")  # fmt: skip
+    with browser() as running:
+        shown = running.new_page(viewport={"width": 360, "height": 740})
+        shown.goto((tmp_path / "report.html").as_uri())
+        assert shown.evaluate("document.documentElement.scrollWidth") == 360

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from breezeway.observe.access_log import DROPPED_LINE, DROPPED_OBJECT
 from breezeway.report.lines import UNKNOWN, dropped, record
 from tests.report import sample
 
@@ -45,8 +46,9 @@ class TestJson:
             assert record(line(time=time))[0] == SECOND
 
     def test_members_may_be_missing(self):
-        """Only time, method, target and status must be there."""
+        """Only time, method and status must be there; a target is not, if no request was understood."""
         assert record(line()) == (SECOND, "-", "GET", "/", "-", "-", 200, *[UNKNOWN] * 7)
+        assert record(line(method="-", target=None, status=400))[2:4] == ("-", "-")
 
     @pytest.mark.parametrize(
         "text",
@@ -106,6 +108,7 @@ class TestCombined:
             ("GET /a?b HTTP/1.1", r"GET /a\"b HTTP/1.1", 3, r"/a\"b"),
             ("GET /a?b HTTP/1.1", r"\x16\x03\x01", 3, "-"),
             ("GET /a?b HTTP/1.1", "-", 3, "-"),
+            ("GET /a?b HTTP/1.1", "- - -", 3, "-"),
             ("GET /a?b HTTP/1.1", "", 3, "-"),
             (" 200 ", " - ", 6, 0),
             (" 12 ", " - ", 8, 0),
@@ -136,6 +139,7 @@ class TestCombined:
 
 
 def test_the_server_tells_what_it_dropped():
-    """Such a line is a comment of its own."""
-    assert dropped("# 17 lines dropped") == 17
+    """Such a line is a comment of its own, or an object."""
+    for form in (DROPPED_LINE, DROPPED_OBJECT):
+        assert dropped(form.format(17).rstrip("\n")) == 17
     assert dropped("# others") is None

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import os
 
 import pytest
@@ -58,7 +59,7 @@ def test_a_file_without_lines_takes_no_memory(tmp_path, monkeypatch):
     assert pieces(file) == ["x" * 1100 + "\n", "", "", "", "", "last\n"]
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress, zstandard.compress])
 def test_the_report_is_the_same_however_it_is_read(tmp_path, monkeypatch, text, compress):
     """Plain or compressed, in one piece or many."""
     file = tmp_path / "log"
@@ -79,13 +80,13 @@ def test_the_report_is_the_same_however_it_is_read(tmp_path, monkeypatch, text, 
 
 def test_several_members(tmp_path, text):
     """Compressed files may be joined."""
-    for compress in (gzip.compress, zstandard.compress):
+    for compress in (gzip.compress, lzma.compress, zstandard.compress):
         file = tmp_path / "log"
         file.write_bytes(compress(text.encode()) + compress(b"one more\n"))
         assert "".join(pieces(file)) == text + "one more\n"
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, zstandard.compress])
 def test_a_damaged_file_is_read_until_there(tmp_path, compress):
     """And a warning tells of it: of one that is cut, and of one that goes on as something else."""
     text = "".join(sample.lines(2000))
@@ -108,12 +109,20 @@ def test_a_bomb_is_decompressed_little_by_little(tmp_path, monkeypatch):
     """What was made of it is given away before there is much."""
     monkeypatch.setattr(sources, "SLICE", 1_000_000)
     file = tmp_path / "log"
-    for compress in (gzip.compress, zstandard.compress):
+    for compress in (gzip.compress, lzma.compress, zstandard.compress):
         file.write_bytes(compress(bytes(100_000_000)))
         source = Source(str(file))
         task = next(source.tasks(pytest.fail))
         assert len(task.data) <= 33_000_000
         source.close()
+
+
+def test_a_byte_order_mark_hides_no_line(tmp_path, text):
+    """Editors and shells of Windows put one before what they save."""
+    file = tmp_path / "log"
+    for compress in (bytes, gzip.compress):
+        file.write_bytes(compress(b"\xef\xbb\xbf" + text.encode()))
+        assert "".join(pieces(file)) == text
 
 
 def test_standard_input(monkeypatch, text, tmp_path):

@@ -64,7 +64,7 @@ def report(
     """Report what an access log says: traffic, times, errors, clients.
 
     FILE is a log that --access-log has written, as JSON or in the combined format, which Apache and
-    nginx write, too; it may be compressed by gzip or zstd. Several are read one after another; - is
+    nginx write, too; it may be compressed by gzip, xz or zstd. Several are read one after another; - is
     standard input. A TIME is 2026-11-22T15:04, in UTC, or how long ago, as 2h.
     """
     if html == "-" and as_json:

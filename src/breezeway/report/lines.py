@@ -41,7 +41,7 @@ _TIME: Final = re.compile(
 )
 _MILLISECONDS: Final = re.compile(r"(\d{1,12})\.(\d)ms\r?$", re.ASCII)
 
-_DROPPED: Final = re.compile(r"# (\d{1,15}) lines dropped$", re.ASCII)
+_DROPPED: Final = re.compile(r'# (\d{1,15}) lines dropped$|\{"dropped":(\d{1,15})\}$', re.ASCII)
 
 _decode: Final = json.JSONDecoder().raw_decode
 
@@ -58,7 +58,7 @@ def record(line: str) -> Record | None:
 def dropped(line: str) -> int | None:
     """Return how many lines the server has not written at this place, if that is what it tells."""
     found = _DROPPED.match(line)
-    return int(found[1]) if found else None
+    return int(found[1] or found[2]) if found else None
 
 
 def _from_json(line: str) -> Record | None:
@@ -67,11 +67,12 @@ def _from_json(line: str) -> Record | None:
         if end != len(line) and not line[end:].isspace():
             return None
         time = found["time"]
-        method, target, status = found["method"], found["target"], found["status"]
+        method, status = found["method"], found["status"]
     except (ValueError, KeyError, RecursionError):
         return None
     get = found.get
-    client, agent, outcome = get("client", "-"), get("user_agent", "-"), get("outcome", "-")
+    target, client = get("target", "-"), get("client", "-")
+    agent, outcome = get("user_agent", "-"), get("outcome", "-")
     texts = type(time) is type(client) is type(method) is type(target) is str
     if not (texts and type(agent) is type(outcome) is str):
         return None
@@ -108,7 +109,9 @@ def _from_combined(line: str) -> Record | None:
     duration = UNKNOWN
     if rest and (milliseconds := _MILLISECONDS.search(rest)):
         duration = int(milliseconds[1]) * 1000 + int(milliseconds[2]) * 100
-    return (second, client, method, target or "-", agent or "-", "-",
+    if not target or target == "- -":  # no request was understood
+        target = "-"
+    return (second, client, method, target, agent or "-", "-",
             0 if status == "-" else int(status), UNKNOWN, 0 if size == "-" else int(size),
             duration, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)  # fmt: skip
 

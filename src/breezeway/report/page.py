@@ -146,11 +146,10 @@ def _routes(numbers: Numbers) -> str:
             "Those that took most time in all first."
             " The box is from P50 to P99, the line ends at the longest."
         )
-        timed = [row for row in rows if row["duration"]]
         columns += [
             _share_of_time(duration["seconds"]),
             *_quantiles("0.5", "0.95", "0.99"),
-            _spread(timed),
+            _spread(rows),
         ]
     columns += [_number("4xx", "client_errors"), _bad("5xx", "server_errors"), _size()]
     return f'<p class="soft">{order}</p>{_table("Route", columns, rows, "Routes")}'
@@ -245,15 +244,20 @@ def _quantiles(*shares: str) -> list[Column]:
 
 
 def _spread(rows: Iterable[dict[str, Any]]) -> Column:
-    found = [row["duration"] for row in rows]
+    found = [row["duration"] for row in rows if _has_quantiles(row)]
     least = max(1e-6, min((each["quantiles"]["0.5"] for each in found), default=1.0))
     most = max((each["most"] for each in found), default=1.0)
 
     def cell(row: dict[str, Any]) -> str:
         duration = row["duration"]
-        return f"<td>{charts.spread(duration, least, most) if duration else ''}</td>"
+        return f"<td>{charts.spread(duration, least, most) if _has_quantiles(row) else ''}</td>"
 
     return ("From P50 to P99", cell)
+
+
+def _has_quantiles(row: dict[str, Any]) -> bool:
+    """All others together have none, nor have requests of unknown durations."""
+    return row["duration"] is not None and "quantiles" in row["duration"]
 
 
 def _table(

@@ -28,6 +28,9 @@ CHUNK: Final = 65_536
 COMPRESSED_CHUNK: Final = 1024
 """The same of what is compressed: it becomes 32 MB at most, with zstd (RFC 8878: 4 bytes, 128 KB)."""
 
+XZ_MEMORY: Final = 100_000_000
+"""Bytes that a file may have its decompressor take: `xz -9` wants 65 MiB."""
+
 LONGEST_LINE: Final = 1_000_000
 """Bytes of a line that are read; our longest are some 70 KB. What is longer is no line of a log."""
 
@@ -36,6 +39,10 @@ _GZIP_FORMAT: Final = 16
 """Added to the bits of zlib's window: a header of gzip."""
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_XZ: Final = b"\xfd7zXZ\0"
+_COMPRESSED: Final = (_GZIP, _ZSTD, _XZ)
+
+_BYTE_ORDER_MARK: Final = "\ufeff"
 
 Warn = Callable[[str], None]
 
@@ -65,7 +72,7 @@ class Task(NamedTuple):
                 data = _lines_between(self.path, self.start, self.end)
             except OSError as error:
                 raise _unreadable(self.path, error) from None
-        return data.decode("utf-8", "backslashreplace")
+        return data.decode("utf-8", "backslashreplace").removeprefix(_BYTE_ORDER_MARK)
 
 
 class Source:
@@ -87,7 +94,7 @@ class Source:
                 stack.callback(file.close)
             try:
                 status = os.fstat(file.fileno())
-                self.begin = file.peek(len(_ZSTD))[: len(_ZSTD)]  # type: ignore[union-attr]
+                self.begin = file.peek(len(_XZ))[: len(_XZ)]  # type: ignore[union-attr]
             except OSError as error:
                 raise _unreadable(path, error) from None
             self.size = status.st_size if stat.S_ISREG(status.st_mode) else 0
@@ -105,7 +112,7 @@ class Source:
         Raises:
             UserError: it cannot be read, or not without a library that is not there.
         """
-        compressed = self.begin.startswith((_GZIP, _ZSTD))
+        compressed = self.begin.startswith(_COMPRESSED)
         if self._is_plain and not compressed:
             for start in range(0, self.size, SLICE):
                 yield Task(self.path, start, min(start + SLICE, self.size))
@@ -195,6 +202,10 @@ def _decompressor(path: str, begin: bytes) -> tuple[Callable[[], Any], type[Exce
     """Return what makes decompressors for a file that begins so, and what they raise."""
     if begin.startswith(_GZIP):
         return lambda: zlib.decompressobj(zlib.MAX_WBITS | _GZIP_FORMAT), zlib.error
+    if begin.startswith(_XZ):
+        import lzma
+
+        return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY), lzma.LZMAError
     try:
         import zstandard
     except ImportError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ ROWS: Final = 15
 LEAST_NAME: Final = 20
 """Columns for a name, however narrow the terminal is."""
 
+SPARE: Final = ("BYTES", "P90", "P95", "MOST", "QUEUE", "4XX", "P50", "STATUS")
+"""Columns that a narrow terminal does without, in this order."""
+
 HEAT_ROWS: Final = 12
 
 GAP: Final = "  "
@@ -29,11 +33,11 @@ Column = tuple[str, Callable[[dict[str, Any]], str]]
 def report(numbers: Numbers, width: int) -> str:
     """Return the report in lines of about `width` columns."""
     sections = [
-        _head(numbers),
+        _head(numbers, width),
         _traffic(numbers["timeline"], width),
-        _durations(numbers),
+        _durations(numbers, width),
         _heat(numbers["timeline"], width),
-        _statuses(numbers),
+        _statuses(numbers, width),
         _routes(numbers, width),
         _slowest(numbers, width),
         _errors(numbers, width),
@@ -47,10 +51,15 @@ def _title(text: str) -> str:
     return click.style(text, bold=True)
 
 
-def _head(numbers: Numbers) -> list[str]:
+def _head(numbers: Numbers, width: int) -> list[str]:
     names = ", ".join(map(wording.clean, numbers["files"]))
-    notes = [click.style(note, fg="yellow") for note in wording.notes(numbers)]
-    return [_title(names), *wording.head(numbers), *notes]
+    said = [line for each in wording.head(numbers) for line in textwrap.wrap(each, width)]
+    notes = [
+        click.style(line, fg="yellow")
+        for note in wording.notes(numbers)
+        for line in textwrap.wrap(note, width)
+    ]
+    return [_title(names), *said, *notes]
 
 
 def _traffic(timeline: Numbers, width: int) -> list[str]:
@@ -88,7 +97,7 @@ def _bars(values: Sequence[float]) -> str:
     return "".join(BARS[math.ceil(value / most * top)] for value in values)
 
 
-def _durations(numbers: Numbers) -> list[str]:
+def _durations(numbers: Numbers, width: int) -> list[str]:
     if numbers["duration"] is None:
         return []
     rows: list[dict[str, Any]] = []
@@ -102,7 +111,8 @@ def _durations(numbers: Numbers) -> list[str]:
             )
             rows.append({"name": words, "duration": found, "share": part})
     columns = [*_quantiles("0.5", "0.9", "0.95", "0.99"), ("SHARE", lambda row: row["share"])]
-    return [_title("Time"), *_table("", columns, rows, 100)]
+    least = len(wording.PHASES["sending"])
+    return [_title("Time"), *_table("", columns, rows, width, least)]
 
 
 def _quantiles(*shares: str) -> list[Column]:
@@ -143,20 +153,24 @@ def _shade(count: int, most: int) -> str:
     return SHADES[max(1, round(level * (len(SHADES) - 1)))]
 
 
-def _statuses(numbers: Numbers) -> list[str]:
+def _statuses(numbers: Numbers, width: int) -> list[str]:
     statuses = [(wording.status(each["status"]), each) for each in numbers["statuses"][:ROWS]]
-    lines = [_title("Status"), _shares(statuses, numbers["requests"])]
+    lines = [_title("Status"), *_shares(statuses, numbers["requests"], width)]
     if ends := [(wording.outcome(each["outcome"]), each) for each in numbers["outcomes"]]:
-        lines += [_title("How responses ended"), _shares(ends, numbers["requests"])]
+        lines += [_title("How responses ended"), *_shares(ends, numbers["requests"], width)]
     return lines
 
 
-def _shares(named: Sequence[tuple[str, dict[str, Any]]], whole: int) -> str:
-    said = [
-        f"{name} {wording.share(each['requests'], whole)} ({wording.number(each['requests'])})"
-        for name, each in named
-    ]
-    return GAP + ", ".join(said)
+def _shares(named: Sequence[tuple[str, dict[str, Any]]], whole: int, width: int) -> list[str]:
+    lines: list[str] = []
+    for name, each in named:
+        part = wording.share(each["requests"], whole)
+        said = f"{name} {part} ({wording.number(each['requests'])})"
+        if lines and len(lines[-1]) + len(said) + len(", ,") <= width:
+            lines[-1] += f", {said}"
+        else:
+            lines.append(GAP + said)
+    return [*(f"{line}," for line in lines[:-1]), *lines[-1:]]
 
 
 def _count(key: str) -> Callable[[dict[str, Any]], str]:
@@ -168,12 +182,7 @@ def _routes(numbers: Numbers, width: int) -> list[str]:
     columns: list[Column] = [("REQUESTS", _count("requests"))]
     if timed:
         whole = numbers["duration"]["seconds"]
-        columns.append(
-            (
-                "TIME",
-                lambda row: wording.share((row["duration"] or {"seconds": 0})["seconds"], whole),
-            )
-        )
+        columns.append(("TIME", lambda row: wording.share_of_time(row["duration"], whole)))
         columns += _quantiles("0.5", "0.95", "0.99")
     columns += [
         ("4XX", _count("client_errors")),
@@ -225,20 +234,35 @@ def _names(title: str, heading: str, table: Numbers, whole: int, width: int) -> 
 
 
 def _table(
-    heading: str, columns: Sequence[Column], rows: Iterable[dict[str, Any]], width: int
+    heading: str,
+    columns: Sequence[Column],
+    rows: Iterable[dict[str, Any]],
+    width: int,
+    least: int = LEAST_NAME,
 ) -> list[str]:
-    """Draw a table: a name to the left, cut where there is no room, and values to the right."""
-    shown = [(wording.clean(row["name"]), [write(row) for _, write in columns]) for row in rows]
-    widths = [
-        max(len(title), *(len(cells[index]) for _, cells in shown))
-        for index, (title, _) in enumerate(columns)
-    ]
-    room = max(LEAST_NAME, width - sum(widths) - len(GAP) * (len(columns) + 1))
-    room = min(room, max(len(heading), *(len(name) for name, _ in shown)))
-    titles = GAP.join(title.rjust(size) for (title, _), size in zip(columns, widths, strict=True))
-    lines = [click.style(f"{GAP}{heading:<{room}}{GAP}{titles}", dim=True)]
-    for name, cells in shown:
-        name = name if len(name) <= room else f"{name[: room - 3]}..."
-        values = GAP.join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
-        lines.append(f"{GAP}{name:<{room}}{GAP}{values}")
-    return lines
+    """Draw a table: a name to the left, cut where there is no room, and values to the right.
+
+    Before a name is cut to less than `least` letters, columns are left out.
+    """
+    rows = list(rows)
+    names = [wording.clean(row["name"]) for row in rows]
+    values = {title: [write(row) for row in rows] for title, write in columns}
+    longest = max(len(heading), *map(len, names))
+
+    def room() -> int:
+        sizes = (max(len(title), *map(len, cells)) for title, cells in values.items())
+        return width - len(GAP) - sum(len(GAP) + size for size in sizes)
+
+    for title in SPARE:
+        if room() >= min(least, longest):
+            break
+        values.pop(title, None)
+    space = min(max(LEAST_NAME, room()), longest)
+    cells_of = [[title, *cells] for title, cells in values.items()]
+    aligned = [[cell.rjust(max(map(len, cells))) for cell in cells] for cells in cells_of]
+    titles, *lines = (GAP.join(cells) for cells in zip(*aligned, strict=True))
+    drawn = [click.style(f"{GAP}{heading:<{space}}{GAP}{titles}", dim=True)]
+    for name, line in zip(names, lines, strict=True):
+        name = name if len(name) <= space else f"{name[: space - 3]}..."
+        drawn.append(f"{GAP}{name:<{space}}{GAP}{line}")
+    return drawn

@@ -54,16 +54,16 @@ def number(value: float) -> str:
     """Write a count, or a rate with as many digits as matter."""
     if isinstance(value, int) or value >= 99.95:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return "<0.001" if 0 < value < 0.001 else f"{value:.3g}"
 
 
 def size(value: float) -> str:
     """Write a number of bytes."""
     for factor, unit in UNITS:
-        if value >= factor:
+        if value >= 0.9995 * factor:  # from there on three digits would round up to it
             return (
                 f"{value / factor:.3g} {unit}"
-                if value < 1000 * factor
+                if value < 999.5 * factor
                 else f"{value / factor:,.0f} {unit}"
             )
     return f"{value} B"
@@ -79,7 +79,7 @@ def seconds(value: float | None) -> str:
         return f"{value * 1e6:.0f} us"
     if value < 0.999_5:
         return f"{value * 1e3:.3g} ms"
-    return f"{value:.3g} s" if value < 1000 else span(value)
+    return f"{value:.3g} s" if value < 999.5 else span(value)
 
 
 def span(value: float) -> str:
@@ -127,7 +127,7 @@ def status(value: int | None) -> str:
 
 def quantile(numbers: Numbers | None, which: str) -> str:
     """Write a quantile of durations, or `most`."""
-    if numbers is None:
+    if numbers is None or "quantiles" not in numbers:
         return NOTHING
     return seconds(numbers["most"] if which == "most" else numbers["quantiles"][which])
 
@@ -143,7 +143,8 @@ def notes(numbers: Numbers) -> list[str]:
         said.append(_unfinished(numbers["unfinished"]))
     if dropped := numbers["dropped"]:
         said.append(
-            f"The log itself says that {number(dropped)} lines were dropped: it was too slow."
+            f"The log itself says that {number(dropped)} lines were dropped: it was too slow, or could"
+            " not be written to."
         )
     if left_out := numbers["left_out"]:
         said.append(f"{number(left_out)} requests were left out, as you have asked for.")
@@ -186,7 +187,7 @@ def share_of_time(duration: Numbers | None, whole: float) -> str:
 def rows(table: Numbers, limit: int) -> list[dict[str, Any]]:
     """Return so many rows of a table, and one for all others.
 
-    The one does not have what cannot be added up, such as durations, unless it was counted so.
+    The one has no quantiles of durations, for they cannot be added up.
     """
     shown: list[dict[str, Any]] = table["rows"][:limit]
     rest = [*table["rows"][limit:], *([table["other"]] if table["other"] else [])]
@@ -195,6 +196,8 @@ def rows(table: Numbers, limit: int) -> list[dict[str, Any]]:
     other: dict[str, Any] = {"name": OTHER, "status": None, "duration": None}
     for name in ("requests", "bytes_out", "client_errors", "server_errors"):
         other[name] = sum(row[name] for row in rest)
+    if known := [row["duration"]["seconds"] for row in rest if row.get("duration")]:
+        other["duration"] = {"seconds": sum(known)}
     return [*shown, other]
 
 
