@@ -107,9 +107,17 @@ def test_fits_a_phone(open_page: Open) -> None:
     person = open_page(color_scheme="dark", **PHONE)
     page = person.page
     log_in(person)
+    page.locator("#log-out:focus").wait_for()  # "Log in" is not there any more
     page.locator("#settings-details summary").click()
     page.locator("#settings tr.given").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.get_by_role("button", name="Log out").click()  # from here on without a column for actions
+    page.get_by_role("button", name="Log in", exact=True).wait_for()
+    page.locator("#workers tr").first.wait_for()
+    page.set_viewport_size({"width": 768, "height": 1024})
+    hidden = "(node) => node.closest('.scroll').scrollWidth - node.closest('.scroll').clientWidth"
+    assert page.locator("#workers").evaluate(hidden) == 0
+    page.set_viewport_size(PHONE["viewport"])
     assert lightness(page) < 150
     page.emulate_media(color_scheme="light")
     assert lightness(page) > 600
@@ -138,6 +146,12 @@ def test_is_for_everybody(open_page: Open) -> None:
         "getComputedStyle(document.querySelector('#live'), '::before').animationName"
     )
     assert live == "none"
+    colour = "(node) => getComputedStyle(node).backgroundColor"
+    swatch = page.locator("#legend .swatch").nth(3)
+    before = swatch.evaluate(colour)
+    page.emulate_media(forced_colors="active")
+    assert swatch.evaluate(colour) == before
+    page.emulate_media(forced_colors="none")
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.id") == "traffic"
@@ -190,9 +204,13 @@ def test_locked(chromium: Any, make_admin: Any) -> None:
         assert page.locator("#workers tr").count() == 0
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Recycle worker 4712").wait_for()
+        page.context.clear_cookies()  # as when the token has changed
         admin.streams.close()
+        alarms = page.get_by_role("status", name="Alarms")
+        alarms.get_by_text("The session has ended").wait_for()
+        assert "Nothing is heard" not in alarms.inner_text()
         person.close()
-    assert [each for each in person.noticed if "status of 403" not in each] == []
+    assert [each for each in person.noticed if "status of 40" not in each] == []
 
 
 def test_in_bad_circumstances(chromium: Any, make_admin: Any, supervisor: Any) -> None:
@@ -231,6 +249,34 @@ def test_in_bad_circumstances(chromium: Any, make_admin: Any, supervisor: Any) -
     assert {each.partition(" (")[0] for each in person.noticed} == {
         "console: Failed to load resource: the server responded with a status of 503"
     }
+
+
+def test_says_when_nothing_is_heard(chromium: Any, make_admin: Any, supervisor: Any) -> None:
+    """Numbers of a server that is gone, or stands still, are not taken for what is going on."""
+    admin = make_admin()
+    admin.streams.start()
+    with LiveServer(admin.application, threads=STREAMS) as live:
+        person = Person(chromium, live.url)
+        page = person.page
+        page.clock.install()
+        person.go("/")
+        state = page.locator("#state")
+        state.get_by_text("serving").wait_for()
+        alarm = page.get_by_role("status", name="Alarms").get_by_text("Nothing is heard")
+        answer = supervisor.answers.pop("status")
+
+        def is_told() -> bool:
+            page.clock.fast_forward(6000)
+            return alarm.is_visible() and state.inner_text() == "no answer"
+
+        eventually(is_told, "an alarm")
+        supervisor.answers["status"] = answer
+        state.get_by_text("serving").wait_for()
+        assert not alarm.is_visible()
+        admin.streams.close()
+        state.get_by_text("no answer").wait_for()
+        assert alarm.is_visible()
+        person.close()
 
 
 def test_alarm(server: Server, open_page: Open) -> None:

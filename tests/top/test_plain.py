@@ -62,6 +62,20 @@ def test_lines():
     assert not [line for line in lines if "long ago" in line]
 
 
+def test_narrow_terminals_get_the_columns_that_matter():
+    """No line is broken, whatever the terminal has become since the last one."""
+    widths = iter([80, 80, 60, 60, 60, 10, 10, 500])
+    lines = follow(Told(), 8, as_json=False, width=lambda: next(widths))
+    for width, line in ((80, lines[0]), (80, lines[1]), (60, lines[3]), (60, lines[4])):
+        assert len(line) < width
+    assert lines[0].split() == (
+        ["time", "req/s", "5xx/s", "refused", "p50", "p99", "queue", "busy", "workers"]
+    )
+    assert len(lines[1].split()) == 9
+    assert lines[3].split() == ["time", "req/s", "5xx/s", "p50", "p99", "busy", "workers"]
+    assert lines[7].split() == ["time", "req/s"]
+
+
 def test_events_are_lines():
     """What happens is told when it is known, also while the server is not there, once."""
     server = Told(away=[5])

@@ -202,6 +202,21 @@ def test_asks_before_a_change(live):
     run(story, live)
 
 
+def test_how_an_operation_ended_is_not_shown_for_ever(live, monkeypatch):
+    """Whoever comes hours later would take it for something that has just happened."""
+    monkeypatch.setattr(screen, "WORD_SECONDS", 0.0)
+
+    async def story(app, pilot):
+        await measured(app, pilot)
+        await question(pilot, "plus")
+        await pilot.press("y")
+        await until(pilot, lambda: "scale [1/1]" in shown(app, "word"), "progress, which stays")
+        live.finishes = True
+        await until(pilot, lambda: not app.query_one("#word").display, "nothing said any more")
+
+    run(story, live)
+
+
 def test_failure_is_shown(live):
     """A reload that fails shows why, with the traceback."""
     live.fails = f"\x1b[2Jimporting 'shop' failed\n{TRACEBACK}"

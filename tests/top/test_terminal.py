@@ -183,7 +183,7 @@ def test_mistake_of_our_own(server):
 
 
 def test_without_colour(server):
-    """With NO_COLOR there is none."""
+    """With NO_COLOR there are shades of grey."""
     with Terminal(*control(server), NO_COLOR="1") as top:
         top.read_until("serving")
         colours = re.findall(r"\x1b\[(?:\d+;)*([34]8;[25]|[34][1-7]|9[0-7]|10[0-7])[;m]", top.text)

@@ -6,6 +6,7 @@ The screen is for a terminal that has one, and needs the extra `top`. Everywhere
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 
@@ -58,10 +59,17 @@ def _print(server: Server, *, once: bool, as_json: bool) -> int:
         if once:
             plain.once(server, write, as_json=as_json)
         else:
-            plain.follow(server, write, as_json=as_json)
+            plain.follow(server, write, as_json=as_json, width=_width)
     except (KeyboardInterrupt, BrokenPipeError):
         pass
     return 0
+
+
+def _width() -> int:
+    """Return the columns for a line; into a pipe or a file all of it goes."""
+    if not terminal.is_terminal(sys.stdout):
+        return sys.maxsize
+    return shutil.get_terminal_size().columns
 
 
 def _show(choices: list[Choice]) -> int:

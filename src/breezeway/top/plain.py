@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,20 +39,37 @@ COLUMNS: Final = (
     ("workers", 7),
 )
 
+LEFT_OUT: Final = (
+    "p90", "out/s", "conn", "4xx/s", "refused", "queue", "busy", "p50", "workers", "5xx/s", "p99",
+)  # fmt: skip
+"""Columns that a terminal does without when it is too narrow, in this order."""
+
 MOST_REQUESTS: Final = 10
 """Running requests in a report."""
 
 Write = Callable[[str], None]
 
 
-def follow(server: Server, write: Write, *, as_json: bool, period: float = PERIOD_SECONDS) -> None:
+def _unlimited() -> int:
+    return sys.maxsize
+
+
+def follow(
+    server: Server,
+    write: Write,
+    *,
+    as_json: bool,
+    width: Callable[[], int] = _unlimited,
+    period: float = PERIOD_SECONDS,
+) -> None:
     """Write a line each second, until interrupted; what has happened gets a line of its own.
 
-    Raises `UserError` if the server cannot be asked at first.
+    `width` tells how many columns there are for a line. Raises `UserError` if the server cannot be
+    asked at first.
     """
     server.status()
     server.events()  # what was before
-    lines = 0
+    lines, shown = 0, _fitting(sys.maxsize)
     news: list[Event] = []
     for found in _readings(server, period):
         if isinstance(found, str):
@@ -68,9 +86,12 @@ def follow(server: Server, write: Write, *, as_json: bool, period: float = PERIO
             write(json.dumps(_document(found, news)))
             news.clear()
         else:
+            fitting = _fitting(width())
+            if fitting != shown:
+                lines, shown = 0, fitting
             if lines % HEAD_EVERY == 0:
-                write(_aligned([title for title, _ in COLUMNS]))
-            write(_aligned(_cells(found)))
+                write(_aligned([title for title, _ in COLUMNS], shown))
+            write(_aligned(_cells(found), shown))
             lines += 1
 
 
@@ -130,9 +151,21 @@ def _cells(reading: Reading) -> list[str]:
     ]
 
 
-def _aligned(cells: Sequence[str]) -> str:
+def _fitting(width: int) -> list[str]:
+    """Return the titles of the columns that fit; a line is shorter than the terminal is wide."""
+    widths = dict(COLUMNS)
+    for title in LEFT_OUT:
+        if sum(widths.values()) + len(widths) <= width:
+            break
+        del widths[title]
+    return list(widths)
+
+
+def _aligned(cells: Sequence[str], shown: Sequence[str]) -> str:
     return " ".join(
-        cell.rjust(width) for cell, (_, width) in zip(cells, COLUMNS, strict=True)
+        cell.rjust(width)
+        for cell, (title, width) in zip(cells, COLUMNS, strict=True)
+        if title in shown
     ).rstrip()
 
 

@@ -43,6 +43,9 @@ KEYS: Final = (
     ("p", "pause"),
 )
 
+WORD_SECONDS: Final = 60.0
+"""How long it is told how an operation has ended."""
+
 ENDING: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 """Signals that end it in good order, which gives the terminal back as it was."""
 
@@ -146,6 +149,8 @@ class Top(App[int]):
         self._paused = False
         self._terminal: Terminal | None = None
         self._word = Text()
+        self._said = 0.0
+        """When it was, by the monotonic clock."""
         self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1, -1)
         self._boxes = Horizontal(id="boxes")
         self._worker_table = Table(self._paint_workers, id="workers", title="Workers")
@@ -227,6 +232,8 @@ class Top(App[int]):
             self._shown = Shown(self._latest, self._in_threads, tuple(self._store.events))
         reading, running = self._shown.reading, self._shown.running
         workers = reading.workers if reading else ()
+        if not self.under_way and time.monotonic() - self._said > WORD_SECONDS:
+            self._word = Text()
         size, word = self.size, bool(self._word)
         self._arrange(arrange(size.width, size.height, len(workers), len(running), word))
         table = self._worker_table
@@ -386,6 +393,7 @@ class Top(App[int]):
     def _say(self, word: Text) -> None:
         self._word = word
         self._word.no_wrap = True
+        self._said = time.monotonic()
         self._show()
 
     # --- keys --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import { $, age, bytes, duration, make, put, short, sync, whole, words } from ".
 
 const KEPT_SECONDS = 600;
 const RUNNING_MILLISECONDS = 2000;
+const SILENCE_MILLISECONDS = 5000; // there should be a tick each second
 const EVENTS_KEPT = 200;
 const SLOW = { warn: 1, bad: 10 }; // seconds of a request that runs
 
@@ -27,7 +28,7 @@ function showTiles({ status, recent }) {
     (sum, each) => sum + Object.entries(each.n).reduce((n, [name, one]) => n + (names.includes(name) ? one : 0), 0), 0);
   put("tile-rate", `${short(count(few, CLASSES) / seconds)}/s`);
   const sum = (name) => few.reduce((total, each) => total + each[name], 0) / seconds;
-  put("note-rate", `${bytes(Math.round(sum("i")))} in, ${bytes(Math.round(sum("o")))} out`);
+  put("note-rate", `${bytes(Math.round(sum("i")))}/s in, ${bytes(Math.round(sum("o")))}/s out`);
   const minute = lastSeconds(60);
   const all = count(minute, CLASSES);
   const bad = count(minute, ["5xx", "none"]);
@@ -292,7 +293,35 @@ function onTick(tick) {
   }
   state.tick = tick;
   showEvents(tick.events);
+  const wasLost = hear();
   if (!state.paused) show(tick);
+  else if (wasLost) { showHead(tick); showAlarms(tick); }
+}
+
+let heard = 0; // seconds since 1970
+let lost = false;
+let silenceTimer = 0;
+
+/** Note that there are news, and return whether they were missed. */
+function hear() {
+  clearTimeout(silenceTimer);
+  silenceTimer = setTimeout(lose, SILENCE_MILLISECONDS);
+  heard = Date.now() / 1000;
+  const wasLost = lost;
+  lost = false;
+  if (wasLost) put("live", "live", "on");
+  return wasLost;
+}
+
+/** Say that what is shown is of the past. */
+function lose() {
+  if (!state.tick || lost) return;
+  lost = true;
+  clearTimeout(silenceTimer);
+  put("state", "no answer", "bad");
+  put("live", "reconnecting", "off");
+  document.title = `${state.tick.status.application || "Breezeway"} · no answer`;
+  putAlarms(new Map([["lost", ["bad", `Nothing is heard of the server since ${clock(heard)}; what is shown is of then`]]]));
 }
 
 function connect() {
@@ -306,14 +335,14 @@ function connect() {
     const before = state.samples.filter((each) => each.t < first - 0.5);
     Object.assign(state, { shape: hello.shape, samples: [...before, ...hello.samples], connected: true });
     putSession(hello.session);
-    put("live", "live", "on");
-    putAlarms(new Map());
+    if (!lost) put("live", "live", "on");
     loadEvents();
     pollRunning();
   });
   stream.addEventListener("tick", (event) => onTick(JSON.parse(event.data)));
   stream.addEventListener("error", async () => {
     put("live", "reconnecting", "off");
+    lose();
     if (stream.readyState !== EventSource.CLOSED) return;
     stream.close(); // refused: not allowed, or too many look on
     state.connected = false;
@@ -321,8 +350,14 @@ function connect() {
       putSession(await ask("session"));
       if (state.session.read) put("live", "too many pages look on", "off");
     } catch { /* nobody is there at all */ }
-    if (state.session.read) setTimeout(connect, 3000);
-    else if (!$("question").open) logIn();
+    if (state.session.read) {
+      setTimeout(connect, 3000);
+      return;
+    }
+    put("live", "locked", "off");
+    put("state", "not logged in", "warn");
+    if (state.tick) putAlarms(new Map([["locked", ["warn", `The session has ended; what is shown is of ${clock(heard)}`]]]));
+    if (!$("question").open) logIn();
   });
 }
 
@@ -338,7 +373,7 @@ let runningTimer = 0;
 
 async function pollRunning() {
   clearTimeout(runningTimer);
-  if (state.connected && !state.paused && !document.hidden) {
+  if (state.connected && !lost && !state.paused && !document.hidden) {
     try {
       showRunning((await ask("running")).running);
     } catch (error) {
@@ -407,7 +442,7 @@ function showSettings() {
 // --- acting ----------------------------------------------------------------------------------------
 
 /** Ask the operator; carry out what `yes` says with what was typed, and stay open when that fails. */
-function question({ title, text, yes, field, act }) {
+function question({ title, text, yes, field, act, then }) {
   const dialog = $("question");
   put("question-title", title);
   put("question-text", text);
@@ -429,6 +464,7 @@ function question({ title, text, yes, field, act }) {
     try {
       await act(input.value);
       dialog.close();
+      then?.();
     } catch (error) {
       $("question-error").classList.toggle("code", error.message.includes("\n"));
       put("question-error", error.message);
@@ -447,6 +483,7 @@ function logIn() {
     text: "With the token of the setting admin_token; the session lasts for twelve hours.",
     field: { label: "Token", type: "password", autocomplete: "current-password" },
     act: async (token) => { await ask("login", { token }); await begin(); },
+    then: () => $("log-out").focus(), // what was pressed is hidden now
   });
 }
 
