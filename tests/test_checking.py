@@ -99,6 +99,7 @@ class TestCheck:
             (["shop", "--after-fork", "shop:nothing"], 3, "'shop' has no attribute 'nothing'"),
             (["shop", "--before-fork", "hooks:f"], 3, "there is no module 'hooks'"),
             (["shop", "--app-dir", "nowhere"], 3, "there is no directory"),
+            (["shop", "--access-log-file", "no/log", "--log-file", "log"], 2, "cannot write to "),
         ],
     )
     def test_bad(self, directory, args, code, message):

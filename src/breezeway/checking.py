@@ -2,8 +2,8 @@
 
 The settings were read and checked when this is called. What is left is what a start does with them:
 the application and the hooks are imported, not called, the user, the group and the directories of files
-are looked up, and certificates and keys are read. No address is bound, no file is written. With `--lint`
-the application is called as well (`breezeway.linting`).
+are looked up, certificates and keys are read, and log files that are there are opened. No address is bound,
+no file is made or written to. With `--lint` the application is called as well (`breezeway.linting`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from breezeway import importer, logging_setup
 from breezeway.config.directories import check_directories
 from breezeway.config.sources import DEFAULT, Resolved
+from breezeway.observe import log_file
+from breezeway.observe.access_options import file_of
 from breezeway.worker import credentials
 from breezeway.wrapping import wrap
 
@@ -42,6 +44,11 @@ def check(
         if hook is not None:
             importer.find_hook(hook, settings.app_dir)
     check_directories(settings)
+    if settings.log_file is not None:
+        log_file.check(settings.log_file, "--log-file")
+    access_log_file = file_of(settings.access_log_file)
+    if access_log_file is not None:
+        log_file.check(access_log_file, "--access-log-file")
     if os.geteuid() == 0:  # nobody else can change the user, but may well check for one who can
         from breezeway.supervisor import privileges
 

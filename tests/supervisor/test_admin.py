@@ -70,6 +70,20 @@ def test_descriptor_at_a_reload(listening):
             listening.move(settings)
 
 
+def test_file_that_was_deleted_comes_back(listening, tmp_path):
+    """Nobody finds a unix socket without its file; a reload makes another one, and only then."""
+    file = tmp_path / "admin"
+    settings = Settings(admin_bind=f"unix:{file}")
+    listening.move(settings)
+    first = listening.listener
+    listening.move(settings)
+    assert listening.listener is first
+    file.unlink()
+    listening.move(settings)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(file))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not free in time")
 def test_another_host_with_the_same_port(listening):
     """The old listener gives its port up for the new one, and gets it back the same way."""

@@ -138,7 +138,8 @@ class Admin:
             UserError: that cannot be had; everything stays as it is.
         """
         spec = settings.admin_bind
-        if spec == self._bound:
+        lost = self.listener is not None and self.listener.is_lost
+        if spec == self._bound and not lost:
             return
         if spec is not None and isinstance(address.parse(spec), InheritedSocket):
             # What is open by now is ours.

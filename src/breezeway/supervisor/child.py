@@ -31,7 +31,7 @@ from breezeway.supervisor import privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Deployment
 from breezeway.worker import probe, process
-from breezeway.worker.forked import on_sigterm
+from breezeway.worker.forked import keep_to_itself, on_sigterm
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 from breezeway.worker.sampling import Sampler
@@ -95,6 +95,7 @@ def take(seat: Seat, load: Callable[[], Any]) -> NoReturn:
     status = process.CRASHED
     for listener in seat.listeners:
         listener.disown()
+    keep_to_itself(seat.listeners)
     try:
         seat.channel.send("born", pid=os.getpid())
         status = _Worker(seat).run(load)

@@ -94,7 +94,7 @@ class Handle:
         """Why it could not serve: the fields of a `UserError`, and its exit status."""
 
     def __str__(self) -> str:
-        return f"worker {self.number} (pid {self.pid})"
+        return f"worker {self.number} (pid {self.pid})" if self.pid else f"worker {self.number}"
 
     @property
     def age(self) -> float:
