@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import json
 import threading
@@ -75,6 +76,8 @@ class TestRequest:
         """Names and values are added to the query; lists give several, None gives none."""
         found = client.get("/echo?a=1", params={"b": [2, "ü&"], "c": True, "d": None}).json()
         assert found["QUERY_STRING"] == "a=1&b=2&b=%C3%BC%26&c=true"
+        kind = enum.Enum("Kind", {"FILM": "film"})
+        assert client.get("/echo", params={"a": kind.FILM}).json()["QUERY_STRING"] == "a=film"
         assert client.get("/echo", params="x=y z").json()["QUERY_STRING"] == "x=y%20z"
         assert client.get("/", params=[("b", 1), ("a", 2)]).json()["QUERY_STRING"] == "b=1&a=2"
 
@@ -199,6 +202,11 @@ class TestBody:
             client.post("/", files={"a": "file.txt"})
         with pytest.raises(TypeError, match="binary"):
             client.post("/", files={"a": ("a", io.StringIO("text"))})
+        for value in (b"bytes", {"b": 1}, {1, 2}, [b"bytes"]):
+            with pytest.raises(TypeError, match="the value of 'a' is a text, or what has one"):
+                client.post("/", data={"a": value})
+            with pytest.raises(TypeError, match="the value of 'a'"):
+                client.get("/", params={"a": value})
 
 
 class TestResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import gc
 import json
 import threading
@@ -280,6 +281,37 @@ def test_url_for() -> None:
         app.url_for("nobody")
     with pytest.raises(ValueError, match="needs a value for 'id'"):
         app.url_for("user")
+
+
+def test_url_for_members_of_enums() -> None:
+    """They are read by their values, and so they are written."""
+
+    class Kind(enum.Enum):
+        FILM = "film"
+        TWO = 2
+
+    app = App()
+
+    def show(kind, others):  # type: ignore[no-untyped-def]
+        return [kind.name, *(each.name for each in others)]
+
+    show.__annotations__ = {"kind": Kind, "others": list[Kind]}
+    app.get("/{kind}", name="show")(show)
+    url = app.url_for("show", kind=Kind.FILM, others=[Kind.TWO, Kind.FILM])
+    assert url == "/film?others=2&others=film"
+    assert json.loads(call(app, url).body) == ["FILM", "TWO", "FILM"]
+    assert app.url_for("show", kind="film", others=Kind.TWO) == "/film?others=2"
+
+
+def test_url_for_what_was_meant() -> None:
+    """The name of a group is soon forgotten, and a letter, too."""
+    app, group = App(), Group("/films", name="films")
+    group.get("/")(lambda: "")
+    group.get("/{id:int}", name="show")(lambda id: "")
+    app.include(group)
+    for name in ("show", "films.shov"):
+        with pytest.raises(ValueError, match=r"; did you mean 'films\.show'\?$"):
+            app.url_for(name, id=1)
 
 
 def test_url_for_below_a_mount() -> None:

@@ -254,7 +254,7 @@ def test_callables_of_every_kind() -> None:
     [
         ("/{id}", lambda: None, "has no argument for id"),
         ("/", lambda a, /: None, "has to be one that has a name"),
-        ("/", lambda *a: None, "has to be one that has a name"),
+        ("/", lambda *a: None, "has to be one that has a name.* functools.wraps"),
     ],
 )
 def test_handlers_that_cannot_be_called(pattern: str, handler: Any, says: str) -> None:
@@ -468,5 +468,5 @@ def test_results_that_only_type_checkers_know(is_wrapped: bool) -> None:
     for path in ("/f", "/m"):
         assert json.loads(call(app, f"{path}?number=5").body) == {"number": 5}
     assert app.openapi("x", "1")["paths"]["/f"]["get"]["responses"]["200"] == {"description": "OK"}
-    with pytest.raises(TypeError, match="'Nowhere' is not defined; an import within `if TYPE"):
+    with pytest.raises(TypeError, match=r"'Nowhere' is not defined; .* type checkers alone"):
         app.get("/l")(lacks)

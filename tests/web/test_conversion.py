@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from dataclasses import InitVar, dataclass, field
-from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NewType, NotRequired, Required, TypedDict
 
 import pytest
 from hypothesis import given
@@ -77,6 +77,19 @@ class Even:
 class Film(TypedDict):
     title: Annotated[str, Length(1)]
     year: NotRequired[int]
+
+
+class Texts(TypedDict):
+    """As `from __future__ import annotations` makes all of them: texts, in which Python sees nothing."""
+
+    title: "str"
+    year: "NotRequired[int]"
+    stars: "Annotated[NotRequired[int], Between(1)]"
+
+
+class Fewer(Texts, total=False):
+    made: "Required[int]"
+    seen: "bool"
 
 
 UserId = NewType("UserId", int)
@@ -215,6 +228,8 @@ def converted(annotation: Any, value: Any) -> tuple[Any, list[tuple[str, str]]]:
         (dict[str, int], {"a": 1}, {"a": 1}),
         (Point, {"x": 1}, Point(1)),
         (Film, {"title": "M"}, {"title": "M"}),
+        (Texts, {"title": "M"}, {"title": "M"}),
+        (Fewer, {"title": "M", "made": 1}, {"title": "M", "made": 1}),
         (Tree, {"name": "a", "below": [{"name": "b"}]}, Tree("a", [Tree("b")])),
         (Circle | Square, {"kind": "square", "radius": 1}, Square("square", 1.0)),
         (list[Point | None], [None, {"x": 1}], [None, Point(1)]),
@@ -258,6 +273,11 @@ def test_of_json(annotation: Any, value: Any, made: Any) -> None:
         (Even, {"number": 1}, [("", "must be even")]),
         (Circle | Square, {"kind": "square", "radius": "x"}, [("/radius", "must be a number")]),
         (Film, {"title": ""}, [("/title", "must have a length of at least 1")]),
+        (
+            Fewer,
+            {"stars": 0},
+            [("/title", "is missing"), ("/stars", "must be at least 1"), ("/made", "is missing")],
+        ),
         (Annotated[list[int], Length(1)], [], [("", "must have a length of at least 1")]),
         (set[Any], [[]], [("", "must be a list of different values")]),
         (decimal.Decimal, True, [("", "must be a decimal number")]),
@@ -410,7 +430,7 @@ def test_names_that_are_not_there() -> None:
         member: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
 
     for _ in range(2):
-        with pytest.raises(TypeError, match=r"Odd names what is not there: .*Nowhere"):
+        with pytest.raises(TypeError, match=r"Odd names what is not there: .*top of a module"):
             kind_of(Odd)
 
 

@@ -81,6 +81,12 @@ class TestEvent:
 
 
 class TestStream:
+    @pytest.mark.parametrize("events", ["a text", b"bytes", {"a": 1}])
+    def test_one_thing(self, events):
+        """What would be sent letter by letter, or key by key, is told."""
+        with pytest.raises(TypeError, match="events are a list or a generator"):
+            EventStream(events)
+
     def test_fields(self):
         """It is of its own type, kept by nobody, and collected by nobody."""
         result = call(EventStream([]))

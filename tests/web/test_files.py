@@ -252,6 +252,20 @@ class TestRoot:
         assert isinstance(caught.value, Forbidden) is (code == 403)
         assert (("Retry-After", "1") in caught.value.headers) is (code == 503)
 
+    @pytest.mark.parametrize("is_below", [False, True])
+    def test_no_descriptor(self, path, monkeypatch, caplog, is_below):
+        """Also for a path of the application's own: everybody may come again; the log has the reason."""
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(files, "open_beneath", fail)
+        with pytest.raises(HTTPError) as caught:
+            FileResponse("data.txt", root=path.parent) if is_below else FileResponse(path)
+        assert (caught.value.code, caught.value.headers) == (503, [("Retry-After", "1")])
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert "data.txt' cannot be opened: Too many open files" in line
+
     def test_a_broken_disk(self, path, monkeypatch):
         """What is nobody's fault but the machine's stays an error of it."""
 

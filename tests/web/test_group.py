@@ -26,6 +26,7 @@ from breezeway.web import (
     Request,
     Response,
     Unauthorized,
+    redirect,
 )
 from breezeway.web.router import ConflictError
 
@@ -223,6 +224,32 @@ def test_a_before_hook_guards_what_is_mounted() -> None:
     for path in ("/old/x", "/nothing", "/"):
         assert call(app, path).code == 401
     assert counted.calls == 0
+
+
+@pytest.mark.parametrize("made", ["handler", "before hook", "after hook", "redirect"])
+def test_a_response_of_several_requests(made: str) -> None:
+    """What hooks do to a response that an application has made once is of the one request alone."""
+    kept = redirect("/to") if made == "redirect" else Response("kept").conditional()
+    ended: list[str] = []
+    app = App()
+    app.get("/")(lambda: "x" if made == "after hook" else kept)
+    if made == "before hook":
+        app.before(lambda request: kept)
+    if made == "after hook":
+        app.after(lambda request, response: kept)
+
+    @app.after
+    def name(request: Request, response: Response) -> None:
+        response.set_cookie("user", request.query["user"])
+        response.on_close(lambda: ended.append(request.query["user"]))
+
+    for user in ("ann", "bob"):
+        result = call(app, f"/?user={user}")
+        cookies = [value for name, value in result.headers if name == "Set-Cookie"]
+        assert cookies == [f"user={user}; Path=/; SameSite=Lax; HttpOnly"]
+        assert ended.pop() == user
+    assert not ended
+    assert "Set-Cookie" not in kept.headers
 
 
 def test_after_hooks_may_replace() -> None:

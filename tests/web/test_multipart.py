@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -13,6 +14,7 @@ import threading
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -280,6 +282,26 @@ class TestRefused:
         with pytest.raises(ContentTooLarge):
             request_of(b"", **{"wsgi.input": stream, "CONTENT_LENGTH": "100000000"}).form()
         assert stream.asked == 0
+
+    @pytest.mark.parametrize(
+        ("number", "code"), [(errno.ENOSPC, 507), (errno.EFBIG, 507), (errno.EMFILE, 503)]
+    )
+    def test_no_room(self, monkeypatch, caplog, number, code):
+        """RFC 4918 section 11.5: what the disk does not take is 507, with a line in the log."""
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+        made = request_of(body_of(part("a", b"x" * 100, "a.txt")), limits=Limits(memory_bytes=10))
+        for _ in range(2):
+            with pytest.raises(HTTPError) as caught:
+                made.form()
+            assert caught.value.code == code
+            assert os.strerror(number) not in caught.value.detail
+            assert (("Retry-After", "1") in caught.value.headers) is (code == 503)
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line == f"POST '/': cannot keep the files of a form: {os.strerror(number)}"
 
     def test_without_the_library(self, monkeypatch):
         """Without the extra there is an error that names it."""

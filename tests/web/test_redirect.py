@@ -87,10 +87,13 @@ class TestLocal:
             redirect(url, external=external, allow=["https://test"])
 
     @pytest.mark.parametrize("url", ELSEWHERE)
-    def test_elsewhere(self, url):
-        """Other sites are refused, unless they are said."""
+    def test_elsewhere(self, url, caplog):
+        """Other sites are refused, unless they are said; the log says how."""
         with pytest.raises(OpenRedirect, match="another site"):
             redirect(url)
+        assert "allow=" in caplog.text
+        assert "external=True" in caplog.text
+        assert repr(url) in caplog.text
         assert call(redirect(url, external=True))["location"] == url
 
     @given(st.text(alphabet="/\\:?#@.\t\n ae%hpst", max_size=12))

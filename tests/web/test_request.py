@@ -219,6 +219,8 @@ class TestFields:
         assert made.accepts_language("en", "de") == "de"
         assert made.accepts_language("fr") is None
         assert request().accepts("c/d", "a/b") == "c/d"
+        with pytest.raises(ValueError, match="'json' is no media type"):
+            request().accepts("a/b", "json")
 
 
 class TestConditions:

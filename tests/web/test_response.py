@@ -262,6 +262,23 @@ class TestHeaders:
 
 
 class TestCookies:
+    @pytest.mark.parametrize(
+        ("said", "sent"),
+        [
+            ("max-age=60", "private, max-age=60"),
+            ("public, s-maxage=9", "private"),
+            ("no-store", "no-store"),
+            ("private", "private"),
+        ],
+    )
+    def test_cache_control_after_a_cookie(self, said, sent):
+        """In whichever order they are set, no shared cache stores a cookie (RFC 9111 section 7.3)."""
+        response = Response("x")
+        response.set_cookie("a", "b")
+        response.headers["Cache-Control"] = said
+        assert response.headers.all("cache-control") == [sent]
+        assert response.headers["Set-Cookie"].startswith("a=b")
+
     def test_attributes(self):
         """Every attribute is there, and no shared cache keeps the response."""
         response = Response("a")
@@ -417,6 +434,13 @@ class TestEnd:
 
 
 class TestConditional:
+    def test_tag_that_is_there(self):
+        """A tag that the application has told already stays, also for content that is not known yet."""
+        for content in ("a", iter("a")):
+            made = Response(content, headers={"ETag": '"7"'}).conditional()
+            assert call(made, fields={"If-None-Match": '"7"'}).code == 304
+        assert Response("a", headers={"ETag": '"7"'}).conditional("8").headers["ETag"] == '"8"'
+
     def test_tag_of_the_content(self):
         """Without a text the tag is made of the content; a client that has it gets 304."""
         first = call(Response("a").conditional())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -58,6 +59,8 @@ def test_fingerprints(public):
 
 def test_wrong(public):
     """What is not there is told."""
+    with pytest.raises(ValueError, match=rf"'nowhere' is not there: {os.getcwd()}/nowhere"):
+        add_static(App(), "nowhere")
     with pytest.raises(ValueError, match="is not there"):
         add_static(App(), public / "none")
     with pytest.raises(RuntimeError, match="no static files"):

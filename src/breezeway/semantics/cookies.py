@@ -145,21 +145,26 @@ def removed_cookie(
 
 
 def with_cookie(headers: Headers, cookie: str) -> Headers:
-    """Return the fields of a response with a `Set-Cookie`, which no shared cache may store.
+    """Return the fields of a response with a `Set-Cookie`, which no shared cache may store."""
+    return [*unshared(headers), ("Set-Cookie", cookie)]
+
+
+def unshared(headers: Headers) -> Headers:
+    """Return the fields of a response that no shared cache may store.
 
     A cache that keeps one visitor's cookie hands it to the next (RFC 9111 section 7.3). Without
     Cache-Control the response gets `no-store`; otherwise what is there becomes `private`.
     """
     value = get(headers, "cache-control")
     if value is None:
-        return [*headers, ("Cache-Control", "no-store"), ("Set-Cookie", cookie)]
+        return [*headers, ("Cache-Control", "no-store")]
     told = {member: member.partition("=")[0].strip().lower() for member in members(value)}
     # Private with a list of fields is for those fields alone (RFC 9111 section 5.2.2.7).
     if "no-store" in told.values() or "private" in [member.lower() for member in told]:
-        return [*headers, ("Set-Cookie", cookie)]
+        return headers
     kept = [member for member, name in told.items() if name not in _SHARED]
     private = ", ".join(["private", *kept])
-    return [*replaced(headers, "Cache-Control", private), ("Set-Cookie", cookie)]
+    return replaced(headers, "Cache-Control", private)
 
 
 def _check_pair(name: str, value: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import json as _json
 import os
@@ -154,13 +155,21 @@ def pairs(values: Pairs) -> list[tuple[str, Any]]:
 
 
 def texts(values: Pairs) -> list[tuple[str, str]]:
-    """Return names and values as texts: `true` and `false`; None is left out."""
+    """Return names and values as texts: `true` and `false`, enums by their values; None is left out."""
     return [
-        (name, str(each).lower() if isinstance(each, bool) else str(each))
+        (name, _text_of(name, each))
         for name, value in pairs(values)
         for each in (value if isinstance(value, tuple) else (value,))
         if each is not None
     ]
+
+
+def _text_of(name: str, value: Any) -> str:
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if isinstance(value, bytes | bytearray | Mapping | set | frozenset):
+        raise TypeError(f"the value of {name!r} is a text, or what has one, not {value!r}")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # --- multipart/form-data (RFC 7578; names are escaped as browsers do it, HTML standard) -----------------

@@ -23,7 +23,7 @@ from breezeway.web.limits import Limits
 from breezeway.web.pattern import CONVERTERS, Converter
 from breezeway.web.protection import SAFE, Protection
 from breezeway.web.request import Request
-from breezeway.web.response import JSON, Response, dumps
+from breezeway.web.response import JSON, Response, copied, dumps
 from breezeway.web.results import from_application, to_response
 from breezeway.web.routes import Routes, TrailingSlash
 from breezeway.web.stream import close
@@ -243,10 +243,12 @@ class App(Routes):
         """Answer with hooks."""
         try:
             try:
-                response = _first(hooks.before, request)
-                if response is None:
-                    response = endpoint.run(request, values)
-                response = to_response(response)
+                result = _first(hooks.before, request)
+                if result is None:
+                    result = endpoint.run(request, values)
+                response = to_response(result)
+                if hooks.after and response is result and isinstance(response, Response):
+                    response = copied(response)  # others may have it as well
             except Exception as error:
                 response = answer_error(request, error, endpoint.groups)
             if hooks.after:
@@ -316,6 +318,8 @@ class App(Routes):
             made = to_response(changed)
             if not isinstance(made, Response):
                 made = from_application(made, request.environ)
+            elif made is changed:
+                made = copied(made)
         except Exception as error:
             response.close()
             return self._answer_for(request, error, groups)

@@ -156,7 +156,9 @@ def _named(handler: Any) -> str:
 def _argument(parameter: inspect.Parameter, hint: Any, pattern: Pattern) -> Argument:
     name, default = parameter.name, parameter.default
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
-        raise TypeError("it has to be one that has a name")
+        raise TypeError(
+            "it has to be one that has a name; a decorator shows those of its function by functools.wraps"
+        )
     if isinstance(default, Marker | Constraint):
         raise TypeError(f"{default!r} is no default: write Annotated[..., {default!r}]")
     is_request = isinstance(hint, type) and issubclass(hint, Request)

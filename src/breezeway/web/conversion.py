@@ -97,8 +97,8 @@ def hints_of(of: Any, name: str) -> dict[str, Any]:
         return typing.get_type_hints(of, include_extras=True)
     except NameError as error:
         raise TypeError(
-            f"an annotation of {name} names what is not there: {error}; an import within"
-            " `if TYPE_CHECKING` is for type checkers alone"
+            f"an annotation of {name} names what is not there: {error}; with annotations that are texts"
+            " it has to be at the top of a module, and not imported for type checkers alone"
         ) from None
     except RecursionError:  # of many classes in each other
         raise
@@ -402,9 +402,17 @@ def _typed_dict_members(annotation: Any) -> dict[str, Member]:
     hints = hints_of(annotation, annotation.__qualname__)
     required = annotation.__required_keys__
     return {
-        name: Member(_kind_of_member(annotation, name, hint), name in required)
+        name: Member(_kind_of_member(annotation, name, hint), _is_required(hint, name in required))
         for name, hint in hints.items()
     }
+
+
+def _is_required(hint: Any, otherwise: bool) -> bool:
+    """Tell whether a member has to be there; in annotations that are texts Python does not look for it."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        return _is_required(typing.get_args(hint)[0], otherwise)
+    return origin is typing.Required or (otherwise and origin is not typing.NotRequired)
 
 
 def _kind_of_member(annotation: type, name: str, hint: Any) -> Kind:

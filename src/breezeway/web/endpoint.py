@@ -14,8 +14,8 @@ from breezeway.web.group import Group, Route, place
 from breezeway.web.limits import Limits
 from breezeway.web.pattern import Pattern
 from breezeway.web.request import Request
-from breezeway.web.response import Response
-from breezeway.web.results import copied, to_response
+from breezeway.web.response import Response, copied
+from breezeway.web.results import to_response
 
 THROW_ERRORS: Final = "x-wsgiorg.throw_errors"
 """True in the environ where unexpected exceptions shall be raised, and not answered."""

@@ -75,7 +75,15 @@ class EventStream(Response):
     def __init__(
         self, events: Iterable[Any], headers: Fields = (), *, retry: float | None = None
     ) -> None:
-        """`retry` is after how many seconds a page comes again that has lost the connection."""
+        """`retry` is after how many seconds a page comes again that has lost the connection.
+
+        Raises:
+            TypeError: `events` is one text or table, which would be sent letter by letter.
+        """
+        if isinstance(events, str | bytes | dict):
+            raise TypeError(
+                f"events are a list or a generator of them, not one {type(events).__name__}"
+            )
         super().__init__(_Encoded(events, retry), headers=headers, content_type="text/event-stream")
         # Nothing on the way may collect what belongs to a page now: no-transform keeps it from being
         # compressed in large blocks, and nginx asks for a field of its own.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import secrets
 import stat
@@ -44,11 +45,16 @@ from breezeway.web.response import (
 )
 from breezeway.web.stream import close
 
+log = logging.getLogger("breezeway.web")
+
 BLOCK_BYTES: Final = 64 * 1024
 """What one read takes; a default socket buffer holds about that. Up to this a file is read at once."""
 
 BOUNDARY_BYTES: Final = 12
 """Of a multipart boundary, which nobody must be able to put into a file."""
+
+AGAIN: Final = (("Retry-After", "1"),)
+"""When no descriptor was left: there is one as soon as another response is over."""
 
 Path = str | os.PathLike[str]
 
@@ -90,6 +96,7 @@ class FileResponse(Response):
         Raises:
             NotFound, Forbidden: with `root`, there is no such file, or it may not be read.
             OSError: without, it cannot be opened, or is no regular file.
+            HTTPError: 503, there is no descriptor left to open it with.
         """
         found = _opened(file, root)
         own = name or found.name
@@ -213,14 +220,25 @@ def _opened(file: Any, root: Path | None) -> _Opened:
     path = os.fspath(file)
     if not isinstance(path, str):
         raise TypeError(f"a path is a text, not {path!r}")
-    if root is None:
-        directory, name = os.path.split(path)
-        found = open_beneath(directory or ".", name, anywhere=True)
-    else:
-        name = path.rpartition("/")[2]
-        found = _opened_below(root, path)
+    name = path.rpartition("/")[2]
+    found = _opened_anywhere(path) if root is None else _opened_below(root, path)
     status = found.status
     return _Opened(io.FileIO(found.take()), name, 0, status.st_size, status.st_mtime_ns)
+
+
+def _opened_anywhere(path: str) -> OpenFile:
+    directory, name = os.path.split(path)
+    try:
+        return open_beneath(directory or ".", name, anywhere=True)
+    except OSError as error:
+        if status_for(error)[:3] != "503":
+            raise
+        raise _without_descriptor(path, error) from error
+
+
+def _without_descriptor(path: str, error: OSError) -> HTTPError:
+    log.error("the file %.200r cannot be opened: %s", path, error.strerror)
+    return HTTPError(503, headers=AGAIN)
 
 
 def _opened_below(root: Path, path: str) -> OpenFile:
@@ -237,7 +255,7 @@ def _opened_below(root: Path, path: str) -> OpenFile:
         if code == 500:
             raise
         kind = {403: Forbidden, 404: NotFound}.get(code)
-        raise kind() if kind else HTTPError(code, headers=[("Retry-After", "1")]) from error
+        raise kind() if kind else _without_descriptor(path, error) from error
 
 
 def _of_object(file: Any) -> _Opened:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar, overload
 from wsgiref.types import WSGIEnvironment
 
+from breezeway.semantics.cookies import unshared
 from breezeway.web.errors import Missing
 
 D = TypeVar("D")
@@ -98,6 +99,8 @@ class ResponseHeaders:
         field = checked(name, value)
         self._remove(name)
         self.fields.append(field)
+        if len(name) == 13 and name.lower() == "cache-control" and "set-cookie" in self:
+            self.fields = unshared(self.fields)
 
     def __getitem__(self, name: str) -> str:
         found = self.all(name)

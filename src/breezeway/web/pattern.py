@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -115,6 +116,7 @@ def _write_float(value: Any) -> str:
 
 
 def _write_text(value: Any) -> str:
+    value = value.value if isinstance(value, Enum) else value
     if value is None or value == "" or isinstance(value, bytes):
         raise ValueError(f"must be a text, not {value!r}")
     return str(value)

@@ -7,6 +7,7 @@ What a browser makes of a Location is the URL Standard, which is not what it loo
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -19,6 +20,8 @@ from breezeway.semantics.origins import Origins
 from breezeway.web.errors import BadRequest, phrase
 from breezeway.web.response import TEXT, Fields, Response
 from breezeway.web.urls import encoded, root
+
+log = logging.getLogger("breezeway.web")
 
 STATUSES: Final = (301, 302, 303, 307, 308)
 
@@ -133,7 +136,7 @@ def _check(url: str, external: bool, allow: Iterable[str]) -> None:
     shown = repr(url[:200])
     found = _URL.fullmatch(url)
     if found is None or _NEVER.search(url):
-        raise OpenRedirect(f"{shown} is no path of this site")
+        raise OpenRedirect(f"{shown} is no path of this site: that begins with one slash")
     scheme, authority = found[1].lower(), found[2]
     try:
         host = parse_host(authority)  # no name and password: https://example.org@evil.example
@@ -143,4 +146,9 @@ def _check(url: str, external: bool, allow: Iterable[str]) -> None:
         raise OpenRedirect(f"{shown} has no host")
     port = f":{host.port}" if host.port and host.port != _PORTS[scheme] else ""
     if not external and f"{scheme}://{host.name}{port}" not in Origins(allow):
+        log.warning(
+            "a redirect to %s was refused: where it is meant, name its origin, redirect(url, allow=[...]),"
+            " or say external=True of a URL that is your own",
+            shown,
+        )
         raise OpenRedirect(f"{shown} is another site, to which nobody has said that it may lead")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.web.body import UNREAD, BodyStream, Content, content_length, content_of
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from breezeway.web.values import Values
 
 _UNSET: Final[Any] = object()
+
+log = logging.getLogger("breezeway.web")
 
 
 class Request(RequestHead):
@@ -177,6 +180,8 @@ class Request(RequestHead):
             UnsupportedMediaType: the body is no form.
             BadRequest: it is malformed.
             ContentTooLarge: there is too much of something.
+            HTTPError: 507, the files cannot be kept, such as on a disk that is full; 503, there is no
+                descriptor left for them.
         """
         content = content_of(self.environ)
         if content.form is None:
@@ -186,6 +191,8 @@ class Request(RequestHead):
                 content.form = self._read_form(content, limits or self.limits)
             except HTTPError as error:
                 raise content.failed(error)
+            except OSError as error:
+                raise content.failed(self._without_room(error)) from error
         form: FormData = content.form
         self._form, self.holds_files = form, form.is_spooled
         return form
@@ -218,6 +225,16 @@ class Request(RequestHead):
         if length is not None and length > most:
             raise ContentTooLarge(f"the form has more than {most} bytes")
         return forms.read_multipart(content.unread(), boundary, limits)
+
+    def _without_room(self, error: OSError) -> HTTPError:
+        """Log why the files of a form cannot be kept; return what the client is told (RFC 4918 11.5)."""
+        from breezeway.beneath import status_for
+
+        why = error.strerror or error
+        log.error("%s %.200r: cannot keep the files of a form: %s", self.method, self.path, why)
+        if status_for(error)[:3] == "503":
+            return HTTPError(503, "try again in a moment", [("Retry-After", "1")])
+        return HTTPError(507, "there is no room for the files of the form")
 
     def close(self) -> None:
         """Delete the files of the form; an `App` does that when the response is over."""

@@ -207,7 +207,14 @@ class RequestHead:
     # --- what would suit ----------------------------------------------------------------------------
 
     def accepts(self, *types: str) -> str | None:
-        """Choose among media types, the best first, by Accept; None if the client takes none."""
+        """Choose among media types, the best first, by Accept; None if the client takes none.
+
+        Raises:
+            ValueError: one is no media type, such as `json`.
+        """
+        for each in types:
+            if "/" not in each:  # also of a client that takes anything, as that of a test
+                raise ValueError(f"{each!r} is no media type")
         return choose_type(self.environ.get("HTTP_ACCEPT"), types)
 
     def accepts_language(self, *tags: str) -> str | None:

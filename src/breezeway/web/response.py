@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any, Final, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -157,9 +158,9 @@ class Response:
     ) -> Response:
         """Name the version of the content, and let a client that has it be told so (RFC 9110 section 13).
 
-        `etag` is a text that is another one for each version; without it and without `modified`, one is
-        made of the content. A GET or HEAD whose preconditions fail gets 304, or 412, in place of the
-        response. Returns the response.
+        `etag` is a text that is another one for each version; without it and without `modified`, an ETag
+        that is there stays, or one is made of the content. A GET or HEAD whose preconditions fail gets
+        304, or 412, in place of the response. Returns the response.
 
         Raises:
             ValueError: the tag cannot be one, `modified` has no time zone, or there is neither, and the
@@ -167,7 +168,7 @@ class Response:
         """
         from breezeway.web.conditional import tag_of, told_date
 
-        if etag or modified is None:
+        if etag or (modified is None and "etag" not in self.headers):
             self.headers["ETag"] = tag_of(etag, self.content, weak=weak)
         if modified is not None:
             self.headers["Last-Modified"] = told_date(modified)
@@ -283,6 +284,21 @@ def fields_without_content(status: int, fields: list[tuple[str, str]]) -> list[t
     return without(fields, "content-type", "content-length")
 
 
+def copied(response: Response) -> Response:
+    """Return a response with the same content, whose status, fields and end are its own."""
+    if type(response) is Response:  # half a microsecond; `copy` takes six
+        made = Response.__new__(Response)
+        made.content = response.content
+        made._status = response._status
+    else:
+        made = copy(response)
+    made.headers = ResponseHeaders()
+    made.headers.fields = response.headers.fields[:]
+    later = response._later
+    made._later = None if later is None else later.copied()
+    return made
+
+
 def merged(
     fields: list[tuple[str, str]], defaults: Iterable[tuple[str, str]]
 ) -> list[tuple[str, str]]:
@@ -301,6 +317,13 @@ class _Later:
     def __init__(self) -> None:
         self.conditional = False
         self.functions: list[Callable[[], object]] = []
+
+    def copied(self) -> _Later:
+        """Return the same for another response."""
+        made = _Later()
+        made.conditional = self.conditional
+        made.functions = self.functions[:]
+        return made
 
     def call(self) -> None:
         """Call the functions in their order, each once, whatever becomes of the others."""

@@ -7,12 +7,11 @@ import io
 import os
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from itertools import chain
 from typing import Any, Final
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from breezeway.web.response import JSON, TEXT, Response, dumps, status_of
+from breezeway.web.response import JSON, TEXT, Response, copied, dumps, status_of
 from breezeway.web.stream import close
 
 BYTES: Final = "application/octet-stream"
@@ -118,14 +117,6 @@ def _of_tuple(result: tuple[Any, ...]) -> Any:
 
 Write = Callable[[bytes], object]
 """Sends a block at once, as what `start_response` returns does (PEP 3333, "The write() Callable")."""
-
-
-def copied(response: Response) -> Response:
-    """Return a response with the same content, whose status and fields are its own."""
-    made = copy(response)
-    made.headers = copy(response.headers)
-    made.headers.fields = response.headers.fields[:]
-    return made
 
 
 def from_application(

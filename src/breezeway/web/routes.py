@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -145,13 +146,13 @@ class Routes(Group):
         """
         endpoints = self._by_name.get(name)
         if not endpoints:
-            raise ValueError(f"there is no route called {name!r}")
+            raise ValueError(f"there is no route called {name!r}{_meant(name, self._by_name)}")
         # Of several paths of one function, that which takes the most of the values; then the topmost.
         fitting = [each for each in endpoints if values.keys() >= {*each.names}] or endpoints
         endpoint = max(reversed(fitting), key=lambda each: len(each.names))
         path = endpoint.pattern.path(values)
         query = {
-            key: value
+            key: _in_query(value)
             for key, value in values.items()
             if key not in endpoint.names and value is not None
         }
@@ -263,6 +264,24 @@ def _raising(make: Callable[[], HTTPError]) -> Any:
         raise make()  # one that is held here would have this frame in its traceback: a circle
 
     return run
+
+
+def _in_query(value: Any) -> Any:
+    """Return a value as arguments read it: of a member of an enum, its value."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_in_query(each) for each in value]
+    return value
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    """Say which route may be meant; as a rule one of a group, whose name stands in front."""
+    from difflib import get_close_matches
+
+    within = [each for each in names if each.endswith(f".{name}")]
+    near = within or get_close_matches(name, names, 1)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def _mounted(leaf: Leaf[Endpoint], request: Request, values: tuple[Any, ...]) -> WSGIApplication:

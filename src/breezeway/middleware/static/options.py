@@ -113,6 +113,12 @@ def _checked(fields: Mapping[str, str]) -> list[tuple[str, str]]:
     return list(fields.items())
 
 
+def _in_full(path: object) -> str:
+    """Say where a relative path leads to from the directory of the process."""
+    given = str(path)
+    return "" if os.path.isabs(given) else f": {os.path.abspath(given)}"
+
+
 def directories(given: Any) -> list[str]:
     """Return the directories in full.
 
@@ -125,7 +131,7 @@ def directories(given: Any) -> list[str]:
     found = []
     for each in several:
         if not isinstance(each, (str, PathLike)) or not os.path.isdir(each):
-            raise ValueError(f"directory {str(each)!r} is not there")
+            raise ValueError(f"directory {str(each)!r} is not there{_in_full(each)}")
         found.append(os.path.abspath(each))
     return found
 
