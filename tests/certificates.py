@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+P256: Final = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+RSA: Final = ("rsa:2048",)
 
 
 class Made(NamedTuple):
@@ -32,11 +36,12 @@ def make(
     issuer: Made | None = None,
     password: str = "",
     days: int = 30,
+    key: Sequence[str] = P256,
 ) -> Made:
     """Make a certificate for these alternative names; without `issuer` it signs itself."""
     directory.mkdir(exist_ok=True)
     made = Made(str(directory / f"{name}.pem"), str(directory / f"{name}-key.pem"))
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command = ["openssl", "req", "-x509", "-newkey", *key]
     command += ["-utf8", "-days", str(days), "-subj", subject or f"/CN={name}"]
     command += ["-keyout", made.keyfile, "-out", made.certfile]
     command += ["-passout", f"pass:{password}"] if password else ["-nodes"]

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 import time
@@ -23,19 +24,33 @@ from breezeway.worker import tls as module
 from breezeway.worker.tls import Tls
 
 from ..applications import plain
-from ..certificates import Made, local, make
-from .tls_client import TlsClient, TlsLive, serving
+from ..certificates import RSA, Made, local, make
+from .tls_client import TlsClient, TlsLive, serving, trusting
 
 LOAD_ROUNDS = 20
 
 
-def common_name(live: TlsLive) -> bytes:
-    """Return what the server's certificate has in it, on a new connection."""
-    with TlsClient(live.address) as client:
+def common_name(live: TlsLive, ciphers: str = "") -> bytes:
+    """Return what the server's certificate has in it, on a new connection.
+
+    With `ciphers` it is one of TLS 1.2, where they tell the type of the key.
+    """
+    context = trusting()
+    if ciphers:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
+    with TlsClient(live.address, context=context) as client:
         der = client.socket.getpeercert(True)
         assert der is not None
         assert client.get().status == 200
         return der
+
+
+@pytest.fixture(scope="module")
+def rsa(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Make a certificate with RSA for this machine; its key takes a while to find."""
+    place = tmp_path_factory.mktemp("rsa")
+    return make(place, "of-rsa", "DNS:localhost", "IP:127.0.0.1", key=RSA)
 
 
 def put(made: Made, in_place_of: Made, age: float = 60) -> None:
@@ -81,6 +96,16 @@ class TestMistakes:
             file.write(f"{certificate.BEGIN}\nx\n{certificate.END}\n")
         return made.settings
 
+    def joined_without_a_new_line(self, made: Made) -> dict[str, Any]:
+        path = Path(made.certfile)
+        path.write_text(path.read_text().rstrip() + path.read_text())
+        return made.settings
+
+    def cut_key(self, made: Made) -> dict[str, Any]:
+        path = Path(made.keyfile)
+        path.write_text(path.read_text()[:100])
+        return made.settings
+
     def encrypted(self, made: Made) -> dict[str, Any]:
         return make(Path(made.certfile).parent, "secret", password="geheim").settings
 
@@ -109,11 +134,19 @@ class TestMistakes:
             ),
             (
                 broken_chain,
-                r"the certificate .*local\.pem with the key .* cannot be used: ",
+                r"local\.pem \(--certfile\) is damaged: OpenSSL cannot read all of its certificates\.",
             ),
+            (
+                joined_without_a_new_line,
+                r"local\.pem \(--certfile\) is damaged: OpenSSL cannot read all of its certificates\.",
+            ),
+            (cut_key, r"local-key\.pem \(--keyfile\) is damaged: OpenSSL cannot read the key\."),
             (encrypted, r"\(--keyfile\) has an encrypted key, and there is no password\."),
-            (wrong_password, r"\(--keyfile\) has a key of another password\."),
-            (no_authorities, r"local-key\.pem \(--ca-certs\) holds no certificate in PEM\."),
+            (wrong_password, r"\(--keyfile\) has a key that the password does not open\."),
+            (
+                no_authorities,
+                r"local-key\.pem \(--ca-certs\) holds no certificate in PEM, or a damaged",
+            ),
         ],
         ids=lambda value: getattr(value, "__name__", ""),
     )
@@ -161,6 +194,42 @@ class TestMistakes:
         assert [said in each and made.certfile in each for each in complaints] == [True] * bool(
             said
         )
+
+
+class TestTwoTypesOfKeys:
+    """Certificates for the same names."""
+
+    def test_each_client_gets_its_own(
+        self, tmp_path: Path, rsa: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who knows no ECDSA gets the one with RSA, others get that on a curve; also renewed ones."""
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(module, "SETTLE_SECONDS", 0.0)
+        curve = make(tmp_path, "curve0", "IP:127.0.0.1", "DNS:LOCALHOST")
+        new = local(tmp_path / "new", "renewed")
+        certfiles, keyfiles = zip(rsa, curve, strict=True)
+        with serving(rsa, certfile=certfiles, keyfile=keyfiles) as live:
+            live.play(plain())
+            for name in b"curve0", b"renewed":
+                assert name in common_name(live)
+                assert name in common_name(live, "ECDHE-ECDSA-AES128-GCM-SHA256")
+                assert b"of-rsa" in common_name(live, "ECDHE-RSA-AES128-GCM-SHA256")
+                put(new, curve)
+
+    def test_the_key_of_the_fellow(self, tmp_path: Path, rsa: Made) -> None:
+        """A key that is there already for the other certificate is not taken for this one's."""
+        curve = local(tmp_path, "curve")
+        files = {"certfile": (rsa.certfile, curve.certfile), "keyfile": (rsa.keyfile, rsa.keyfile)}
+        with pytest.raises(UsageError, match=r"of-rsa-key.* is not that of .*curve\.pem"):
+            Tls(Settings(**files))
+
+    def test_other_addresses(self, tmp_path: Path, rsa: Made) -> None:
+        """Certificates of which only some names are the same stay apart."""
+        other = make(tmp_path, "other", "DNS:localhost", "IP:127.0.0.2")
+        certfiles, keyfiles = zip(rsa, other, strict=True)
+        with serving(rsa, certfile=certfiles, keyfile=keyfiles) as live:
+            live.play(plain())
+            assert b"of-rsa" in common_name(live)
 
 
 class TestRotation:

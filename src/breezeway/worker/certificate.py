@@ -1,7 +1,7 @@
 """What the server has to know of its own certificates: their names, and until when they are valid.
 
 The standard library can only tell that of a peer's. So here is as much of DER (X.690) as it takes to
-find three fields of a certificate (RFC 5280 section 4.1); whether it is sound is left to OpenSSL.
+find four fields of a certificate (RFC 5280 section 4.1); whether it is sound is left to OpenSSL.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _UTC_TIME: Final = 0x17
 _VERSION: Final = 0xA0
 _EXTENSIONS: Final = 0xA3
 _DNS_NAME: Final = 0x82
+_IP_ADDRESS: Final = 0x87
 
 _SUBJECT_ALT_NAME: Final = b"\x55\x1d\x11"  # 2.5.29.17
 _COMMON_NAME: Final = b"\x55\x04\x03"  # 2.5.4.3
@@ -32,9 +33,11 @@ class Facts(NamedTuple):
     """About one certificate."""
 
     names: tuple[str, ...]
-    """The host names, in lower case; one may begin with `*.`."""
+    """The host names, in lower case; one may begin with `*.`. Then the addresses, such as `7f:00:00:01`."""
     begins: datetime.datetime
     ends: datetime.datetime
+    key_type: bytes
+    """The key's algorithm, as an identifier of ASN.1 (RFC 5280 section 4.1.2.7)."""
 
 
 class _Part(NamedTuple):
@@ -65,9 +68,14 @@ def _facts(der: bytes) -> Facts:
         del parts[0]
     if parts[0].tag != _INTEGER:
         raise ValueError("the certificate has no serial number")
-    _, _, _, validity, subject, _, *more = parts
+    _, _, _, validity, subject, key, *more = parts
     begins, ends = map(_time, _parts(validity.content))
-    return Facts(tuple(_alternative_names(more) or _common_names(subject)), begins, ends)
+    key_type = next(_parts(next(_parts(key.content)).content)).content
+    alternatives = _alternatives(more)
+    names = [_text(each) for each in alternatives if each.tag == _DNS_NAME]
+    names = names or _common_names(subject)
+    names += [each.content.hex(":") for each in alternatives if each.tag == _IP_ADDRESS]
+    return Facts(tuple(names), begins, ends, key_type)
 
 
 def _parts(data: bytes) -> Iterator[_Part]:
@@ -94,17 +102,16 @@ def _time(part: _Part) -> datetime.datetime:
     return found.replace(tzinfo=datetime.UTC)
 
 
-def _alternative_names(more: list[_Part]) -> list[str]:
-    names = []
+def _alternatives(more: list[_Part]) -> list[_Part]:
+    found: list[_Part] = []
     for extensions in more:
         if extensions.tag != _EXTENSIONS:
             continue
         for extension in _parts(next(_parts(extensions.content)).content):
             oid, *_, value = _parts(extension.content)
             if oid == (_OID, _SUBJECT_ALT_NAME):
-                found = _parts(next(_parts(value.content)).content)
-                names += [each.content.decode("ascii") for each in found if each.tag == _DNS_NAME]
-    return [name.lower() for name in names]
+                found += _parts(next(_parts(value.content)).content)
+    return found
 
 
 def _common_names(subject: _Part) -> list[str]:
@@ -113,5 +120,10 @@ def _common_names(subject: _Part) -> list[str]:
         for attribute in _parts(relative.content):
             oid, value = _parts(attribute.content)
             if oid == (_OID, _COMMON_NAME):
-                names.append(value.content.decode("utf-8", "replace").lower())
+                names.append(_text(value))
     return names
+
+
+def _text(part: _Part) -> str:
+    """Return a name in lower case; what is not ASCII matches no host."""
+    return part.content.decode("ascii", "replace").lower()

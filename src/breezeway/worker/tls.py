@@ -2,9 +2,10 @@
 
 A `Tls` has one context that no certificate changes: it makes the objects of all connections and owns the
 key of the session tickets, so that only other authorities for clients make a new one. When a client has
-said for which host it comes, the connection takes its certificate from another context, of which there is
-one for each certificate. New files become new contexts, put in their place in one go: no handshake sees
-half of a change, no ticket becomes invalid, and nothing is locked.
+said for which host it comes, the connection takes its certificate from another context. There is one for
+each certificate; those of the same names share one, where OpenSSL looks for a type of key that the client
+knows. New files become new contexts, put in their place in one go: no handshake sees half of a change, no
+ticket becomes invalid, and nothing is locked.
 
 `of` keeps each `Tls` for the life of the process and of those forked from it: made by the supervisor,
 it is the same for all workers and survives every one of them, with its tickets, and with keys that the
@@ -169,7 +170,8 @@ class Tls:
             try:
                 context.load_verify_locations(self._ca_certs)
             except ssl.SSLError:
-                raise _unusable(self._ca_certs, "--ca-certs", "holds no certificate in PEM")
+                what = "holds no certificate in PEM, or a damaged one"
+                raise _unusable(self._ca_certs, "--ca-certs", what) from None
             except OSError as error:  # as below
                 raise _unreadable(self._ca_certs, "--ca-certs", error) from None
         if self.asks_clients:
@@ -182,18 +184,22 @@ class Tls:
         return "" if self._ca_certs is None else _read(self._ca_certs, "--ca-certs")
 
     def _load(self) -> _Certificates:
-        contexts = []
+        contexts: dict[frozenset[str], ssl.SSLContext] = {}
         by_name: dict[str, ssl.SSLContext] = {}
-        facts = {}
+        facts: dict[str, Facts] = {}
+        taken = set()
         for pair in self._pairs:
-            found = _check(pair)
-            context = self._context()
-            _load_pair(context, pair, self._password)
-            contexts.append(context)
-            facts[pair.certfile] = found
+            found = facts[pair.certfile] = _check(pair)
+            alone = self._context()
+            _load_pair(alone, pair, self._password)  # beside others, one of their keys would do
+            names = frozenset(found.names)
+            context = contexts.setdefault(names, alone)
+            if context is not alone and (names, found.key_type) not in taken:  # the first is used
+                _load_pair(context, pair, self._password)
+            taken.add((names, found.key_type))
             for name in found.names:
                 by_name.setdefault(name, context)
-        return _Certificates(contexts[0], by_name, facts)
+        return _Certificates(next(iter(contexts.values())), by_name, facts)
 
     def complaints(self) -> list[str]:
         """Say which certificates clients will not take, or not much longer."""
@@ -323,15 +329,29 @@ def _load_pair(context: ssl.SSLContext, pair: Pair, password: str | None) -> Non
                 pair.keyfile, option, "has an encrypted key, and there is no password", hint
             )
         if asked:
-            raise _unusable(
-                pair.keyfile, option, "has a key of another password", "--keyfile-password"
-            )
+            what = "has a key that the password does not open"
+            raise _unusable(pair.keyfile, option, what, "--keyfile-password")
+        _check_certificates(pair.certfile)
+        if not error.reason:
+            raise _unusable(pair.keyfile, option, "is damaged: OpenSSL cannot read the key")
         text = f"the certificate {pair.certfile} with the key {pair.keyfile} cannot be used: "
         raise UsageError(f"{text}{in_words(error)}.") from None
     except OSError as error:  # it has gone since it was read
         raise _unreadable(pair.keyfile, option, error) from None
     except ValueError:  # a password of more than 1,023 bytes
         raise _unusable(pair.keyfile, option, "cannot have a password as long as that")
+
+
+def _check_certificates(path: str) -> None:
+    """Look whether OpenSSL can read them; for a pair it does not tell of which file it speaks."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except ssl.SSLError:
+        hint = "Is it cut short, or does one begin in the line in which the one before it ends?"
+        what = "is damaged: OpenSSL cannot read all of its certificates"
+        raise _unusable(path, "--certfile", what, hint) from None
+    except OSError as error:  # it has gone since it was read
+        raise _unreadable(path, "--certfile", error) from None
 
 
 def _read(path: str, option: str) -> str:
@@ -358,7 +378,7 @@ def in_words(error: ssl.SSLError) -> str:
     reason = error.reason
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not accepted: {error.verify_message}"
-    return str(reason).replace("_", " ").lower() if reason else "it is none of TLS"
+    return str(reason).replace("_", " ").lower() if reason else "OpenSSL gives no reason"
 
 
 _known: dict[tuple[object, ...], Tls] = {}

@@ -282,7 +282,7 @@ class TlsLayer:
             self._know_client()
         self._phase = _OPEN
         self.ready = True
-        return self._gather(size, b"", drained=False)
+        return self._gather(size, b"", len(raw) < RECORD_BYTES)
 
     def _know_client(self) -> None:
         """Read what the client has shown, for `environ`; while it is refused, it gets no tickets."""
@@ -323,12 +323,12 @@ class TlsLayer:
         if sent < len(data):
             raise LayerError("tls.handshake", "the client takes no handshake")
 
-    def _say_last(self) -> None:
-        """Send an alert, if there is room for it; nothing is sent after it but the end (MSG_MORE)."""
+    def _say_last(self, flags: int = 0) -> None:
+        """Send an alert, if there is room for it."""
         self._phase, self._left = _OVER, True
         if self._tail is None and self._outgoing.pending:
             try:
-                self._lower_send(self._outgoing.read(), MSG_MORE)
+                self._lower_send(self._outgoing.read(), flags)
             except OSError:
                 pass
 
@@ -456,7 +456,7 @@ class TlsLayer:
                 self._object.unwrap()
             except ssl.SSLError:  # the client has not said it yet
                 pass
-            self._say_last()
+            self._say_last(MSG_MORE)  # what follows is the end
 
 
 def _or_wait(taken: int) -> int:
