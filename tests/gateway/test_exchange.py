@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -45,6 +46,9 @@ class Noting:
 
     def answers(self, exchange: object) -> bool:
         return True
+
+    def begins(self) -> None:
+        pass
 
     def uncork(self) -> None:
         pass
@@ -194,11 +198,18 @@ def test_small_list_is_returned() -> None:
     assert ran.exchange.size == 5
 
 
+def test_size_is_of_what_was_sent() -> None:
+    """A block beyond the Content-Length does not count: it does not go out."""
+    ran = Ran(app(lambda: iter([b"hel", b"lo world"]), ("Content-Length", "5")))
+    assert (ran.body, ran.exchange.size) == (b"hel", 3)
+
+
 def test_large_list_is_sent_at_once() -> None:
     """So does a large body, without being copied."""
     ran = Ran(app(lambda: [bytes(COPY_BYTES + 1)]))
     assert len(ran.transport.sent) == 1
     assert ran.exchange.size == COPY_BYTES + 1
+    assert ran.exchange.delimited
 
 
 def test_each_block_is_sent_before_the_next() -> None:
@@ -225,6 +236,8 @@ def test_each_block_is_sent_before_the_next() -> None:
         (list, "5"),
         (blocks(b"hello!"), "5"),
         (blocks(), "5"),
+        (lambda: [Odd(b"hello")], "3"),
+        (blocks(Odd(b"hello")), "3"),
     ],
 )
 def test_wrong_length_before_the_head(result: Callable[[], Any], length: str) -> None:
@@ -292,6 +305,85 @@ def test_early_hints() -> None:
         exchange.run(application, {})
         assert b"".join(transport.sent).count(b"HTTP/1.1 103 Early Hints\r\nLink: </a>") == count
         assert b"</b>" not in b"".join(transport.sent)
+
+
+@pytest.mark.parametrize(
+    ("fields", "framing", "body"), [((LENGTH,), FIVE, b"hello"), ((), CHUNKED, CHUNKED_HELLO)]
+)
+def test_head_is_replaced_in_the_first_step(fields: Any, framing: set[bytes], body: bytes) -> None:
+    """PEP 3333, 'Error Handling': the head that goes is the one that was given last."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [PLAIN, LENGTH])
+
+        def result() -> Iterator[bytes]:
+            start_response("404 Not Found", [PLAIN, *fields], (ValueError, ValueError(), None))
+            yield b"hello"
+
+        return result()
+
+    ran = Ran(application)
+    assert ran.status_line == b"HTTP/1.1 404 Not Found"
+    assert (ran.framing, ran.body) == (framing, body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"), [((), 5), ((LENGTH,), 5), ((("Content-Length", "3"),), 3)]
+)
+def test_file(fields: Any, size: int, tmp_path: Path) -> None:
+    """PEP 3333, 'Optional Platform-Specific File Handling': the system sends it, as far as is said."""
+    path = tmp_path / "file"
+    path.write_bytes(b"hello")
+    with path.open("rb") as file:
+        ran = Ran(app(lambda: FileWrapper(file), *fields))
+    assert [each[1:] for each in ran.transport.files] == [(0, size)]
+    assert ran.framing == {b"Content-Length: %d" % size}
+    assert ran.exchange.size == size
+    assert ran.exchange.delimited
+
+
+def test_file_that_is_too_short(tmp_path: Path) -> None:
+    """What is known before the head goes becomes a 500."""
+    path = tmp_path / "file"
+    path.write_bytes(b"hell")
+    with path.open("rb") as file:
+        ran = Ran(app(lambda: FileWrapper(file), LENGTH))
+    assert ran.status_line.startswith(b"HTTP/1.1 500 ")
+    assert not ran.exchange.aborted
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+@pytest.mark.parametrize("fields", [(LENGTH,), ()])
+@pytest.mark.parametrize("size", [1, COPY_BYTES + 1])
+def test_nothing_goes_out_behind_the_end(
+    in_file: bool, fields: Any, size: int, tmp_path: Path
+) -> None:
+    """What `close` of a result writes would be taken for the beginning of the next response."""
+    path = tmp_path / "file"
+    path.write_bytes(b"hello")
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        write = start_response("200 OK", [PLAIN, *fields])
+
+        class Result(FileWrapper):
+            def close(self) -> None:
+                write(b"x" * size)
+
+        return Result(file if in_file else io.BytesIO(b"hello"))
+
+    with path.open("rb") as file:
+        ran = Ran(application)
+    assert b"x" not in ran.body
+    assert in_file or b"hello" in ran.body
+
+
+def test_next_request_has_nothing_of_the_last() -> None:
+    """An exchange that serves again has sent nothing yet."""
+    exchange = Exchange(Noting(), Encoder(), 0)
+    exchange.run(app(blocks(b"hello")), {})
+    assert exchange.first > 0
+    exchange.renew(0)
+    assert (exchange.size, exchange.first, exchange.returned, exchange.status) == (0, 0.0, 0.0, 0)
 
 
 @pytest.mark.parametrize("block_size", [2, 8])

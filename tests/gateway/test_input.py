@@ -125,6 +125,21 @@ def test_awaited_input(use: Callable[[Any], Any], expected: Any) -> None:
     assert len(fetched) == 1
 
 
+def test_closed_before_its_body_was_fetched() -> None:
+    """The client is not asked for a body only to close it."""
+    fetched: list[io.BytesIO] = []
+
+    def fetch() -> io.BytesIO:
+        fetched.append(io.BytesIO())
+        return fetched[0]
+
+    body = AwaitedInput(fetch)
+    body.close()
+    with pytest.raises(ValueError, match="closed"):
+        body.read()
+    assert not fetched
+
+
 def _flat(expected: Any) -> list[bytes]:
     if isinstance(expected, bytes):
         return [expected]

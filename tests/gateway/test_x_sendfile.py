@@ -197,6 +197,17 @@ def test_result_is_closed(root: Path) -> None:
     assert body.closed == 1
 
 
+def test_close_that_raises(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An error in `close()` of what is not sent is logged, and the file goes out."""
+
+    class Raising(Body):
+        def close(self) -> None:
+            raise SystemExit
+
+    assert Sent(XSendfile(names("sub/a b.txt", body=Raising()), root=str(root))).body == CONTENT
+    assert "close() of the result raised" in caplog.text
+
+
 def test_written_is_not_sent(root: Path) -> None:
     """What is written besides is thrown away."""
 

@@ -121,6 +121,15 @@ def test_limit() -> None:
     assert fed(ChunkedBody(5), [b"6\r\n"]) == 413
     assert fed(ChunkedBody(5), [b"5\r\nhello\r\n1\r\n"]) == 413
     assert fed(ChunkedBody(5), [b"FFFFFFFFFFFFFFFF\r\n"]) == 413
+    assert fed(ChunkedBody(5), [b"1\r\na\r\n" * 6]) == 413
+
+
+def test_content_that_looks_like_chunks() -> None:
+    """What stands in a chunk is content, whatever it looks like."""
+    content = b"1\r\na\r\n" * 3 + b"0\r\n\r\n"
+    text = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
+    for cut in range(len(text)):
+        assert fed(ChunkedBody(LIMIT), at(text, [cut])) == (content, b"", True)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +138,8 @@ def test_limit() -> None:
         (b"1" * (CHUNK_LINE_BYTES + 2), 400),
         (b"1" * 17 + b"\r\n", 400),
         (b"1;" + b"a" * CHUNK_LINE_BYTES, 400),
+        (b'1;a="\\\x7f"\r\n', 400),
+        (b"1;" + b"a" * (CHUNK_LINE_BYTES - 1) + b"\r\nx\r\n", 400),
         ((b"1;" + b"a" * 4000 + b"\r\nx\r\n") * (CHUNK_EXTENSION_BYTES // 4000 + 1), 400),
         (b"0\r\n" + b"a" * (TRAILER_BYTES + 2), 431),
         (b"0\r\n" + b"a: b\r\n" * (TRAILER_FIELDS + 1), 431),
@@ -139,3 +150,20 @@ def test_everything_has_a_bound(text: bytes, status: int) -> None:
     """RFC 9112 section 7.1: no part of the framing may be endless, and none is kept without bound."""
     assert fed(ChunkedBody(LIMIT), [text]) == status
     assert fed(ChunkedBody(LIMIT), one_by_one(text)) == status
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"1;" + b"a" * (CHUNK_LINE_BYTES - 2) + b"\r\nx\r\n0\r\n\r\n",
+        b"0" * 15 + b"1\r\nx\r\n0\r\n\r\n",
+        b"1;" + b"a" * (CHUNK_EXTENSION_BYTES - 4) + b"\r\nx\r\n0;aa\r\n\r\n",
+        b"1\r\nx\r\n0\r\na:" + b"b" * (TRAILER_BYTES - 2) + b"\r\n\r\n",
+        b"1\r\nx\r\n0\r\na:" + b"b" * (TRAILER_BYTES - 3) + b"\r\nc:d\r\n\r\n",
+        b"1\r\nx\r\n0\r\n" + b"a: b\r\n" * TRAILER_FIELDS + b"\r\n",
+    ],
+)
+def test_bounds_may_be_reached(text: bytes) -> None:
+    """What is as long as its bound is not over it."""
+    assert fed(ChunkedBody(LIMIT), [text]) == (b"x", b"", True)
+    assert fed(ChunkedBody(LIMIT), one_by_one(text)) == (b"x", b"", True)

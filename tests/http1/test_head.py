@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 
 from breezeway.http1 import grammar, head
 from breezeway.http1.errors import ProtocolError
-from breezeway.http1.head import Head, Parser
+from breezeway.http1.head import (
+    CLOSE,
+    EXPECT_CONTINUE,
+    HTTP_1_0,
+    METHOD_HEAD,
+    Head,
+    Parser,
+)
 from breezeway.http1.limits import Limits
 from breezeway.semantics.environ_keys import UNBELIEVED
 
@@ -121,6 +129,75 @@ def test_authority_is_not_inherited(first: str, second: str) -> None:
     assert hosts == [each[7:-1] if each.startswith("http:") else "test" for each in (first, second)]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("http://b/", "/"), ("/", "http://b/"), ("*", "http://b/"), ("http://b/", "http://c/")],
+)
+def test_authority_is_parsed_each_time(first: str, second: str) -> None:
+    """The short road is none for a target that names the host, nor after one."""
+    parser = Parser(Limits())
+    rest = " HTTP/1.1\r\nHost: a\r\n\r\n"
+    last = parser.parse(f"OPTIONS {first}{rest}".encode(), BASE)
+    assert parser.parse_again(f"OPTIONS {second}{rest}".encode(), last) is None
+
+
+@pytest.mark.parametrize(
+    ("request_line", "fields", "flags"),
+    [
+        ("HEAD / HTTP/1.0", "", CLOSE | HTTP_1_0 | METHOD_HEAD),
+        ("HEAD / HTTP/1.1", "Connection: x ,\tClOSE\r\n", CLOSE | METHOD_HEAD),
+        ("HEAD / HTTP/1.0", "Connection: Keep-Alive\r\n", HTTP_1_0 | METHOD_HEAD),
+        (
+            "PUT / HTTP/1.1",
+            "Connection: close\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n",
+            CLOSE | EXPECT_CONTINUE,
+        ),
+        ("PUT / HTTP/1.1", "Expect: 100-continue\r\nContent-Length: 0\r\n", 0),
+        ("PUT / HTTP/1.0", "Expect: 100-continue\r\nContent-Length: 5\r\n", CLOSE | HTTP_1_0),
+        ("PUT / HTTP/1.0", "Expect: a\r\nConnection: keep-alive\r\n", HTTP_1_0),
+    ],
+)
+def test_flags(request_line: str, fields: str, flags: int) -> None:
+    """RFC 9112 section 9.3, RFC 9110 section 10.1.1: what each head asks for beside its body."""
+    raw = f"{request_line}\r\nHost: a\r\n{fields}\r\n".encode()
+    assert Parser(Limits()).parse(raw, BASE).flags == flags
+
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (lambda n: GET.replace(b"/", b"/" * (SMALL.request_line - 13 + n), 1) + b"\r\n", 414),
+        (lambda n: (GET + b"X: ").ljust(SMALL.head - 4 + n, b"x") + b"\r\n\r\n", 431),
+        (lambda n: GET + b"X: y\r\n" * (SMALL.fields - 1 + n) + b"\r\n", 431),
+        (lambda n: GET + b"Content-Length: %d\r\n\r\n" % (SMALL.body + n) + bytes(51), 413),
+    ],
+)
+def test_limits_to_the_byte(text: Callable[[int], bytes], status: int, over: int) -> None:
+    """What is as large as its limit is served, and with one byte or field more refused; in any pieces."""
+    for pieces in ([text(over)], one_by_one(text(over))):
+        got = outcome(pieces, SMALL)
+        assert (got.refused == status, len(got.requests)) == (bool(over), 1 - over)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"G" * (SMALL.request_line + 2), 414),
+        (b"GET / HTTP/1.1\r\nX: ".ljust(SMALL.head, b"x"), 431),
+    ],
+)
+def test_head_over_its_limit_is_not_waited_for(data: bytes, status: int) -> None:
+    """A request line or a head that cannot end within its limit any more is refused at that byte."""
+    for pieces in ([data], one_by_one(data)):
+        assert outcome(pieces, SMALL).refused == status
+    for pieces in ([data[:-1]], one_by_one(data[:-1])):
+        assert outcome(pieces, SMALL).refused == 0
+
+
 def test_environ_of_a_head_stays() -> None:
     """The base environ is never written to, nor is the environ of an earlier head."""
     base = BASE.copy()
@@ -142,6 +219,21 @@ def test_fields_of_proxies_are_kept_if_they_are_named() -> None:
     assert found == {"HTTP_HOST": "a", "HTTP_FORWARDED": "1", "HTTP_X_FORWARDED_FOR": "1"}
     assert parser.dropped_fields == 5
     assert read.environ[UNBELIEVED] is True
+    other = parser.parse(b"GET / HTTP/1.1\r\nHost: a\r\nX_Y: 1\r\nProxy: 1\r\n\r\n", BASE)
+    assert UNBELIEVED not in other.environ
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ("Proxy-Authorization: Basic YQ==\r\nProxy-Authorization: Basic Yg==\r\n", 400),
+        ('Transfer-Encoding: "chunked"\r\n', 400),
+        ("Transfer-Encoding: ,\r\n", 400),
+    ],
+)
+def test_fields_that_are_refused(fields: str, status: int) -> None:
+    """RFC 9110 sections 5.3 and 5.6: one field of these, and of the grammar; what it says comes later."""
+    assert outcome([f"GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode()]).refused == status
 
 
 def test_lines_in_use_are_translated_once(monkeypatch: pytest.MonkeyPatch) -> None:

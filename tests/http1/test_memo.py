@@ -50,6 +50,15 @@ def test_what_is_in_use_stays() -> None:
         assert look_up(memo, b"in use") == 7
 
 
+def test_a_new_generation_has_all_its_room() -> None:
+    """What the generations before it held counts no more."""
+    memo: Memo[bytes, int] = Memo()
+    size = TOTAL_BYTES // 256
+    for number in range(256 + 256):
+        memo.store(b"%d" % number, 1, size)
+    assert len(memo.young) == 256
+
+
 def test_long_keys_are_not_remembered() -> None:
     """What hardly comes twice pushes nothing out."""
     memo: Memo[bytes, int] = Memo()

@@ -72,6 +72,21 @@ def test_headers_are_a_list_of_tuples(headers: Any) -> None:
     assert encoded(encoder, "200 OK", headers) is TypeError
 
 
+@pytest.mark.parametrize("text", ["\x7f", "\x0b", "\x1f", "\0", "\r", "\n", "\u0100"])
+def test_characters(text: str) -> None:
+    """RFC 9110 section 5.5: neither a value nor a reason phrase has control characters."""
+    assert encoded(Encoder(), f"200 {text}", []) is ValueError
+    assert encoded(Encoder(), "200 OK", [("X", f"a{text}b")]) is ValueError
+
+
+@pytest.mark.parametrize(
+    "status", ["199 X", "600 X", "200", "200OK", "2000 X", "99 X", "\u0662" * 3 + " "]
+)
+def test_statuses(status: str) -> None:
+    """RFC 9112 section 4: three digits, a space; PEP 3333: of a final answer."""
+    assert encoded(Encoder(), status, []) is ValueError
+
+
 @pytest.mark.parametrize("name", sorted(response.HOP_BY_HOP))
 def test_hop_by_hop_headers(name: str) -> None:
     """PEP 3333: fields of the connection are refused in any case."""
@@ -113,6 +128,8 @@ def test_what_is_checked_goes_out() -> None:
     )
     with pytest.raises(ValueError, match="belongs to the connection"):
         encoder.head("200 OK", [(Odd("Upgrade"), "h2c")])
+    with pytest.raises(ValueError, match="no Content-Length"):
+        early_hints([(Odd("Content-Length"), "5")])
 
 
 def test_ending() -> None:

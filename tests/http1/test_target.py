@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from itertools import product
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breezeway.http1.errors import ProtocolError
+from breezeway.http1.grammar import HOST
 from breezeway.http1.target import check_host, parse_request_line, percent_decode
 
 
@@ -126,3 +129,17 @@ def test_bad_hosts(host: str) -> None:
     """RFC 9110 section 7.2: what could be read in two ways is no host."""
     with pytest.raises(ProtocolError):
         check_host(host)
+
+
+def test_ipv6_addresses() -> None:
+    """RFC 3986 section 3.2.2: of any number of groups; the standard library agrees."""
+    tails = ("", "1.2.3.4", "255.0.249.99", "1.2.3.256", "1.2.3.04", "1.2.3", "12345")
+    for before, after, between, tail in product(range(9), range(9), (":", "::"), tails):
+        last = ["b"] * after + ([tail] if tail else [])
+        text = ":".join(["a"] * before) + between + ":".join(last)
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            assert HOST.fullmatch(f"[{text}]") is None, text
+        else:
+            assert HOST.fullmatch(f"[{text}]") is not None, text

@@ -204,6 +204,20 @@ def test_error_page_after_the_head_is_not_in_the_body(live: Live) -> None:
     assert truncated.value.received == b""
 
 
+def test_after_the_head_of_a_response_without_content(live: Live) -> None:
+    """A 204 is whole with its head: a reset would only destroy answers on their way."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("204 No Content", [])
+        return Failing(LookupError, b"hello")
+
+    live.play(application)
+    with live.connect() as client:
+        client.send(request("GET", "/"))
+        assert client.response().status == 204
+        assert client.rest() == b""
+
+
 def test_head_request(live: Live) -> None:
     """An application that fails in answer to HEAD: 500 without content."""
     live.play(when_called(LookupError))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import threading
@@ -92,6 +93,24 @@ def test_with_its_length(play: Play, live: Live, opened: Opened, size: int) -> N
             response = client.get("/")
             assert response.chunks is None
             assert response.body == content
+
+
+@pytest.mark.parametrize("fields", [[], [("Content-Length", "90000")]])
+def test_no_descriptor_left(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: list[tuple[str, str]]
+) -> None:
+    """The file is open already: without a descriptor for sendfile(2) it goes out block by block."""
+    content = content_of(100_000)
+    path = tmp_path / "content"
+    path.write_bytes(content)
+    live.play(wrapping(lambda: path.open("rb"), fields))
+
+    def dup(descriptor: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "dup", dup)
+    response = live.get()
+    assert (response.status, response.body) == (200, content[: 90_000 if fields else None])
 
 
 @pytest.mark.parametrize("length", [0, 1, 4096, 99_999])

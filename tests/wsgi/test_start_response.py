@@ -84,6 +84,23 @@ def test_head_waits_for_the_first_block(play: Play, live: Live) -> None:
         assert client.response().body == b"hello"
 
 
+def test_empty_block_of_an_empty_body_sends_nothing(live: Live) -> None:
+    """Nor is it with a Content-Length of 0: an error behind an empty block is still a 500."""
+
+    def blocks() -> Iterator[bytes]:
+        yield b""
+        raise ZeroDivisionError
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [PLAIN, ("Content-Length", "0")])
+        return blocks()
+
+    live.play(application)
+    with live.connect() as client:
+        client.send(request("GET", "/"))
+        assert client.response().status == 500
+
+
 def test_never_called(live: Live, log: pytest.LogCaptureFixture) -> None:
     """A response without start_response is an error of the application: 500, and logged."""
     live.play(lambda environ, start_response: [b"hello"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -179,6 +179,37 @@ def test_write_of_an_ended_request(live: Live) -> None:
         second = client.response()
         assert (second.status, second.body) == (200, b"second")
         assert second.values("X-Second") == ["yes"]
+
+
+@pytest.mark.parametrize("size", [4, 100_000])
+def test_write_behind_the_last_chunk(play: Play, live: Live, size: int) -> None:
+    """In `close` of the result the body has ended: nothing comes between it and the next response."""
+    errors: list[Exception] = []
+
+    class Result:
+        def __init__(self, write: Any) -> None:
+            self.write = write
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"he", b"llo"])
+
+        def close(self) -> None:
+            try:
+                self.write(b"x" * size)
+            except Exception as error:
+                errors.append(error)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return Result(start_response("200 OK", [PLAIN]))
+
+    live.play(application)
+    with live.connect() as client:
+        for _ in range(2):
+            assert client.get("/").body == b"hello"
+        client.send(request("GET", "/", ("Connection", "close")))
+        assert client.response().body == b"hello"
+        assert client.rest() == b""
+    assert len(errors) == 3
 
 
 def test_write_of_another_thread(live: Live) -> None:

@@ -153,7 +153,7 @@ class Exchange:
                                 body,
                             )
                 elif (
-                    head.length is not None
+                    head.length  # an empty block must not send the head (PEP 3333)
                     and hasattr(result, "__iter__")
                     and not isinstance(result, FileWrapper)
                 ):
@@ -362,9 +362,8 @@ class Exchange:
         if head.length is not None and head.length != total:
             first = pieces[0] if pieces else b""
             if head.length > total or isinstance(first, bytes):
-                raise ApplicationFault(
-                    f"Content-Length is {head.length}, but the file ends after {total}"
-                )
+                text = f"Content-Length is {head.length}, but the file ends after {total}"
+                raise ApplicationFault(text)
             total = head.length
             pieces = [first._replace(length=total)]
         lines = self._frame(head, total)
@@ -378,9 +377,9 @@ class Exchange:
             self._transport.send_file(lines, pieces)
         except ClientGone:
             raise
-        except OSError:
+        except OSError:  # no descriptor is left to keep it open with: it goes out block by block
             self.flags &= ~STARTED
-            raise
+            return False
         return True
 
     @staticmethod
@@ -421,6 +420,8 @@ class Exchange:
         if self._encoder.closing:
             self.flags |= CLOSE
         if self.flags & CLOSE:
+            self._transport.begins()  # another thread may just have got the body
+        if self.flags & CLOSE:
             lines += b"Connection: close\r\n"
         elif self.flags & HTTP_1_0:
             lines += b"Connection: keep-alive\r\n"
@@ -434,7 +435,7 @@ class Exchange:
             raise ApplicationFault(text)
         lines = self._frame(head, total)
         if self._bodiless(head):
-            self._missing = None
+            self._missing = 0
             self._chunked = False
             self.flags |= STARTED
             self._transport.send(lines)
@@ -451,16 +452,15 @@ class Exchange:
 
     def _framed(self, block: bytes) -> tuple[bytes, ...]:
         """Account for a block and put the coding around it."""
+        if self._missing is not None:
+            if len(block) > self._missing:
+                over = len(block) - self._missing
+                text = f"the body is longer than its Content-Length, by {over} bytes or more"
+                raise ApplicationFault(text)
+            self._missing -= len(block)
         self._size += len(block)
         if self._chunked:
             return (b"%x\r\n" % len(block), block, b"\r\n") if block else ()
-        if self._missing is not None:
-            if len(block) > self._missing:
-                raise ApplicationFault(
-                    f"the body is longer than its Content-Length, by {len(block) - self._missing}"
-                    " bytes or more"
-                )
-            self._missing -= len(block)
         return (block,)
 
     def _emit(self, block: bytes, total: int | None) -> None:
@@ -483,8 +483,8 @@ class Exchange:
             text = f"the body is {self._missing} bytes shorter than its Content-Length"
             raise ApplicationFault(text)
         if self._chunked:
-            if self.head is not None:
-                self.head.quick = self._transport.watched
+            self._head().quick = self._transport.watched
+            self._chunked, self._missing = False, 0  # `close` of the result may still call write()
             self._transport.send_last(LAST_CHUNK)
 
     def _fail(self, error: BaseException, environ: Environ) -> None:

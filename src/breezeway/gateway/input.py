@@ -207,5 +207,11 @@ class AwaitedInput:
         """Read the next line."""
         return next(self._body())
 
+    def close(self) -> None:
+        """Close; a body that nobody has read is not asked for."""
+        if self._file is None:
+            self._file = io.BytesIO()
+        self._file.close()
+
 
 EMPTY_INPUT = EmptyInput()

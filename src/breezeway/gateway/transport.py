@@ -15,6 +15,9 @@ class Transport(Protocol):
     def began(self) -> float:
         """When the request was complete, in monotonic seconds."""
 
+    def begins(self) -> None:
+        """Have no other thread ask for the request's body any more: the response begins."""
+
     def send(self, *pieces: bytes) -> None:
         """Send the pieces in one go; keep what the client does not take yet.
 

@@ -17,6 +17,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from breezeway.beneath import OutsideError, open_beneath
+from breezeway.gateway.failure import CLOSE_RAISED, log_failure
 from breezeway.gateway.file_answer import FAILED, content_of, plan_for, refusal_for
 from breezeway.gateway.types import Application, Environ, ExcInfo, Headers, StartResponse, Write
 from breezeway.semantics.file_plan import METHODS, FilePlan, fields_of
@@ -52,7 +53,10 @@ class XSendfile:
             return result
         close = getattr(result, "close", None)
         if close is not None:
-            close()
+            try:
+                close()
+            except BaseException as error:  # as that of a result that is sent
+                log_failure(error, environ, CLOSE_RAISED)
         return self._answer(environ, start_response, response)
 
     def _answer(

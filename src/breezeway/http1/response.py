@@ -197,9 +197,10 @@ def early_hints(headers: Headers) -> bytes:
     Raises:
         TypeError, ValueError: as for the headers of a response.
     """
-    fields = [f"{name}: {value}\r\n" for name, value in map(_check_header, headers)]
-    if any(name.lower() == "content-length" for name, _ in headers):
+    checked = [_check_header(header) for header in headers]
+    if any(name.lower() == "content-length" for name, _ in checked):
         raise ValueError("early hints have no body, and so no Content-Length")
+    fields = [f"{name}: {value}\r\n" for name, value in checked]
     return "".join(["HTTP/1.1 103 Early Hints\r\n", *fields, "\r\n"]).encode("latin-1")
 
 
