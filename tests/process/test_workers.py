@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+import socket
 import time
 from bisect import bisect
 from collections import Counter
@@ -47,6 +49,17 @@ def test_kills_lose_only_what_was_inside(tmp_path: Path) -> None:
         status = server.status()
         assert status["deaths"] == KILLS
         assert len(server.log.find(r"was killed by SIGKILL.*another one takes its place")) == KILLS
+
+
+def test_process_of_the_application_does_not_keep_the_port(tmp_path: Path) -> None:
+    """What is forked at the import, and outlives the server, leaves its address to the next."""
+    application = "import os, signal\nif not os.fork():\n    signal.pause()\n" + APPLICATION
+    with serving(tmp_path, workers=1, application=application) as server:
+        server.signal(signal.SIGTERM)
+        assert server.end() == 0
+        assert len(server.processes()) == 1
+        with socket.socket() as late:
+            assert late.connect_ex(server.address) == errno.ECONNREFUSED
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
 
 import pytest
+
+from breezeway.http1.errors import ProtocolError
+from breezeway.worker.baton import Baton
+from breezeway.worker.connection import Connection
 
 from ..applications import PLAIN, Recorder, plain
 from ..live import Live, serving
@@ -237,3 +242,80 @@ def test_chunked_body_has_its_length() -> None:
             client.send(b"3\r\nabc\r\n0\r\n\r\n")
             assert client.response().status == 200
     assert recorder.seen[0].environ["CONTENT_LENGTH"] == "3"
+
+
+def test_body_is_not_asked_for_within_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor when another thread was about to ask for it as the response began."""
+    asking, begun = threading.Event(), threading.Event()
+    errors: list[Exception] = []
+
+    def read(stream: InputStream) -> None:
+        try:
+            stream.read()
+        except OSError as error:
+            errors.append(error)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        reader = threading.Thread(target=read, args=(environ["wsgi.input"],))
+        reader.start()
+        asking.wait(20)
+        start_response("200 OK", [PLAIN, ("Content-Length", "4")])(b"ab")
+        begun.set()
+        reader.join()
+        return [b"cd"]
+
+    def step_aside(self: Baton, call: object) -> None:
+        asking.set()
+        begun.wait(20)
+
+    monkeypatch.setattr(Baton, "step_aside", step_aside)
+    with serving() as live:
+        live.play(application)
+        with live.connect() as client:
+            client.send(HEAD)
+            assert client.response().body == b"abcd"
+            assert client.rest() == b""
+    assert len(errors) == 1
+
+
+def test_body_that_comes_as_the_response_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body for another thread, that is complete while the response ends, is no second request."""
+    received, ended = threading.Event(), threading.Event()
+    calls: list[str] = []
+    take_in, end_body = Connection._take_in, Connection._end_body
+
+    def taking_in(self: Connection, data: bytes) -> bool | None:
+        if data == BODY:
+            received.set()
+            ended.wait(0.1)
+        return take_in(self, data)
+
+    def ending_body(self: Connection) -> ProtocolError | None:
+        refusal = end_body(self)
+        if received.is_set():
+            ended.set()
+        return refusal
+
+    def read(stream: InputStream) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            stream.read()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        calls.append(environ["REQUEST_METHOD"])
+        threading.Thread(target=read, args=(environ["wsgi.input"],)).start()
+        received.wait(20)
+        start_response("200 OK", [PLAIN])
+        return [b"once"]
+
+    monkeypatch.setattr(Connection, "_take_in", taking_in)
+    monkeypatch.setattr(Connection, "_end_body", ending_body)
+    with serving() as live:
+        live.play(application)
+        with live.connect() as client:
+            client.send(HEAD)
+            continued(client)
+            client.send(BODY)
+            assert client.response().body == b"once"
+            client.end()
+            assert client.rest() == b""
+    assert calls == ["POST"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from breezeway.config.settings import Settings
 from breezeway.http1.errors import ProtocolError
 from breezeway.testing import LiveServer
 from breezeway.worker.admission import (
+    KEEP_SECONDS,
     PAID_PART,
     REFUSED_KEPT,
     REFUSED_SECONDS,
@@ -24,6 +24,7 @@ from breezeway.worker.admission import (
     client_of,
 )
 from breezeway.worker.connection import Connection
+from breezeway.worker.ending import LINGER
 from breezeway.worker.poller import READABLE
 from breezeway.worker.proxied_layer import ProxiedLayer
 from breezeway.worker.reactor import Reactor
@@ -135,6 +136,43 @@ def test_no_request_is_lost(door: Door) -> None:
     assert door.count("limit.connections") == 1
     assert all(connection.on_event(5) for connection in door.connections)
     assert all(door.clients[number].recv(99).startswith(b"HTTP/1.1 200") for number in range(3))
+
+
+def test_answered_connection_goes_with_its_input(door: Door) -> None:
+    """Who goes on sending behind the last answer keeps nobody out."""
+    answered, *busy = (door.must_come(f"192.0.2.{number}") for number in range(3))
+    answered.state = LINGER
+    for client in door.clients:
+        client.sendall(b"more")
+    assert door.come("192.0.2.9")
+    assert answered not in door.reactor.connections()
+    assert door.count("limit.lingering") == 1
+    assert all(each in door.reactor.connections() for each in busy)
+
+
+def test_closed_connections_pay_for_a_scan(door: Door) -> None:
+    """A new connection is not refused for the time that a scan takes while there are some that idle."""
+    for number in range(4):
+        door.must_come(f"192.0.2.{number}")
+    door.admission._next_scan = math.inf
+    for number in range(4, 10):
+        door.must_come(f"192.0.2.{number}")
+    assert door.count("limit.connections") == 0
+
+
+def test_what_a_scan_has_found_is_forgotten(door: Door) -> None:
+    """It would keep connections that are closed."""
+    for number in range(4):
+        door.must_come(f"192.0.2.{number}")
+    door.admission.advance(time.monotonic())
+    assert door.admission._idle
+    assert door.admission._idle_of == {}
+    door.must_come("192.0.2.3")
+    door.must_come("192.0.2.3")
+    assert door.admission._idle_of
+    door.admission.advance(time.monotonic() + KEEP_SECONDS)
+    assert not door.admission._idle
+    assert not door.admission._idle_of
 
 
 def test_own_idle_connection_goes_first(door: Door) -> None:
@@ -253,6 +291,7 @@ def test_refused_connections_are_bounded(door: Door) -> None:
     door.clients[0].sendall(b"x")
     for number in range(REFUSED_KEPT + 10):
         assert door.come(f"192.0.2.{number}") is None
+    door.admission.advance(door.reactor.now + REFUSED_SECONDS / 2)
     assert len(door.admission.refused) == REFUSED_KEPT
     door.admission.advance(door.reactor.now + REFUSED_SECONDS)
     assert not door.admission.refused
@@ -308,25 +347,6 @@ def test_connection_that_cannot_be_watched(monkeypatch: pytest.MonkeyPatch, code
         assert reactor.counters["accept.failed"] == 1
         eventually(lambda: not reactor.connections(), "all of them gone")
         assert reactor.admission._counts == {}
-
-
-def test_file_without_a_descriptor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A file that is to be sent needs a descriptor; without one the answer is 500, not a crash."""
-    path = tmp_path / "file"
-    path.write_bytes(bytes(100_000))
-
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return environ["wsgi.file_wrapper"](path.open("rb"))
-
-    def refuse(_: int) -> int:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    with LiveServer(application) as server, Client(server.address) as client:
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "dup", refuse)
-            assert client.get("/").status == 500
-        assert client.get("/").body == bytes(100_000)
 
 
 def test_accept_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:

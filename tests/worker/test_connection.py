@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from breezeway.worker.ending import BUSY, CLOSED, IDLE
-from breezeway.worker.poller import IN, OUT, RDHUP, READABLE
+from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
+from breezeway.worker.ending import BUSY, CLOSED, DRAIN, IDLE, LINGER, LINGER_SECONDS
+from breezeway.worker.poller import HUP, IN, OUT, RDHUP, READABLE
 
 from .driven import Driven, echo, get
 
@@ -93,6 +95,18 @@ def test_event_of_who_had_the_descriptor_before() -> None:
     driven.end()
 
 
+def test_end_of_input_in_the_turn_of_a_request(driven: Driven) -> None:
+    """The client's end is noted also where a request of the same connection began in this turn."""
+    driven.reactor.now += 1
+    assert driven.event(get("/0"))
+    driven.client.sendall(get("/1"))
+    driven.client.shutdown(socket.SHUT_WR)
+    assert driven.connection.on_event(IN | OUT | RDHUP)
+    driven.settle()
+    assert driven.bodies(2) == [b"/0", b"/1"]
+    assert driven.connection.state == CLOSED
+
+
 @pytest.mark.parametrize("extra", [b"", b"\r\n"], ids=["nothing", "empty line"])
 def test_stop_answers_what_has_come(extra: bytes) -> None:
     """A connection at rest, an empty line of the next request or not, whose request is there unseen."""
@@ -103,6 +117,79 @@ def test_stop_answers_what_has_come(extra: bytes) -> None:
     driven.client.sendall(get("/1"))
     driven.connection.close_if_idle()
     assert driven.bodies(1) == [b"/1"]
+    driven.end()
+
+
+def test_retiring_worker_closes_only_after_it_has_said_so() -> None:
+    """Who reads a response that is older than that has not been told, and may be about to ask again."""
+    body = b"." * 1_000_000
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [body]
+
+    def receive() -> bytes:
+        received = b""
+        while received.count(b".") < len(body):
+            received += driven.client.recv(65536)
+            driven.connection.on_event(OUT)
+            driven.settle()
+        return received
+
+    driven = Driven(application)
+    assert driven.event(get("/"))
+    assert driven.connection.state == DRAIN
+    driven.reactor.stopping, driven.reactor.retired_at = True, 1.0
+    driven.reactor.encoder.close()
+    assert b"\r\nConnection:" not in receive()
+    assert driven.connection.state == IDLE
+    assert driven.event(get("/"))
+    assert b"\r\nConnection: close\r\n" in receive()
+    assert driven.connection.state == LINGER
+    driven.end()
+
+
+def test_earlier_look_does_not_end_the_lingering(driven: Driven) -> None:
+    """Input is thrown away for its time, also where another time limit has a look before."""
+    assert driven.event(b"nonsense\r\n\r\n")
+    connection = driven.connection
+    assert connection.state == LINGER
+    end = connection.last_active + LINGER_SECONDS
+    assert connection.on_deadline(end - 1) == end
+    assert connection.state == LINGER
+    assert connection.on_deadline(end) == 0
+    assert connection.state == CLOSED
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["before the end", "before that is watched"])
+def test_client_that_leaves_with_the_whole_response_has_not_left_early(
+    early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system has taken by then is whole, although the thread is not through with it."""
+    body = b"." * 1_000_000
+
+    def take_all_and_leave(*_: object) -> None:
+        received = b""
+        while received.count(b".") < len(body):
+            received += driven.client.recv(65536)
+            driven.connection.on_event(OUT)
+        driven.client.close()
+        monkeypatch.undo()
+        driven.connection.on_event(IN | OUT | RDHUP | HUP)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        write = start_response("200 OK", [("Content-Length", str(len(body)))])
+        if early:
+            monkeypatch.setattr(Deadlines, "schedule", take_all_and_leave)
+        write(body)
+        if not early:
+            take_all_and_leave()
+        return []
+
+    driven = Driven(application, high_watermark=2 * len(body))
+    assert driven.event(get("/"))
+    assert driven.connection.state == CLOSED
+    assert not driven.reactor.counters["aborted"]
     driven.end()
 
 
@@ -138,4 +225,52 @@ def test_exchange_serves_again(kept: str, timeout: tuple[str, ...]) -> None:
     first, *others = seen
     assert (others[0] == first) == (kept == "nothing" and not timeout)
     assert (len(set(others)) == 1) == (not timeout)
+    driven.end()
+
+
+def test_refused_connection_is_closed_in_time(driven: Driven) -> None:
+    """A client that stays after its refusal has a moment to read it, and need not try again soon."""
+    assert driven.event(b"bad\r\n\r\n")
+    answer = driven.client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Retry-After" not in answer
+    assert driven.connection.state == LINGER
+    driven.reactor.deadlines.advance(time.monotonic() + LINGER_SECONDS + SLOT_SECONDS)
+    assert driven.connection.state == CLOSED
+
+
+@pytest.mark.parametrize("turns", [1, 16])
+def test_what_follows_a_refusal_is_thrown_away(
+    driven: Driven, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection stays for the client to read its answer, whatever comes, until the client closes."""
+    monkeypatch.setattr("breezeway.worker.ending.DISCARD_TURNS", turns)
+    monkeypatch.setattr("breezeway.worker.ending.BODY_RECEIVE_BYTES", 2)
+    assert driven.event(b"bad\r\n\r\nmore")
+    driven.settle()
+    for _ in range(3):
+        assert driven.event(b"more")
+        driven.settle()
+        assert driven.connection.state == LINGER
+    assert driven.client.recv(65536).startswith(b"HTTP/1.1 400 ")
+    driven.client.shutdown(socket.SHUT_WR)
+    driven.connection.on_event(READABLE)
+    driven.settle()
+    assert driven.connection.state == CLOSED
+
+
+def test_client_that_takes_nothing_is_dropped() -> None:
+    """Its connection ends with its time, for no event tells of it any more."""
+    body = bytes(1_000_000)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [body]
+
+    driven = Driven(application, high_watermark=2 * len(body))
+    assert driven.event(get("/"))
+    assert driven.connection.state == DRAIN
+    assert driven.connection.on_deadline(time.monotonic() + 1000) == 0
+    assert driven.connection.state == CLOSED
+    assert driven.reactor.counters["timeout.send"] == 1
     driven.end()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
+import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from breezeway.testing import LiveServer
 from breezeway.worker.forked import STATUS, on_sigterm
 
 from ..applications import PLAIN
 from ..live import eventually, serving
+from .driven import echo
 
 
 def ended(pid: int) -> bool:
@@ -69,8 +77,8 @@ def test_it_does_not_serve(come_back: Callable[[], Any]) -> None:
     assert pids[1:] == [os.getpid()]
 
 
-def test_it_keeps_no_connection() -> None:
-    """A connection that the server closes is closed for its client, whoever was forked and lives."""
+def test_it_keeps_no_connection_and_no_listener() -> None:
+    """What the server closes is closed for its clients, whoever was forked and lives."""
     pids: list[int] = []
     lives, ends = os.pipe()
 
@@ -92,11 +100,46 @@ def test_it_keeps_no_connection() -> None:
             with live.connect() as client:
                 assert client.get("/").body == b"parent"
                 assert client.rest() == b""
+        with socket.socket() as late:
+            assert late.connect_ex(live.address) == errno.ECONNREFUSED
     finally:
         os.close(ends)
         os.close(lives)
         for pid in pids:
             os.waitpid(pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_lock_that_another_thread_has_just_got_is_free() -> None:
+    """A thread that was let into the lock, and waits for the GIL to say so, is not there after a fork."""
+    with LiveServer(echo) as server:
+        mutex = server.reactor.mutex
+        mutex.acquire()
+        other = threading.Thread(target=lambda: mutex.acquire() and mutex.release())
+        other.start()
+        eventually(lambda: is_asleep(other), "it waits")
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(10)
+        try:
+            mutex.release()
+            woken = time.monotonic() + 0.01
+            while time.monotonic() < woken:  # with the GIL
+                pass
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+            if not pid:
+                os._exit(not mutex.acquire(blocking=False))
+        finally:
+            sys.setswitchinterval(interval)
+        assert os.waitpid(pid, 0)[1] == 0
+        other.join()
+
+
+def is_asleep(thread: threading.Thread) -> bool:
+    """Whether a thread of this process waits for something."""
+    stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "S"
 
 
 def test_sigterm_ends_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import Any
 
 import pytest
@@ -113,4 +115,64 @@ def test_size_of_a_receive() -> None:
     intake.take(b"ab", {})
     assert intake.receive_size(65536, 8192) == 1 + 8192
     assert intake.receive_size(4096, 8192) == 4096
+    intake.close()
+
+
+def test_memory_of_a_body_is_given_back() -> None:
+    """A client that leaves in the middle of its body takes nothing of what all have together."""
+    store = BodyStore(100)
+    intake = Intake(Parser(Limits()), store, MemoryBudget(0))
+    intake.take(POST + b"ab", {"SCRIPT_NAME": ""})
+    assert store.memory.held == 2
+    intake.close()
+    assert store.memory.held == 0
+
+
+def test_blank() -> None:
+    """An empty line behind a request, or half of one, begins no other; any more does, and a body."""
+    for data, blank in ((b"\r", True), (b"\r\n", True), (b"\r\nG", False), (POST + b"\r", False)):
+        (intake,) = intakes(1, MemoryBudget(0))
+        intake.take(data, {"SCRIPT_NAME": ""})
+        assert intake.blank is blank
+        intake.close()
+
+
+def test_bytes_of_a_request() -> None:
+    """What the next request has brought with it is none of this one's."""
+    (intake,) = intakes(1, MemoryBudget(0))
+    intake.take(POST + b"a", {"SCRIPT_NAME": ""})
+    assert intake.begun().whole == len(POST) + 1
+    request = intake.take(b"bc" + SMALL, {"SCRIPT_NAME": ""})
+    assert request is not None
+    assert request.head.whole == len(POST) + 3
+
+
+@pytest.mark.parametrize(
+    ("data", "method"),
+    [
+        (b"\r\nPUT / HTT", "-"),
+        (b"\r\nPUT / HTTP/1.1\r\nHo", "PUT"),
+        (b"PUT / HTTP/1.1\r\n\r\nGET", "PUT"),
+        (b"PUT  / HTTP/1.1\r\n\r\n", "-"),
+        (POST + b"ab", "POST"),
+    ],
+)
+def test_request_that_is_refused(data: bytes, method: str) -> None:
+    """The log tells of it what was understood."""
+    (intake,) = intakes(1, MemoryBudget(0))
+    with contextlib.suppress(ProtocolError):
+        intake.take(data, {"SCRIPT_NAME": ""})
+    assert intake.begun().environ["REQUEST_METHOD"] == method
+    intake.close()
+
+
+def test_time_in_which_nothing_is_asked_for() -> None:
+    """A body is no slower for the time in which the application did not read it."""
+    (intake,) = intakes(1, MemoryBudget(0))
+    intake.take(POST + b"a", {"SCRIPT_NAME": ""})
+    intake.want(100.0)
+    intake.pause(103.0)
+    intake.want(110.0)
+    assert intake.too_slow_at(10, 5.0) == 110.0 - 3.0 + 5.0
+    assert intake.too_slow_at(0, 5.0) == math.inf
     intake.close()

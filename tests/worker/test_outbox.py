@@ -60,6 +60,7 @@ def test_order(pair: Pair, path: Path) -> None:
     outbox.add(memoryview(b"end"))
     expected = b"".join(blocks) + path.read_bytes()[10:2_000_010] + b"end"
     assert drained(outbox, pair, len(expected)) == expected
+    assert outbox.pace.sent == len(expected)
     assert not outbox
     assert outbox.size == 0
 

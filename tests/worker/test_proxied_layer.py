@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 
 import pytest
+
+from breezeway.worker.proxied_layer import ProxiedLayer
 
 from ..applications import Recorder
 from ..certificates import Made, local
@@ -96,3 +99,19 @@ def test_handshakes_of_one_client(made: Made) -> None:
         with shaken(live, BINARY) as client:
             assert client.get().status == 200
             assert other.rest() == b""
+
+
+def test_socket_is_looked_at() -> None:
+    """A look takes nothing, before the header is complete and after it; options are the socket's."""
+    client, server = socket.socketpair()
+    with client, server:
+        layer = ProxiedLayer(server, ("192.0.2.7", 1))
+        client.sendall(LINE + b"GET")
+        assert layer.recv(1, socket.MSG_PEEK) == b"P"
+        assert not layer.ready
+        assert layer.recv(1) == b"G"
+        assert layer.ready
+        assert layer.recv(1, socket.MSG_PEEK) == b"E"
+        assert layer.recv(2) == b"ET"
+        layer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

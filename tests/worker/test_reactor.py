@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from breezeway.worker.failed_turns import MOST
 from breezeway.worker.listener import bind_all
 from breezeway.worker.poller import Poller, PollPoller, best_poller
 from breezeway.worker.process import CRASHED, run
+from breezeway.worker.scoreboard import BEAT, Scoreboard
 
 from ..applications import PLAIN, plain
 from ..live import eventually
@@ -213,6 +215,21 @@ def test_requests_in_flight_are_finished(site: Site, poller: Poller) -> None:
         assert server.reactor.stopped.is_set()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
+
+
+def test_first_beat_is_of_the_start() -> None:
+    """What a worker did before, such as a probe that takes long, is no time without a turn."""
+    row = Scoreboard().take()
+    worker = reactor.Reactor(plain, [], Settings(), row=row)
+    worker.now -= 100
+    began = time.monotonic()
+    worker.start()
+    try:
+        assert row[BEAT] >= int(began * 1000)
+    finally:
+        worker.stop()
+        assert worker.stopped.wait(5)
+        worker.close()
 
 
 def test_stop_at_rest(site: Site, poller: Poller) -> None:

@@ -25,6 +25,9 @@ from .driven import Driven, echo, get
 class Call:
     """What lies in the window while another thread is in a call."""
 
+    def begins(self) -> None:
+        pass
+
     def uncork(self) -> None:
         """Do nothing."""
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -239,6 +240,52 @@ def test_memory_is_bounded() -> None:
                 lost += 1
         assert lost == 1
         eventually(lambda: unsent.total == 0, "nothing counted any more")
+
+
+def test_what_one_takes_is_given_back(clock: Clock) -> None:
+    """A response that outgrows the bound counts no more, and takes with it what was counted of it."""
+    unsent = Unsent(100)
+    sender: Any = None
+    grown, small = Outbox(clock.pace()), Outbox(clock.pace())
+    assert unsent.take(sender, grown, 60)
+    assert unsent.total == 60
+    assert unsent.take(sender, grown, 60)
+    assert unsent.take(sender, grown, 10)
+    assert unsent.total == 0
+    assert unsent._readers == {}
+    assert unsent.take(sender, small, 100)
+    unsent.give(grown, 130)
+    unsent.give(small, 100)
+    assert (unsent.total, unsent._readers, unsent._giant) == (0, {}, None)
+
+
+def test_slowest_goes_first(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what each has taken, in whatever order they came."""
+    unsent = Unsent(100)
+    dropped: list[int] = []
+
+    class Reader:
+        socket: Any = None
+
+        def __init__(self, number: int, sent: int) -> None:
+            self.number = number
+            self.outbox = Outbox(clock.pace())
+            self.outbox.pace.sent = sent
+            self.outbox.pace.wait(100.0)
+
+        def drop_slow(self, outbox: Outbox) -> None:
+            assert outbox is self.outbox
+            dropped.append(self.number)
+            unsent.give(outbox, outbox.counted)
+
+    readers: list[Any] = [Reader(number, sent) for number, sent in enumerate((500, 100, 300, 900))]
+    for each in readers:
+        assert unsent.take(each, each.outbox, 25)
+    monkeypatch.setattr(slow_readers, "time", SimpleNamespace(monotonic=lambda: 200.0))
+    late: Any = Reader(9, 0)
+    late.outbox.pace.began = 200.0
+    assert unsent.take(late, late.outbox, 50)
+    assert dropped == [1, 2]
 
 
 def test_who_has_just_begun_is_not_dropped_for_another() -> None:

@@ -129,13 +129,11 @@ class Admission:
         return None
 
     def move(self, connection: Ending, host: str) -> None:
-        """Count a connection for the client that a proxy has named.
+        """Count a connection for the client that a proxy has named; for the proxy it does not count.
 
         Raises:
             ProtocolError: that has too many.
         """
-        self.leave(connection.owner)
-        connection.owner = ""
         owner = self._owner(host)
         if not self._has_room_for(owner):
             text = "%s refused with 503: it has %d connections to this worker already"

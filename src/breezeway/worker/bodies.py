@@ -43,6 +43,7 @@ from breezeway.worker.intake import Intake, Request
 from breezeway.worker.layer import Channel
 
 if TYPE_CHECKING:
+    from breezeway.gateway.exchange import Exchange
     from breezeway.worker.reactor import Reactor
 
 NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -182,8 +183,7 @@ class Bodies(Ending):
         self._await(fetch)
         with self.reactor.baton.parking():
             body: IO[bytes] = fetch.wait()
-        if not flags & CLOSE:
-            exchange.flags &= ~CLOSE
+        self._keep_open(exchange, fetch, flags)
         return body
 
     def _fetch_piece(self, flags: int, stream: BodyStream) -> bytes:
@@ -204,9 +204,23 @@ class Bodies(Ending):
         self._await(stream)
         with self.reactor.baton.parking():
             piece: bytes = stream.wait()
-        if stream.ended and not exchange.started and not flags & CLOSE:
-            exchange.flags &= ~CLOSE
+        if stream.ended:
+            self._keep_open(exchange, stream, flags)
         return piece
+
+    def begins(self) -> None:
+        """Do what `Transport.begins` says."""
+        fetch = self.fetch
+        if fetch is not None:
+            with fetch.mutex:
+                fetch.answered = True
+
+    @staticmethod
+    def _keep_open(exchange: Exchange, fetch: BodyFetch | BodyStream, flags: int) -> None:
+        """Let the connection go on after a body that is all there, unless the client was told."""
+        with fetch.mutex:
+            if not fetch.answered and not flags & CLOSE:
+                exchange.flags &= ~CLOSE
 
     def _await(self, fetch: BodyFetch | BodyStream) -> None:
         """Have the event loop receive what the thread is going to wait for.
@@ -218,8 +232,11 @@ class Bodies(Ending):
         assert intake is not None
         reactor.baton.step_aside(self.exchange)
         if fetch.withheld:
-            fetch.withheld = False
-            self.send(CONTINUE)
+            with fetch.mutex:
+                if fetch.answered:
+                    raise ClientGone("the response has begun, and the client keeps its body")
+                fetch.withheld = False
+                self.send(CONTINUE)
         self.last_active = now = time.monotonic()
         intake.want(now)
         with reactor.mutex:
@@ -233,6 +250,21 @@ class Bodies(Ending):
         reactor.deadlines.schedule(self, time_limits.body_due(self))
 
     # --- for the holder of the baton ---------------------------------------------------------------
+
+    def _receive_awaited(self) -> bool:
+        """Receive the body that a thread waits for, unless its response is just ending."""
+        fetch = self.fetch
+        if fetch is not None:
+            with fetch.mutex:
+                if self.state == AWAITED:
+                    if isinstance(fetch, BodyStream):
+                        self._receive_piece(fetch)
+                        return True
+                    answered = self._take_in(b"") if self.intake else None
+                    return self._read_on() if answered is None else answered
+        self.unread = True
+        self.reactor.ready.append(self)
+        return True
 
     def _receive_piece(self, stream: BodyStream) -> None:
         """Receive what is there of a streamed body, and give it to the thread that waits for it."""
@@ -328,10 +360,11 @@ class Bodies(Ending):
         if self._body is not None:  # a temporary file must not wait for the garbage collector
             self._body.close()
             self._body = None
-        if self.fetch is None:
+        fetch = self.fetch
+        if fetch is None:
             return None
-        with self.reactor.mutex:
-            fetch, self.fetch = self.fetch, None
+        with fetch.mutex, self.reactor.mutex:
+            self.fetch = None
             waited_for, fetch.waited_for = fetch.waited_for, False
             if self.state == AWAITED:
                 self.state = BUSY
@@ -365,6 +398,10 @@ class Bodies(Ending):
 
     def _answer(self, environ: Environ, flags: int) -> bool:
         """Run the application; False when this thread has lost the baton over it."""
+        raise NotImplementedError
+
+    def _take_in(self, data: bytes) -> bool | None:
+        """Add to the input; answer the request if it is complete; None if it is not."""
         raise NotImplementedError
 
     def _read_on(self) -> bool:

@@ -12,7 +12,17 @@ from breezeway.http1.errors import ProtocolError
 class Fetch:
     """What a thread waits for, and the event loop brings, within the time limits of bodies."""
 
-    __slots__ = ("_done", "_error", "_found", "counted", "refusal", "waited_for", "withheld")
+    __slots__ = (
+        "_done",
+        "_error",
+        "_found",
+        "answered",
+        "counted",
+        "mutex",
+        "refusal",
+        "waited_for",
+        "withheld",
+    )
 
     def __init__(self, *, withheld: bool) -> None:
         """`withheld`: the client sends nothing before `100 Continue`."""
@@ -23,6 +33,11 @@ class Fetch:
         self.refusal: ProtocolError | None = None
         """Why the body is refused: what the client gets unless the application has answered."""
         self.withheld = withheld
+        self.mutex = threading.RLock()
+        """Held to begin and to end the response, to ask for the body, and to receive it: where a thread
+        of the application's own reads, all of that may come at a time. The reactor's is taken later."""
+        self.answered = False
+        """The response has begun, and closes the connection."""
         self.waited_for = False
         """A thread waits, or is about to."""
         self.counted = True

@@ -37,7 +37,6 @@ from breezeway.observe.entry import COMPLETE
 from breezeway.worker import time_limits
 from breezeway.worker.baton import Job
 from breezeway.worker.bodies import Bodies
-from breezeway.worker.body_fetch import BodyStream
 from breezeway.worker.ending import (
     AWAITED,
     BODY,
@@ -80,6 +79,7 @@ class Connection(Bodies):
         "_environ",
         "_receive_into",
         "_remote",
+        "accepted",
         "chores",
     )
 
@@ -92,6 +92,7 @@ class Connection(Bodies):
             client.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._environ = environ
         self._receive_into = client.recv_into
+        self.accepted = reactor.now
         self.chores = False
         """There is more to do after the current response than to send it."""
         reactor.targets[self.fd] = self
@@ -366,9 +367,8 @@ class Connection(Bodies):
         if self.state == LINGER:
             self._discard()
             return True
-        if self.state == AWAITED and isinstance(self.fetch, BodyStream):
-            self._receive_piece(self.fetch)
-            return True
+        if self.state == AWAITED:
+            return self._receive_awaited()
         if self.intake:
             answered = self._take_in(b"")
             if answered is not None:
@@ -381,7 +381,7 @@ class Connection(Bodies):
         if not event & (IN | RDHUP | ERR | HUP):
             return True
         # In the turn of its accept, an event is left from who had the descriptor before.
-        if event & RDHUP and self.began != self.reactor.now:
+        if event & RDHUP and self.accepted != self.reactor.now:
             self.half_closed = True
         if self.state in (BUSY, DRAIN, DRAIN_CLOSE):
             with self.reactor.mutex:
@@ -463,7 +463,7 @@ class Connection(Bodies):
             bodiless = bool(exchange.flags & METHOD_HEAD)
             self._last_words(refusal.status, refusal.reason, bodiless=bodiless)
             return
-        lost = self.gone and (exchange.aborted or self.outbox is not None)  # and not all has gone
+        lost = self.gone and (exchange.aborted or not self.has_sent_all)
         if lost or (exchange.aborted and not exchange.delimited):
             self.abort()
             return

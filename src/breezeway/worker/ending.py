@@ -81,13 +81,16 @@ class Ending(Recording):
             state = self.state
             if state not in (DRAIN, DRAIN_CLOSE) or outbox:
                 return  # the thread is still at it, or has added more
-            if not self.gone:
+            whole = self.has_sent_all
+            if whole:
                 self.record(COMPLETE, time.monotonic())
             self.outbox = None
             self.state = self.state_at_rest()
-        if self.gone:
+        if not whole:
             self.abort()
-        elif state == DRAIN_CLOSE or reactor.stopping:
+        elif self.gone:
+            self.close()
+        elif state == DRAIN_CLOSE or (reactor.stopping and not reactor.retired_at):
             self._hang_up()
         elif self.unread:
             reactor.ready.append(self)
@@ -122,8 +125,7 @@ class Ending(Recording):
             if self.outbox:
                 self.state = DRAIN_CLOSE if close else DRAIN
                 return
-            # Of what waited, the rest was thrown away when the client went.
-            whole = self.outbox is None or not self.gone
+            whole = self.has_sent_all
             self.outbox = None
             if whole:
                 self.record(COMPLETE)

@@ -111,7 +111,7 @@ class Intake:
     @property
     def blank(self) -> bool:
         """Whether nothing is there of the next request but an empty line, or half of one."""
-        return self._body is None and bytes(self._buffer) in (b"\r", b"\r\n")
+        return bytes(self._buffer) in (b"\r", b"\r\n")
 
     def receive_size(self, most: int, ahead: int) -> int:
         """Return how many bytes to receive at a time: `most`, but of what comes after a body `ahead`.

@@ -43,6 +43,7 @@ class Listener:
     """
 
     __slots__ = (
+        "__weakref__",
         "_made",
         "_path",
         "role",

@@ -32,6 +32,9 @@ class _Nowhere:
     def send_file(self, head: bytes, pieces: Sequence[bytes | FileRange]) -> None:
         """Do nothing."""
 
+    def begins(self) -> None:
+        """Do nothing: there is no body."""
+
     def uncork(self) -> None:
         """Do nothing."""
 

@@ -204,7 +204,8 @@ class Reactor:
     def start(self) -> None:
         """Begin to serve, in threads of its own."""
         self.acceptors.resume()
-        self._tick(time.monotonic())
+        self.now = time.monotonic()
+        self._tick(self.now)
         self.baton.start()
 
     def stop(self) -> None:

@@ -82,11 +82,12 @@ def limit(timeouts: tuple[tuple[str, float], ...], environ: Environ) -> float:
 class Guard:
     """The transport of a request with a deadline: lets nothing pass once the request is ousted."""
 
-    __slots__ = ("began", "begun", "busy", "connection", "interim", "mutex", "ousted")
+    __slots__ = ("began", "begins", "begun", "busy", "connection", "interim", "mutex", "ousted")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.began = connection.began
+        self.begins = connection.begins
         self.mutex = connection.reactor.mutex
         self.ousted = False
         """The event loop has taken the connection."""

@@ -68,6 +68,11 @@ class Sender:
         self.last_active = reactor.now
         """When a byte last came or went, or a response ended; monotonic seconds."""
 
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether the system has taken all that was handed over so far."""
+        return not (self.missed or self.outbox)
+
     def send(self, *pieces: bytes) -> None:
         """Send the pieces in one go; keep what the client does not take yet.
 
@@ -266,7 +271,7 @@ class Sender:
             if outbox:
                 reactor.poller.want_write(self.fd, True)
         reactor.deadlines.schedule(self, now + look_seconds(reactor.settings))
-        if self.gone:
+        if self.gone and not self.has_sent_all:
             raise ClientGone("the client has left")
 
     def flush(self, outbox: Outbox) -> None:

@@ -57,6 +57,9 @@ def look(connection: Connection, now: float) -> float:
     if state in (BODY, AWAITED):
         return _expect_body(connection, now)
     if state in (LINGER, CLOSED):
+        due = connection.last_active + LINGER_SECONDS
+        if state == LINGER and now < due:  # this look was for an earlier state
+            return due
         connection.close()
         return 0
     return _send(connection, now)
