@@ -12,6 +12,7 @@ import pytest
 from breezeway.observe import page_cache
 from breezeway.observe.access_target import File
 from breezeway.observe.page_cache import PageCache
+from tests.live import eventually
 
 Grow = Callable[[int], None]
 
@@ -98,6 +99,7 @@ def test_disk_that_is_behind(advice: Advice, grow: Grow) -> None:
     """No second thread waits for it; the next one has all of it."""
     advice.disk.clear()
     grow(100)
+    eventually(lambda: len(advice) == 1, "the disk has to do")
     grow(200)
     advice.disk.set()
     wait_for_threads()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .server import DEADLINE_SECONDS, Server, eventually, read_all, serving
+from .server import DEADLINE_SECONDS, Server, descriptors_of, eventually, read_all, serving
 
 MIB = 1024 * 1024
 UPLOAD_BYTES = 512 * MIB
@@ -67,8 +66,7 @@ def test_killed_worker_leaves_no_file(tmp_path: Path) -> None:
                 client.sendall(bytes(MIB))
 
             def kept() -> list[str]:
-                links = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
-                return [link for link in links if link.startswith(str(directory))]
+                return [name for name in descriptors_of(pid) if name.startswith(str(directory))]
 
             eventually(kept, "the file of the body")
             server.signal(signal.SIGKILL, pid)
