@@ -496,7 +496,10 @@ def test_two_handlers_conflict() -> None:
 @pytest.mark.parametrize(
     ("accept", "content_type", "body"),
     [
-        ("", "text/plain; charset=utf-8", "403 Forbidden: not <you>\n"),
+        ("", "application/problem+json", '{"title":"Forbidden","status":403,"detail":"not <you>"}'),
+        ("*/*", "application/problem+json", '"detail":"not <you>"'),
+        ("application/json, text/plain, */*", "application/json", '"status":403'),
+        ("text/plain", "text/plain; charset=utf-8", "403 Forbidden: not <you>\n"),
         ("text/html,*/*;q=0.8", "text/html; charset=utf-8", "not &lt;you&gt;"),
         ("application/json", "application/json", '"detail":"not <you>"'),
         ("application/problem+json", "application/problem+json", '"status":403'),

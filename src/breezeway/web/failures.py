@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 PROBLEM: Final = "application/problem+json"
 
-TYPES: Final = ("text/plain", "text/html", PROBLEM, JSON)
-"""The first is for clients that take anything: they are rarely browsers, which name HTML."""
+TYPES: Final = (PROBLEM, "text/html", JSON, "text/plain")
+"""The first is for clients that take anything, as `fetch` does: programs. For a page browsers name HTML."""
 
 PAGE: Final = """\
 <!doctype html>
@@ -32,8 +32,6 @@ PAGE: Final = """\
 def default_answer(request: Request, error: HTTPError) -> Response:
     """Answer with status, phrase and detail in the form that the client takes (RFC 9457 for JSON)."""
     chosen = request.accepts(*TYPES)
-    if error.more and chosen == "text/plain":
-        chosen = PROBLEM  # a list of faults is for programs, and curl shows it as well
     if chosen == "text/html":
         page = PAGE.format(
             title=html.escape(error.title),
