@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -82,6 +83,24 @@ def test_unknown() -> None:
         assert result.code == 401
         assert 'error="invalid_token"' in (result["www-authenticate"] or "")
     assert application.calls == 0
+
+
+def test_problems() -> None:
+    """Refusals are problem details, without a detail where there is no error to tell."""
+    piece = BearerAuth(Counted(b""), tokens=[TOKEN])
+    results = [ask(piece, authorization) for authorization in ("", "Bearer ,", f"Bearer {OTHER}")]
+    assert {result["content-type"] for result in results} == {"application/problem+json"}
+    assert [json.loads(result.body) for result in results] == [
+        {"title": "Unauthorized", "status": 401},
+        {"title": "Bad Request", "status": 400, "detail": "the token is malformed"},
+        {
+            "title": "Unauthorized",
+            "status": 401,
+            "detail": "the token is not known, or not any more",
+        },
+    ]
+    head = call(piece, method="HEAD")
+    assert (head.code, head.body, head["content-length"]) == (401, b"", str(len(results[0].body)))
 
 
 def test_only_the_field() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from breezeway.middleware.answer import answer
 from breezeway.middleware.stack import unset
 from breezeway.semantics.environ_keys import AUTHENTICATED
 from breezeway.semantics.protected_paths import ProtectedPaths
@@ -41,7 +41,8 @@ class BearerAuth:
     The application finds who it is in `REMOTE_USER`, and `Bearer` in `AUTH_TYPE`; where nothing is
     asked both are taken out, so that they never come from elsewhere than from this piece or `BasicAuth`.
     The answers are those of RFC 6750 section 3.1: 401 without an error where there is no token, 400
-    `invalid_request` for a malformed one, 401 `invalid_token` for one that is not known.
+    `invalid_request` for a malformed one, 401 `invalid_token` for one that is not known; with problem
+    details (RFC 9457), for those who ask are programs.
     """
 
     def __init__(
@@ -106,10 +107,19 @@ class BearerAuth:
         why: str = "",
     ) -> Iterable[bytes]:
         challenge = self._challenge
+        code, _, title = status.partition(" ")
+        problem = {"title": title, "status": int(code)}
         if error:
             challenge += f', error="{error}", error_description="{why}"'
-        fields = [("WWW-Authenticate", challenge)]
-        return answer(environ, start_response, status, why, headers=fields)
+            problem["detail"] = why
+        body = json.dumps(problem, separators=(",", ":")).encode()
+        fields = [
+            ("Content-Type", "application/problem+json"),
+            ("Content-Length", str(len(body))),
+            ("WWW-Authenticate", challenge),
+        ]
+        start_response(status, fields)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 class _Table:
