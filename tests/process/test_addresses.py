@@ -94,7 +94,9 @@ def test_opened_and_closed(tmp_path: Path, options: tuple[str, ...]) -> None:
 def test_unix_sockets(tmp_path: Path) -> None:
     """The same with files: the new one has its mode, the old one is removed; a lost one comes back."""
     bind(tmp_path, "unix:old", "127.0.0.1:0")
-    with serving(tmp_path, command=command(tmp_path, "--unix-mode", "660")) as server:
+    with serving(
+        tmp_path, command=command(tmp_path, "--unix-mode", "660", "--pid-file", "pid")
+    ) as server:
         server.wait_for_workers(2)
         bind(tmp_path, "unix:new", "127.0.0.1:0")
         with Load(str(tmp_path / "old"), keep_alive=8, one_shot=8) as load:
@@ -104,7 +106,12 @@ def test_unix_sockets(tmp_path: Path) -> None:
         assert_refused(load.failures)
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o660
         (tmp_path / "new").unlink()
-        server.ask("reload")
+        (tmp_path / "control").unlink()
+        (tmp_path / "pid").unlink()
+        server.signal(signal.SIGHUP)
+        server.log.wait_for("reloaded", count=2)
+        assert server.status()["generation"] == 3
+        assert int((tmp_path / "pid").read_text()) == server.process.pid
         with Load(str(tmp_path / "new"), keep_alive=4, one_shot=4) as load:
             load.wait_for(100)
         assert not load.failures

@@ -232,10 +232,14 @@ def test_stop_during_an_upgrade(tmp_path: Path, number: signal.Signals) -> None:
 
 
 def test_command(tmp_path: Path) -> None:
-    """When `ctl upgrade` returns, it is the new supervisor that answers; in between one always does."""
+    """When `ctl upgrade` returns, it is the new supervisor that answers; in between one always does.
+
+    A pid file that somebody has removed comes back.
+    """
     with serving(tmp_path, "--pid-file", "pid", workers=1) as server:
         for _ in range(2):
             before = server.status()["pid"]
+            (tmp_path / "pid").unlink()
             done = server.ctl("upgrade")
             assert done.returncode == 0, done.stderr
             after = server.status()["pid"]

@@ -22,6 +22,27 @@ from .control_loop import Client, succeed
 
 
 class TestFile:
+    def test_file_that_was_deleted_comes_back(self, supervisor, connect, tmp_path):
+        """Nobody finds the socket without it; who is connected already stays so."""
+        file = tmp_path / "control.sock"
+        early = connect()
+        supervisor.settle()
+        assert not supervisor.server.is_lost
+        file.unlink()
+        assert supervisor.server.is_lost
+        file.write_text("precious")
+        with pytest.raises(BindError, match="not a socket"):
+            supervisor.server.move(str(file))
+        file.unlink()
+        supervisor.server.move(str(file))
+        assert not supervisor.server.is_lost
+        supervisor.answer = succeed
+        for client in (early, connect()):
+            client.send({"command": "status"})
+            assert client.line() == {"ok": True, "result": {"did": "status"}}
+        supervisor.server.close()
+        assert not file.exists()
+
     @pytest.mark.parametrize("umask", [0, 0o077, 0o777])
     def test_mode_is_0600_from_the_first_moment(
         self, make_supervisor, tmp_path, monkeypatch, umask

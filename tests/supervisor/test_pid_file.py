@@ -195,6 +195,30 @@ class TestTwo:
                 path.unlink()
         assert path.exists() is (change != "gone")
 
+    @pytest.mark.parametrize("change", ["removed", "replaced"])
+    def test_lost_file_is_made_anew(self, path, change):
+        """With the number and the lock; a file that is still there is left as it is."""
+        with closing(PidFile(str(path))) as file:
+            before = file.fileno()
+            file.renew()
+            assert file.fileno() == before
+            path.unlink()
+            if change == "replaced":
+                path.write_text("1\n")
+            file.renew()
+            assert path.read_text() == f"{os.getpid()}\n"
+            assert is_locked(path)
+        assert not path.exists()
+
+    def test_lost_file_that_another_has_made(self, path):
+        """It is left to that one."""
+        with closing(PidFile(str(path))) as file:
+            path.unlink()
+            with closing(PidFile(str(path))), pytest.raises(UserError, match="has locked it"):
+                file.renew()
+            file.renew()
+            assert is_locked(path)
+
 
 class TestUpgrade:
     def test_new_supervisor_takes_over(self, path):

@@ -160,10 +160,33 @@ class ControlServer(Clients):
         Raises `BindError` if the socket cannot be had, such as when somebody else listens there.
         """
         super().__init__(selector, execute, clock=clock)
-        self.path = os.path.abspath(path)
-        self._listener = _bind(path, self.path, take_over=take_over)
         self._resume: float | None = None
-        selector.register(self._listener.socket, EVENT_READ, self._accept)
+        self._listen(path, take_over=take_over)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the socket's file is there no more, so that nobody finds it."""
+        return self._listener.is_lost
+
+    def move(self, path: str) -> None:
+        """Listen at `path` instead; who is connected stays so.
+
+        Raises `BindError` if that cannot be had; everything stays as it is.
+        """
+        old = self._listener
+        self._listen(path)
+        self._stop_listening(old)
+
+    def _listen(self, path: str, *, take_over: bool = False) -> None:
+        self._listener = _bind(path, take_over=take_over)
+        self.path = os.path.abspath(path)
+        self.selector.register(self._listener.socket, EVENT_READ, self._accept)
+
+    def _stop_listening(self, found: listener.Listener) -> None:
+        if self._resume is None:
+            _unregister(self.selector, found.socket)
+        self._resume = None
+        found.close()
 
     def expire(self) -> float | None:
         """Do so for the pause of accepting as well."""
@@ -180,10 +203,7 @@ class ControlServer(Clients):
     def close(self) -> None:
         """Do so, and remove the socket's file if it is still ours."""
         super().close()
-        if self._resume is None:
-            _unregister(self.selector, self._listener.socket)
-        self._resume = None
-        self._listener.close()
+        self._stop_listening(self._listener)
 
     def close_in_child(self) -> None:
         """Close the listener as well."""
@@ -456,9 +476,10 @@ def _peer_uid(sock: socket.socket) -> int | None:
     return int(_CREDENTIALS.unpack(found)[1])
 
 
-def _bind(given: str, path: str, *, take_over: bool) -> listener.Listener:
+def _bind(given: str, *, take_over: bool) -> listener.Listener:
     if not given or "\0" in given:
         raise UsageError(f"--control-socket {given!r} is not a path")
+    path = os.path.abspath(given)
     if take_over:
         with contextlib.suppress(OSError):
             if stat.S_ISSOCK(os.lstat(path).st_mode):

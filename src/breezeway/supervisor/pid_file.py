@@ -51,14 +51,30 @@ class PidFile:
         as it is), and if it cannot be opened or written.
         """
         self.path = _absolute(path)
-        self._fd = _lock(self.path)
+        self._fd = -1
+        self._make()
+
+    def renew(self) -> None:
+        """Make the file anew if somebody has removed or replaced it, and lock that one.
+
+        Raises `UserError` for the reasons that there are at the start; everything stays as it is.
+        """
+        with contextlib.suppress(PermissionError):  # then nobody can tell, and it may well be there
+            if not _is_at(self.path, self._fd):
+                self._make()
+
+    def _make(self) -> None:
+        before, self._fd = self._fd, _lock(self.path)
         try:
             self.write()
         except UserError:
             # Half of a number could be another process's; the file was free, it may go.
             os.unlink(self.path)
             os.close(self._fd)
+            self._fd = before
             raise
+        if before >= 0:
+            os.close(before)
 
     @classmethod
     def inherit(cls, path: str, fd: int) -> Self:

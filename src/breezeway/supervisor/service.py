@@ -212,6 +212,9 @@ class _Service:
                 return
         assert path is not None
         try:
+            if self._control is not None:
+                self._control.move(path)
+                return
             self._control = ControlServer(
                 path,
                 self._supervisor.selector,
@@ -271,7 +274,11 @@ class _Service:
             self._inheritance.channel.send("failed", **failure)
 
     def apply(self, own_logs: bool, settings: Settings) -> None:
-        """Put in force what a reload has changed for all but the workers."""
+        """Put in force what a reload has changed for all but the workers; find again what is lost."""
+        if self._control is not None and self._control.is_lost:
+            self._open_control()
+        if self._pid_file is not None:
+            self._pid_file.renew()
         if own_logs:
             _configure_logs(settings)
         descriptors.warn_if_few(settings.limit_connections)

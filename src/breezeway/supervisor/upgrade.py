@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from breezeway.config.settings import TABLE
+from breezeway.errors import UserError
 from breezeway.supervisor import child, systemd
 from breezeway.supervisor.admin import Admin
 from breezeway.supervisor.channel import Channel
@@ -170,7 +171,12 @@ class Upgrade:
         logger.info("upgrading: starting %s", shown_command(sys.orig_argv))
         self._caller, self._failure, self._taken = caller, None, None
         try:
+            if self.pid_file is not None:
+                self.pid_file.renew()  # or the new one would take it for that of another server
             self._channel = channel = self._fork()
+        except UserError as error:
+            self._report({"message": error.message, "hint": error.hint})
+            return
         except OSError as error:
             self._report({"message": f"cannot start a process: {error}."})
             return
