@@ -211,6 +211,13 @@ def test_json_alone(site: Site, value: Any) -> None:
     assert call(site.piece).status == "500 Oh"
 
 
+@pytest.mark.parametrize("name", ["user", "items"])
+def test_attribute_is_refused(name: str) -> None:
+    """What would be lost without a word, an attribute, is an error that says what is meant."""
+    with pytest.raises(AttributeError, match=rf'write session\["{name}"\]'):
+        Visitor(Site(store="memory")).ask(lambda session: setattr(session, name, 1))
+
+
 def test_circle(site: Site) -> None:
     """A list that has itself in it is told, too."""
     circle: list[Any] = []

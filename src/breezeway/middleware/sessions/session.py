@@ -55,16 +55,30 @@ class Session(MutableMapping[str, Any]):
     """Another request has ended this session meanwhile: nothing of it is saved."""
     rotates: bool = False
     ends: bool = False
-    _changed = False
-    _lent = False
+    _changed: bool = False
+    _lent: bool = False
     """Somebody has got hold of a value that can be changed without our knowing."""
-    _told = False
+    _told: bool = False
+
+    _keeper: Keeper
+    cookies: str
+    scheme: str
+    _path: str
 
     def __init__(self, keeper: Keeper, environ: WSGIEnvironment) -> None:
-        self._keeper = keeper
-        self.cookies: str = environ.get("HTTP_COOKIE", "")
-        self.scheme: str = environ["wsgi.url_scheme"]
-        self._path = environ.get("PATH_INFO", "")
+        self.__dict__.update(  # with `__setattr__` for each, all of a request takes 0.6 us more
+            _keeper=keeper,
+            cookies=environ.get("HTTP_COOKIE", ""),
+            scheme=environ["wsgi.url_scheme"],
+            _path=environ.get("PATH_INFO", ""),
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _STATE:
+            raise AttributeError(
+                f'write session["{name}"]: a session is a mapping, and keeps no attribute {name!r}'
+            )
+        super().__setattr__(name, value)
 
     # --- the mapping --------------------------------------------------------------------------------
 
@@ -167,6 +181,9 @@ class Session(MutableMapping[str, Any]):
             )
         self._changed = True
         return data
+
+
+_STATE: Final = frozenset(Session.__annotations__)
 
 
 def _decoded(text: str) -> dict[str, Any] | None:
