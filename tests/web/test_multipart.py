@@ -13,12 +13,13 @@ import tempfile
 import threading
 import warnings
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from breezeway.web import BadRequest, ContentTooLarge, HTTPError, Limits
+from breezeway.web import App, BadRequest, ContentTooLarge, Form, HTTPError, Limits, Upload
 from breezeway.web import UnsupportedMediaType as Unsupported
 
 from .forms import BOUNDARY, Dribble, body_of, part, request_of
@@ -308,6 +309,32 @@ class TestRefused:
         monkeypatch.setitem(sys.modules, "multipart", None)
         with pytest.raises(RuntimeError, match=r"breezeway\[forms\]"):
             request_of(BROWSER).form()
+
+    def test_route_without_the_library(self, monkeypatch):
+        """Without it, a handler that takes a file is refused when it is added, by itself or in a form."""
+
+        def one(file: Upload | None = None):
+            raise AssertionError
+
+        def several(files: list[Upload]):
+            raise AssertionError
+
+        def member(form: Annotated[Picture, Form()]):
+            raise AssertionError
+
+        monkeypatch.setitem(sys.modules, "multipart", None)
+        for handler in (one, several, member):
+            with pytest.raises(
+                RuntimeError, match=rf"of .*{handler.__name__}: .*breezeway\[forms\]"
+            ):
+                App().post("/")(handler)
+
+
+@dataclass
+class Picture:
+    """A form with a file."""
+
+    file: Upload
 
 
 def upload_of(content: bytes, memory: int = 1 << 18):

@@ -55,6 +55,7 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
     Raises:
         TypeError: an argument is of a type that there is no kind for, or the handler lacks one that the
             path has.
+        RuntimeError: it takes a file of a form, and the library for those is not installed.
     """
     function = function_of(handler)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -68,13 +69,15 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> list[Argument]:
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
+        shown = f"the argument {parameter.name!r} of {_named(handler)}"
         try:
             hint = hints.get(parameter.name, MISSING)
             arguments.append(_argument(parameter, hint, pattern))
         except (TypeError, RecursionError) as error:
             says = error if isinstance(error, TypeError) else "its type is nested too deeply"
-            shown = f"the argument {parameter.name!r} of {_named(handler)}"
             raise TypeError(f"{shown}: {says}") from None
+        except RuntimeError as error:
+            raise RuntimeError(f"{shown}: {error}") from None
     lacking = [name for name in pattern.names if name not in signature.parameters]
     if any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
         arguments += [_of_path(name, MISSING, pattern) for name in lacking]
@@ -346,6 +349,9 @@ def _texts(where: str, at: str, kind: Kind, default: Any) -> Reader:
 
 def _file(at: str, kind: Kind, default: Any) -> Reader:
     """Read a file of a form, or all of a name."""
+    from breezeway.web.forms import require_library
+
+    require_library()  # when the route is added, and not at the first upload
     collect = None if kind.is_file else kind.collect
 
     def reader(request: Request, _: tuple[Any, ...], faults: Faults) -> Any:

@@ -118,6 +118,14 @@ def read_urlencoded(body: bytes, limits: Limits) -> FormData:
         raise ContentTooLarge(f"the form has more than {limits.fields} fields") from None
 
 
+def require_library() -> None:
+    """Raise RuntimeError if the library `multipart` is not installed, or another one of that name."""
+    try:
+        from multipart import PushMultipartParser  # noqa: F401
+    except ImportError:
+        raise RuntimeError(INSTALL) from None
+
+
 def read_multipart(stream: BodyStream, boundary: str, limits: Limits) -> FormData:
     """Read a form with files, to the end of the body.
 
@@ -127,12 +135,11 @@ def read_multipart(stream: BodyStream, boundary: str, limits: Limits) -> FormDat
         UnsupportedMediaType: a part has a charset or an encoding that nobody should use.
         RuntimeError: the library `multipart` is not installed.
     """
-    try:
-        from multipart import MultipartError, ParserLimitReached
+    require_library()
+    from multipart import MultipartError, ParserLimitReached
 
-        from breezeway.web.form_parser import FormParser, first_block
-    except ImportError:
-        raise RuntimeError(INSTALL) from None
+    from breezeway.web.form_parser import FormParser, first_block
+
     parser = FormParser(
         boundary,
         max_header_size=LINE_BYTES,
