@@ -119,6 +119,19 @@ def test_nothing_to_list(run: Command) -> None:
     assert run("shop_routes")[:2] == (0, "There are no routes.\n")
 
 
+def test_forgotten_group(run: Command) -> None:
+    """A group that is in no App is told, with its first route; one in it is not."""
+    lost = "films = Group('/films')\n@films.post('/{id}')\ndef show(id): ...\n"
+    run.write(f"{SHOP}\ninner = Group()\ninner.get('/')(home)\n{lost}films.include(inner)\n")
+    status, out, error = run("shop_routes:app")
+    assert (status, "/films" in out) == (0, False)
+    told = [line for line in error.splitlines() if "shop_routes" in line]  # not of other tests
+    assert told == [
+        "breezeway: POST /films/{id} (shop_routes.py:23) is of a group that is in no App:"
+        " app.include(group) adds it."
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [

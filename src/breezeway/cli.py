@@ -286,6 +286,8 @@ def routes(as_json: bool, **given: Any) -> int:
 
     found = routes.rows(finding.toolkit_app(application, _named(resolved)))
     click.echo(routes.as_json(found) if as_json else "\n".join(routes.as_table(found)))
+    for each in routes.forgotten():
+        terminal.say(f"breezeway: {each}")
     return 0
 
 

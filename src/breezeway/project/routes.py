@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 from breezeway.project.finding import find_app
 from breezeway.web import App
+from breezeway.web.group import Group, Route
 
 MOUNTED = "any"
 """In place of methods, where another WSGI application decides."""
@@ -61,13 +63,22 @@ def rows(app: App, host: str = "", prefix: str = "") -> list[Row]:
         if key in found:
             found[key].methods.append(route.method)
             continue
-        groups = [each.name or each.prefix or each.host for each in route.groups]
-        handler, file, line = _origin(route.handler)
-        found[key] = Row(
-            *key[:2], [route.method], route.name, handler, file, line, [*filter(None, groups)]
-        )
+        found[key] = _row(route, *key[:2])
     mounted = [row for each in _mounts(app, host, prefix) for row in each]
     return sorted([*found.values(), *mounted], key=lambda row: (row.host, row.path, row.methods))
+
+
+def forgotten() -> list[str]:
+    """Say of each group with routes that is in no App, and so answers nothing, where the first one is."""
+    # By `type`, for a proxy says that it is of the class of what it stands for.
+    groups = [each for each in gc.get_objects() if issubclass(type(each), Group)]
+    lost = [each for each in groups if not (isinstance(each, App) or each._parents)]
+    return sorted(
+        f"{route.method} {route.pattern} ({_row(route).place}) is of a group that is in no App:"
+        " app.include(group) adds it."
+        for each in lost
+        for route in each._routes[:1]
+    )
 
 
 def _mounts(app: App, host: str, prefix: str) -> Iterator[list[Row]]:
@@ -78,6 +89,12 @@ def _mounts(app: App, host: str, prefix: str) -> Iterator[list[Row]]:
         else:
             name, file, line = _origin(application)
             yield [Row(own_host or host, prefix + path or "/", [MOUNTED], "", name, file, line, [])]
+
+
+def _row(route: Route, host: str = "", path: str = "") -> Row:
+    groups = [each.name or each.prefix or each.host for each in route.groups]
+    origin = _origin(route.handler)
+    return Row(host, path, [route.method], route.name, *origin, [*filter(None, groups)])
 
 
 def _origin(handler: Callable[..., Any]) -> tuple[str, str, int]:
