@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment
 
-from breezeway.middleware import Debugger
+from breezeway.middleware import Debugger, RequestId
 from breezeway.middleware.debugger import PATH, refusal
 from breezeway.testing import LiveServer
 
@@ -217,6 +218,98 @@ def test_odd_failures(fail: Any, said: str) -> None:
     assert said in result.body.decode()
 
 
+def test_parts_of_groups() -> None:
+    """The parts of a group, and of a group in it, have their frames before those of the group."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        failed: list[Exception] = []
+        for number in range(2):
+            try:
+                divide(number)
+            except ZeroDivisionError as error:
+                failed.append(error)
+        raise ExceptionGroup("all", [ExceptionGroup("some", failed), KeyError("alone")])
+
+    text = get(application).body.decode()
+    shown = re.findall(
+        r'<h2 class="raised">(.*?)</h2>|<code>(divide)</code>|This (is .*?)\.<', text
+    )
+    assert [next(filter(None, each)) for each in shown] == [
+        *("ZeroDivisionError: division by zero", "divide"),
+        "is part 1 of ExceptionGroup: some (2 sub-exceptions)",
+        *("ZeroDivisionError: division by zero", "divide"),
+        "is part 2 of ExceptionGroup: some (2 sub-exceptions)",
+        "ExceptionGroup: some (2 sub-exceptions)",
+        "is part 1 of ExceptionGroup: all (2 sub-exceptions)",
+        "KeyError: &#x27;alone&#x27;",
+        "is part 2 of ExceptionGroup: all (2 sub-exceptions)",
+        "ExceptionGroup: all (2 sub-exceptions)",
+    ]
+
+
+def test_large_groups() -> None:
+    """Of a group of a thousand the first parts are shown."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        raise ExceptionGroup("many", [KeyError(number) for number in range(1000)])
+
+    text = get(application).body
+    assert b">This is part 9 of" in text
+    assert b">This is part 10 of" not in text
+
+
+@pytest.mark.parametrize(
+    ("fail", "heads"),
+    [
+        (lambda: _executed("a b", filename="f.py"), ("SyntaxError", "invalid syntax\n  File ")),
+        (lambda: _executed("raise ValueError"), ("", "ValueError")),
+        (lambda: _executed("raise ValueError('a: b')"), ("ValueError", "a: b")),
+        (lambda: _executed("raise ValueError('a\\nb: c')"), ("ValueError", "a\nb: c")),
+    ],
+)
+def test_heads(fail: Any, heads: tuple[str, str]) -> None:
+    """The type and the message are apart; the source of a SyntaxError comes behind its message."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        fail()
+
+    text = get(application).body.decode()
+    ((kind, message),) = re.findall(r'<p class="kind">(.*?)</p>\n<h1>(.*?)</h1>', text, re.DOTALL)
+    assert kind == heads[0]
+    assert message.startswith(heads[1])
+
+
+def test_own_frames() -> None:
+    """Frames of the application are open; those of Python, of packages and of Breezeway are not."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        return json.loads("[1") if environ["PATH_INFO"] == "/python" else fails.render()
+
+    fails = Environment().from_string("{{ 1 / 0 }}")
+    text = get(RequestId(application)).body.decode()
+    found = re.findall(r'<details class="frame( library)?"( open)?>\n?<summary><code>(.*?)<', text)
+    assert [(name, bool(library), bool(is_open)) for library, is_open, name in found] == [
+        ("RequestId.__call__", True, False),
+        ("test_own_frames.&lt;locals&gt;.application", False, True),
+        ("Template.render", True, False),
+        ("Environment.handle_exception", True, False),
+        ("top-level template code", True, True),
+    ]
+    text = get(application, "/python").body.decode()
+    assert re.findall(r'<details class="frame( library)?"', text)[:2] == ["", " library"]
+
+
+def test_own_frames_within_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project may be in the directory of its virtual environment."""
+    monkeypatch.chdir(sys.prefix)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        _executed("1/0", filename="shop/views.py")
+
+    text = get(application).body.decode()
+    assert 'class="frame" open><summary><code>&lt;module&gt;' in text
+
+
 def test_working_directory_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative name of a file leads nowhere then."""
     gone = tmp_path / "gone"
@@ -260,6 +353,7 @@ def test_recursion() -> None:
 
     text = get(lambda environ, start_response: deep(500)).body
     assert b"462 frames are left out" in text
+    assert text.count(b" open>") == 3
     assert len(text) < 300_000
 
 

@@ -24,7 +24,7 @@ def page(failure: Failure, environ: Mapping[str, Any], path: str, secret: str) -
     """
     nonce = secrets.token_urlsafe(16)
     last = failure.raised[-1]
-    kind, _, message = last.headline.partition(": ")
+    kind, message = _parted(last.headline)
     text = _template().substitute(
         nonce=nonce,
         path=html.escape(path),
@@ -38,6 +38,15 @@ def page(failure: Failure, environ: Mapping[str, Any], path: str, secret: str) -
         environ=_table(_environ(environ)),
     )
     return text, nonce
+
+
+def _parted(headline: str) -> tuple[str, str]:
+    """Return the type and the message; without a message the type stands for it."""
+    first, newline, more = headline.partition("\n")
+    kind, _, message = first.partition(": ")
+    if not message + more:
+        return "", kind
+    return kind, message + newline + more
 
 
 def policy(nonce: str) -> str:
@@ -68,11 +77,14 @@ def _all_raised(raised: list[Raised], has_console: bool) -> str:
         is_last = each is raised[-1]
         if len(raised) > 1:
             parts.append(f'<h2 class="raised">{html.escape(each.headline)}</h2>\n')
+        opened: set[tuple[str, int]] = set()
         for place, frame in enumerate(each.frames):
             if each.left_out and place == len(each.frames) // 2:
                 parts.append(f'<p class="left-out">{each.left_out} frames are left out</p>\n')
-            is_open = is_last and place == len(each.frames) - 1
-            is_open = is_open or (is_last and frame.is_own)
+            where = (frame.filename, frame.number)
+            is_new = frame.is_own and where not in opened  # of a recursion, once
+            is_open = is_last and (is_new or place == len(each.frames) - 1)
+            opened.add(where)
             parts.append(_frame(frame, number, is_open, has_console))
             number += 1
         if each.relation:
@@ -81,7 +93,8 @@ def _all_raised(raised: list[Raised], has_console: bool) -> str:
 
 
 def _frame(frame: Frame, number: int, is_open: bool, has_console: bool) -> str:
-    directory, name = os.path.split(frame.filename)
+    name = os.path.basename(frame.filename)
+    directory = frame.filename.removesuffix(name)
     lines = "".join(
         f'<span class="line{" now" if line.is_current else ""}">'
         f"<i>{line.number}</i>{html.escape(line.text) or ' '}\n</span>"
@@ -104,7 +117,7 @@ def _frame(frame: Frame, number: int, is_open: bool, has_console: bool) -> str:
     return (
         f'<details class="frame{"" if frame.is_own else " library"}"{" open" if is_open else ""}>'
         f"<summary><code>{html.escape(frame.function)}</code> "
-        f'<span class="place"><span>{html.escape(directory)}/</span>'
+        f'<span class="place"><span>{html.escape(directory)}</span>'
         f"<b>{html.escape(name)}</b>:{frame.number}</span></summary>\n"
         f"{source}{variables}{console}</details>\n"
     )

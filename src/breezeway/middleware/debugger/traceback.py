@@ -9,6 +9,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ MOST_FRAMES: Final = 40
 """Of one exception: the first and the last half, when a recursion has more."""
 
 MOST_EXCEPTIONS: Final = 10
-"""Of a chain."""
+"""Of a failure, with what is behind it and in its groups."""
 
 MOST_VARIABLES: Final = 60
 """Of a frame."""
@@ -29,6 +30,9 @@ LONGEST_VALUE: Final = 1500
 
 LONGEST_HEADLINE: Final = 10_000
 """Characters of an exception with its message."""
+
+LONGEST_NAME_OF_GROUP: Final = 200
+"""Characters by which its parts name it."""
 
 LONGEST_TEXT: Final = 100_000
 """Characters of a traceback as Python prints it: the first and the last half."""
@@ -41,10 +45,14 @@ MASK: Final = "********"
 CAUSE: Final = "was the direct cause of what follows"
 CONTEXT: Final = "was being handled when what follows happened"
 
-_OTHERS: Final = tuple(
+_LIBRARIES: Final = tuple(
     os.path.join(path, "")
-    for path in {*sysconfig.get_paths().values(), os.path.dirname(os.path.dirname(__file__))}
+    for path in (sysconfig.get_path("stdlib"), os.fspath(Path(__file__).parents[2]))
 )
+"""Python's and ours, with a separator behind."""
+
+_INSTALLED: Final = frozenset(["site-packages", "dist-packages"])
+"""Directories of packages of others, in whichever environment."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Raised:
     left_out: int
     """Frames in the middle that are not shown."""
     relation: str
-    """What it has to do with the next one; empty for the last."""
+    """What it has to do with the next one, or with its group; empty for the last."""
 
 
 @dataclass
@@ -95,7 +103,7 @@ class Failure:
     def __post_init__(self) -> None:
         """Take it apart."""
         self.text = whole(self.error)
-        self.raised = list(_chain(self.error))[::-1]
+        self.raised = list(_chain(self.error, "", set()))[::-1]
 
     @property
     def frames(self) -> list[Frame]:
@@ -103,21 +111,23 @@ class Failure:
         return [frame for raised in self.raised for frame in raised.frames]
 
 
-def _chain(error: BaseException) -> Iterator[Raised]:
-    """Yield an exception, and then what was behind it."""
-    seen: set[int] = set()
-    relation = ""
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen and len(seen) < MOST_EXCEPTIONS:
-        seen.add(id(current))
-        frames, left_out = _frames(current.__traceback__)
-        yield Raised(_headline(current), frames, left_out, relation)
-        if current.__cause__ is not None:
-            current, relation = current.__cause__, CAUSE
-        elif not current.__suppress_context__:
-            current, relation = current.__context__, CONTEXT
-        else:
-            current = None
+def _chain(error: BaseException, relation: str, seen: set[int]) -> Iterator[Raised]:
+    """Yield an exception, what was behind it, and then the parts of it if it is a group."""
+    if id(error) in seen or len(seen) >= MOST_EXCEPTIONS:
+        return
+    seen.add(id(error))
+    frames, left_out = _frames(error.__traceback__)
+    headline = _headline(error)
+    yield Raised(headline, frames, left_out, relation)
+    if error.__cause__ is not None:
+        yield from _chain(error.__cause__, CAUSE, seen)
+    elif error.__context__ is not None and not error.__suppress_context__:
+        yield from _chain(error.__context__, CONTEXT, seen)
+    if isinstance(error, BaseExceptionGroup):
+        name = headline.partition("\n")[0][:LONGEST_NAME_OF_GROUP]
+        parts = enumerate(error.exceptions[: MOST_EXCEPTIONS - len(seen)], 1)
+        for number, part in reversed([*parts]):
+            yield from _chain(part, f"is part {number} of {name}", seen)
 
 
 def whole(error: BaseException) -> str:
@@ -134,7 +144,10 @@ def whole(error: BaseException) -> str:
 
 def _headline(error: BaseException) -> str:
     try:
-        text = "".join(traceback.format_exception_only(type(error), error)).rstrip("\n")
+        lines = traceback.format_exception_only(type(error), error)
+        # Of a SyntaxError the source comes first.
+        at = next(place for place, line in enumerate(lines) if not line.startswith(" "))
+        text = "".join([lines[at], *lines[:at], *lines[at + 1 :]]).rstrip("\n")
     except Exception:
         text = f"{_name(type(error))}: {shown(error.args)}"
     return text if len(text) <= LONGEST_HEADLINE else f"{text[:LONGEST_HEADLINE]}..."
@@ -153,7 +166,9 @@ def _frame(frame: FrameType, number: int) -> Frame:
     code = frame.f_code
     filename = code.co_filename
     lines = _source(filename, number, frame.f_globals)
-    function = getattr(code, "co_qualname", code.co_name)
+    # Jinja renames the code of a template, but not with its qualified name.
+    is_renamed = not code.co_qualname.endswith(code.co_name)
+    function = code.co_name if is_renamed else code.co_qualname
     return Frame(frame, filename, number, function, lines, _variables(frame), _is_own(filename))
 
 
@@ -213,6 +228,7 @@ def _is_own(filename: str) -> bool:
     if filename.startswith("<") and filename not in sys.modules:
         return filename == "<string>"
     try:
-        return not os.path.abspath(filename).startswith(_OTHERS)
+        path = os.path.abspath(filename)
     except OSError:  # the working directory is gone
         return True
+    return not path.startswith(_LIBRARIES) and _INSTALLED.isdisjoint(path.split(os.sep))
