@@ -143,6 +143,7 @@ def test_dead_zygote_is_replaced(tmp_path: Path) -> None:
         with Load(server.address, keep_alive=16, one_shot=4, pause=0.01) as load:
             server.signal(signal.SIGKILL, old)
             eventually(lambda: len(notes(tmp_path, "loaded")) == 2, "another zygote")
+            server.log.wait_for(r"that loads .* killed by SIGKILL \(from outside\)\. Another one starts")
             load.wait_for(200)
             assert set(server.workers()) == before
             assert not load.failures
@@ -176,6 +177,7 @@ def test_zygote_that_stands_still(tmp_path: Path) -> None:
         victim = next(iter(server.workers()))
         server.signal(signal.SIGKILL, victim)
         server.wait_for_workers(2, but=[victim])
+        server.log.wait_for("does not do what it is asked for, and is killed. Another one starts")
         assert not is_alive(old)
 
 

@@ -94,7 +94,10 @@ def test_want_of_memory_is_seen(
     account = Account()
     account.out_of_memory = found = machine(tmp_path, groups, **files)
     assert not found.happened()
+    assert account.describe_exit(signal.SIGKILL) == "was killed by SIGKILL (from outside)"
     machine(tmp_path, groups, **later)
+    assert account.describe_exit(signal.SIGKILL) == "was killed by SIGKILL (out of memory)"
+    assert account.describe_exit(signal.SIGTERM) == "was killed by SIGTERM"
     account.note_death(signal.SIGKILL)
     account.note_death(signal.SIGTERM)
     causes: dict[str, Any] = {each["cause"]: each["detail"] for each in account.death_causes()}

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from breezeway.supervisor.handle import Handle
 from breezeway.supervisor.out_of_memory import OutOfMemory
+from breezeway.supervisor.report import describe_exit
 
 SIGNAL: Final = "signal"
 EXIT: Final = "exit"
@@ -47,6 +48,13 @@ class Account:
         else:
             cause = SIGNAL if os.WIFSIGNALED(status) else EXIT
             self.causes[cause, _ending(status)] += 1
+
+    def describe_exit(self, status: int | None) -> str:
+        """Say how a process ended that we have not killed; `status` is as `os.waitpid` has it."""
+        how = describe_exit(status)
+        if status != signal.SIGKILL:
+            return how
+        return how + (" (out of memory)" if self.out_of_memory.happened() else " (from outside)")
 
     def note_hang(self) -> None:
         """Count a worker that stands still."""

@@ -181,8 +181,9 @@ class Supervisor:
         self.account.out_of_memory.look(now)
         for worker in list(self.workers):
             self._look_at(worker, now)
-        for found in self.zygotes:
-            found.look(now)
+        for found in list(self.zygotes):
+            if found.look(now):
+                self._on_zygote_end(found)
         if self.stopping:
             self._over = not (self.workers or self.zygotes)
         else:
@@ -201,7 +202,7 @@ class Supervisor:
         if target.settings.preload and target.zygote is None:
             self._start_zygote(target)
             return
-        if target.zygote is None or target.zygote.ready:
+        if target.zygote is None or target.zygote.serves:
             started = True
             for _ in range(steps.start):
                 started = started and self._start_worker(target)
@@ -251,9 +252,7 @@ class Supervisor:
             generation.zygote = found = Zygote.start(generation, self.board, self.after_fork)
             self.zygotes.append(found)
             self.selector.register(
-                found.channel.socket,
-                selectors.EVENT_READ,
-                lambda _: self._on_zygote(generation, found),
+                found.channel.socket, selectors.EVENT_READ, lambda _: self._on_zygote(found)
             )
 
     @staticmethod
@@ -331,20 +330,24 @@ class Supervisor:
             self.on_announce()
         logger.debug("%s is ready after %.0f ms", worker, worker.age * 1000)
 
-    def _on_zygote(self, generation: Generation, found: Zygote) -> None:
+    def _on_zygote(self, found: Zygote) -> None:
         for pid, status in found.receive():
             self._on_exit(pid, status)
-        if not found.channel.at_end:
-            return
-        self.selector.unregister(found.channel.socket)
+        if found.channel.at_end:
+            self.selector.unregister(found.channel.socket)
+
+    def _on_zygote_end(self, found: Zygote) -> None:
         self.zygotes.remove(found)
         found.close()
+        generation = self.current if self.current.zygote is found else self.target
         if generation.zygote is not found or self.stopping:
             return
         generation.zygote = None
+        failure = found.failure or {"message": "the process that loads the application has ended."}
         if not found.ready:
-            failure = found.failure or {"message": "the process that loads the application died."}
             self._on_boot_failure(generation, failure)
+        else:
+            logger.error("%s Another one starts, and the workers go on.", failure["message"])
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -415,7 +418,7 @@ class Supervisor:
                 return
         for found in self.zygotes:
             if found.pid == pid:
-                found.stop_listening()
+                found.note_exit(self.account.describe_exit(status))
 
     def _on_end(self, worker: Handle, status: int | None) -> None:
         """Act on a worker's end; `status` is as `os.waitpid` has it, None if nobody knows."""
@@ -427,13 +430,12 @@ class Supervisor:
         self.account.keep(worker)
         self.board.give_back(worker.row)
         worker.close()
-        how = describe_exit(status)
+        how = self.account.describe_exit(status)
         if self.stopping or worker.state in (RETIRING, HUNG):
-            logger.debug("%s %s", worker, how)
+            logger.debug("%s %s", worker, describe_exit(status))
         elif worker.state == READY:
             self.account.note_death(status)
-            hint = " (out of memory?)" if status == signal.SIGKILL else ""
-            logger.error("%s %s%s; another one takes its place", worker, how, hint)
+            logger.error("%s %s; another one takes its place", worker, how)
         else:
             self.account.note_failed_boot(status)
             failure = worker.failure or {"message": f"{worker} {how} before it was ready."}
@@ -488,8 +490,7 @@ class Supervisor:
             self.account.note_hang()
         else:
             self.account.note_late_boot()
-            failure = {"message": f"{worker} {what}."}
-            self._on_boot_failure(worker.generation, failure)
+            self._on_boot_failure(worker.generation, {"message": f"{worker} {what}."})
         worker.state = HUNG
         worker.stacks = None
         worker.report_at = now + HANG_REPORT_SECONDS

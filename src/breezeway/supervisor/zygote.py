@@ -29,7 +29,13 @@ from breezeway.observe import logs
 from breezeway.supervisor import child, privileges
 from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Generation
-from breezeway.supervisor.handle import HANG_REPORT_SECONDS, KILL_SECONDS, Handle, open_dump
+from breezeway.supervisor.handle import (
+    HANG_REPORT_SECONDS,
+    KILL_SECONDS,
+    LAST_WORDS_SECONDS,
+    Handle,
+    open_dump,
+)
 from breezeway.worker import listener, process
 from breezeway.worker.scoreboard import Scoreboard
 
@@ -55,6 +61,13 @@ class Zygote:
         self._boot_timeout = boot_timeout
         self._deadline = time.monotonic() + boot_timeout
         """When something is done about it; 0 for never."""
+        self._exited = False
+        self._silent_since = 0.0
+
+    @property
+    def serves(self) -> bool:
+        """Whether it forks workers."""
+        return self.ready and not self.channel.at_end
 
     @classmethod
     def start(cls, generation: Generation, board: Scoreboard, in_child: Callable[[], None]) -> Self:
@@ -104,8 +117,18 @@ class Zygote:
                 ended.append((message["pid"], message["status"]))
         return ended
 
-    def look(self, now: float) -> None:
-        """Do what is due: kill it when it does not get ready, or does not end."""
+    def look(self, now: float) -> bool:
+        """Do what is due: kill it when it does not get ready, or does not end.
+
+        Returns whether it has gone, and has told, or the system, what there is to be told.
+        """
+        if self.channel.at_end:
+            self._silent_since = self._silent_since or now
+            return self._exited or now - self._silent_since >= LAST_WORDS_SECONDS
+        self._keep_deadline(now)
+        return False
+
+    def _keep_deadline(self, now: float) -> None:
         if not 0 < self._deadline <= now:
             return
         if self.ready or self.failure is not None:
@@ -130,14 +153,20 @@ class Zygote:
         if not self.ready:  # it listens to nobody before that
             self.kill(signal.SIGKILL)
 
-    def stop_listening(self) -> None:
+    def note_exit(self, how: str) -> None:
         """Take what it has said for all: it has ended, though a child may keep its channel open."""
+        self._exited = True
         self._deadline = 0.0
+        if self.failure is None:
+            self.failure = {"message": f"the process that loads the application {how}."}
         with contextlib.suppress(OSError):
             self.channel.socket.shutdown(socket.SHUT_RD)
 
     def kill(self, number: signal.Signals) -> None:
         """Send it a signal, if it is there."""
+        if number == signal.SIGKILL and self.failure is None:
+            what = "does not do what it is asked for, and is killed."
+            self.failure = {"message": f"the process that loads the application {what}"}
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
