@@ -2,7 +2,7 @@
 
 import pytest
 
-from breezeway.semantics.languages import choose_language
+from breezeway.semantics.languages import MOST_SUBTAGS, choose_language
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,8 @@ from breezeway.semantics.languages import choose_language
         ("", ["de"], None),
         (None, ["de"], None),
         (",".join(["xx"] * 70 + ["de"]), ["de"], None),
+        ("de" + "-a1" * (MOST_SUBTAGS - 1), ["de"], "de"),
+        ("de" + "-a1" * MOST_SUBTAGS + ", en", ["de", "en"], "en"),
     ],
 )
 def test_lookup(field, offered, chosen):

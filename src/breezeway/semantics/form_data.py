@@ -21,7 +21,7 @@ _PARAMETER: Final = re.compile(
     rf'(?:"((?:[^"\\]|\\.)*)"{_END}|"([^"]*)"{_END}|({_NAME}){_END})',
     re.DOTALL,
 )
-_LAST: Final = re.compile(r"[ \t]*;?[ \t]*")
+_LAST: Final = re.compile(r"[ \t]*(?:;[ \t]*)?")
 
 # ext-value = charset "'" [ language ] "'" value-chars                     RFC 8187 section 3.2.1
 _EXTENDED: Final = re.compile(

@@ -9,11 +9,16 @@ from typing import Final
 MOST_RANGES: Final = 64
 """Members of the field that are read; browsers have ten at most."""
 
+MOST_SUBTAGS: Final = 16
+"""Of one range, which is shortened by one at a time: RFC 5646 section 4.4.1 reckons with five."""
+
 # Accept-Language = [ ( language-range [ weight ] ) *( OWS "," OWS ( language-range [ weight ] ) ) ]
 # language-range  = ( 1*8ALPHA *( "-" 1*8alphanum ) ) / "*"               RFC 4647 section 2.1
+# However, one of more than MOST_SUBTAGS is left out.
 # weight = OWS ";" OWS "q=" qvalue                                         RFC 9110 section 12.4.2
 _MEMBER: Final = re.compile(
-    r"([a-z]{1,8}(?:-[a-z0-9]{1,8})*|\*)(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
+    rf"([a-z]{{1,8}}(?:-[a-z0-9]{{1,8}}){{0,{MOST_SUBTAGS - 1}}}|\*)"
+    r"(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
 )
 
 
