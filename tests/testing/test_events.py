@@ -31,6 +31,13 @@ def test_events(stream: bytes, expected: list[Event], size: int) -> None:
     assert list(events(blocks)) == expected
 
 
+def test_json() -> None:
+    """What is no text when it is sent is read again."""
+    assert Event('{"a":[1]}').json() == {"a": [1]}
+    with pytest.raises(ValueError, match="Expecting value"):
+        Event("a").json()
+
+
 @given(
     st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", "ä".encode()[:1], "ä".encode(), b""]))
 )

@@ -205,3 +205,27 @@ def test_server_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     for each in reactors:
         finish(each, live_server.STOP_SECONDS)
         each.close()
+
+
+def test_request_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that cannot stop says for which request, and where that is."""
+    begun, ends = threading.Event(), threading.Event()
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [TEXT])
+        yield b"x"
+        begun.set()
+        assert ends.wait(10)
+
+    monkeypatch.setattr(live_server, "STOP_SECONDS", 0.01)
+    server = live_server.LiveServer(application)
+    with (
+        pytest.raises(TimeoutError, match=r"(?s)GET /slow.*assert ends\.wait"),
+        server,
+        Client(server.url) as client,
+        client.get("/slow", stream=True),
+    ):
+        assert begun.wait(10)
+    ends.set()
+    live_server.finish(server.reactor, 10)
+    server.reactor.close()

@@ -144,25 +144,33 @@ class TestQueue:
     def test_heartbeat(self):
         """Silence is told, and the end ends it."""
         events: queue.Queue[object] = queue.Queue()
-        found = queued(events, heartbeat=0.001)
+        found = queued(Request(make_environ()), events, heartbeat=0.001)
         assert next(found) is None
         events.put("a")
         events.put(END)
         assert [each for each in found if each is not None] == ["a"]
 
-    def test_live(self):
+    def test_page_has_gone(self, monkeypatch):
+        """It ends before the next heartbeat where the server says that nobody listens any more."""
+        monkeypatch.setattr("breezeway.web.events.LOOK_SECONDS", 0.001)
+        looks = iter([False, False, True])
+        environ = make_environ() | {"breezeway.client_disconnected": lambda: next(looks)}
+        assert [*queued(Request(environ), queue.Queue())] == []
+
+    def test_live(self, monkeypatch):
         """An event arrives while the stream goes on; when the page goes, the generator is closed."""
+        monkeypatch.setattr("breezeway.web.events.LOOK_SECONDS", 0.02)
         events: queue.Queue[object] = queue.Queue()
         ended = threading.Event()
 
-        def listen():
+        def listen(request):
             try:
-                yield from queued(events, heartbeat=0.02)
+                yield from queued(request, events)
             finally:
                 ended.set()
 
         def app(environ, start_response):
-            return EventStream(listen())(environ, start_response)
+            return EventStream(listen(Request(environ)))(environ, start_response)
 
         with LiveServer(app) as server:
             host, port = server.url.removeprefix("http://").rstrip("/").split(":")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,10 @@ class Event:
     """Of this event, or of the last one that had an id."""
     retry: int | None = None
     """Milliseconds; of the last field that named any."""
+
+    def json(self) -> Any:
+        """Return the data as JSON; raise ValueError if it is none."""
+        return json.loads(self.data)
 
 
 def lines(blocks: Iterable[bytes], encoding: str = "utf-8") -> Iterator[str]:

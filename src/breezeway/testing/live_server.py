@@ -11,6 +11,7 @@ from breezeway.worker.listener import bind_all
 from breezeway.worker.poller import Poller
 from breezeway.worker.process import finish
 from breezeway.worker.reactor import Reactor
+from breezeway.worker.stacks import stacks
 
 STOP_SECONDS = 5.0
 """How long leaving the context waits for requests in flight."""
@@ -72,4 +73,6 @@ class LiveServer:
         if self.reactor.stopped.is_set():
             self.reactor.close()
         elif error is None:
-            raise TimeoutError(f"requests were still under way after {STOP_SECONDS:g} s")
+            what = [str(each) for each in stacks() if each.request is not None]
+            text = f"requests were still under way after {STOP_SECONDS:g} s"
+            raise TimeoutError("\n".join([text, *what]))

@@ -1,13 +1,15 @@
 """Server-sent events: what a page hears of by `new EventSource(url)` (HTML Standard, section 9.2).
 
-A thread of the server is taken for as long as a page listens. The server finds out that a page has gone
-when it sends something; so there has to be something to send, a comment if nothing else.
+A thread of the server is taken for as long as a page listens. A server finds out that a page has gone
+when it sends something; so there has to be something to send, a comment if nothing else. Breezeway can be
+asked before (`breezeway.client_disconnected`), and `queued` does.
 """
 
 from __future__ import annotations
 
 import queue
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Of silence, then a comment is sent: proxies take a connection for dead after 30 to 60."""
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks whether the page has gone: who loads it again and again takes a thread each time."""
 
 END: Final[Any] = object()
 """In a queue: there are no more events."""
@@ -110,20 +115,28 @@ class _Encoded:
         close(self._events)
 
 
-def queued(events: queue.Queue[Any], heartbeat: float = HEARTBEAT_SECONDS) -> Iterator[Any]:
+def queued(
+    request: Request, events: queue.Queue[Any], heartbeat: float = HEARTBEAT_SECONDS
+) -> Iterator[Any]:
     """Give the events of a queue as they come, and None after `heartbeat` seconds without one.
 
-    `END` in the queue ends it.
+    It ends when the page that has sent the request has gone, where the server tells, and with `END` in
+    the queue.
     """
-    while True:
+    has_gone = request.environ.get("breezeway.client_disconnected", bool)
+    beats_at = time.monotonic() + heartbeat
+    while not has_gone():
         try:
-            event = events.get(timeout=heartbeat)
+            left = max(0.0, beats_at - time.monotonic())
+            event = events.get(timeout=min(left, LOOK_SECONDS))
         except queue.Empty:
-            yield None
-            continue
+            if time.monotonic() < beats_at:
+                continue
+            event = None
         if event is END:
             return
         yield event
+        beats_at = time.monotonic() + heartbeat
 
 
 def last_event_id(request: Request) -> str:
