@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import falcon
 import pytest
 
 from breezeway.config.sources import Resolved, resolve
@@ -232,6 +233,27 @@ def test_other_frameworks(directory: Path, name: str) -> None:
             status, page = ask(server, "/fail")
             assert status == 500
             assert ("no such order" in page) is not bool(options)
+
+
+def test_falcon(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Falcon's answer for failures gives way to the debugger; those for its own errors are as they were."""
+    monkeypatch.setattr("breezeway.web.templates._reload", False)
+
+    class Orders:
+        def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+            if request.params:
+                raise falcon.HTTPNotFound(description="nobody has ordered this")
+            raise LookupError("no such order")
+
+    application = falcon.App()
+    application.add_route("/", Orders())
+    wrapped = development.wrap(
+        application, settled(directory), lambda app, resolved: app, debugger=True, own_lines=False
+    )
+    here = {"REMOTE_ADDR": "127.0.0.1", "SERVER_NAME": "localhost", "HTTP_HOST": "localhost"}
+    assert b"LookupError: no such order" in call(wrapped, **here).body
+    result = call(wrapped, "/?a=b", **here)
+    assert (result.code, b"nobody has ordered this" in result.body) == (404, True)
 
 
 # --- what a command line and a file come to --------------------------------------------------------

@@ -129,8 +129,14 @@ def _let_through(layer: Any) -> None:
         layer.config["PROPAGATE_EXCEPTIONS"] = True
     elif "bottle" in frameworks:
         layer.catchall = False
+    elif "falcon" in frameworks:
+        layer.add_error_handler(Exception, _raise)
     elif "django" in frameworks:
         sys.modules["django.conf"].settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+
+
+def _raise(request: Any, response: Any, error: Exception, parameters: Any) -> None:
+    raise error
 
 
 class _Throwing:
