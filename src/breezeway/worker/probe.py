@@ -14,6 +14,9 @@ from breezeway.worker.reactor import Reactor
 HEALTHY: Final = range(200, 400)
 """The status codes of an application that is ready."""
 
+BROKEN_OFF: Final = 500
+"""Stands for whatever the head has said: a client would have no whole answer."""
+
 
 class _Nowhere:
     """A transport that throws the response away."""
@@ -44,7 +47,7 @@ class _Nowhere:
 
 
 def probe(reactor: Reactor, listener: Listener, path: str) -> int:
-    """Run the application on `GET path` in this thread; return the status, 0 if it gave none."""
+    """Run the application on `GET path` in this thread; return the status of its answer."""
     raw = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: breezeway-probe\r\n\r\n"
     environ = reactor.parser.parse(raw.encode("latin-1"), reactor.base_environ(listener)).environ
     environ["REMOTE_ADDR"] = environ["REMOTE_PORT"] = ""
@@ -52,4 +55,4 @@ def probe(reactor: Reactor, listener: Listener, path: str) -> int:
     environ["breezeway.client_disconnected"] = lambda: False
     exchange = Exchange(_Nowhere(), Encoder(), 0)
     exchange.run(reactor.application, environ)
-    return exchange.status
+    return BROKEN_OFF if exchange.aborted else exchange.status
