@@ -125,6 +125,28 @@ def test_broken_application(tmp_path: Path, preload: tuple[str, ...]) -> None:
         assert server.get().startswith("2 ")
 
 
+SECOND_FAILS = """
+import os, time
+try:
+    os.close(os.open("first", os.O_CREAT | os.O_EXCL))
+except FileExistsError:
+    time.sleep(0.3)
+    raise RuntimeError("no database today") from None
+"""
+
+
+def test_second_worker_fails(tmp_path: Path) -> None:
+    """Until all are ready nobody is served by the new ones, so that nothing is lost with them."""
+    with serving(tmp_path, workers=2, trouble=True) as server:
+        server.deploy(SECOND_FAILS + NEW)
+        with Load(server.address, keep_alive=8, one_shot=8) as load:
+            with pytest.raises(UserError, match="no database today"):
+                server.ask("upgrade")
+            load.wait_for(100)
+        assert not load.failures
+        assert {body[:2] for body in load.responses} == {"1 "}
+
+
 def test_import_that_hangs(tmp_path: Path) -> None:
     """New code that never gets loaded: the new supervisor gives up, and leaves nothing behind."""
     with serving(tmp_path, "--boot-timeout", "1s", workers=1, trouble=True) as server:

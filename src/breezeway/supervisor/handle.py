@@ -73,7 +73,8 @@ class Handle:
         """Its parent; None if that is the supervisor."""
         self.state = STARTING
         self.started = time.monotonic()
-        self.ready_at = 0.0
+        self.told_at = 0.0
+        """When it was told to take connections; 0 if it was not."""
         self.deadline = 0.0
         """When it is killed unless it has ended; 0 for never."""
         self.max_requests = _limit(generation.settings)
@@ -108,8 +109,9 @@ class Handle:
 
     @property
     def silence(self) -> float:
-        """Seconds since its event loop last turned, or was told to."""
-        return time.monotonic() - (self.row[BEAT] / 1000 or self.ready_at or self.started)
+        """Seconds since its event loop last turned, or was told to; 0 while it was not."""
+        last = self.row[BEAT] / 1000 or self.told_at
+        return time.monotonic() - last if last else 0.0
 
     @property
     def stands_still(self) -> bool:
@@ -150,10 +152,10 @@ class Handle:
         return ""
 
     def serve(self) -> None:
-        """Have it take connections, now that it is ready."""
-        self.state = READY
-        self.ready_at = time.monotonic()
-        self.channel.send("serve")
+        """Have it take connections, unless it was told to."""
+        if not self.told_at:
+            self.told_at = time.monotonic()
+            self.channel.send("serve")
 
     def retire(self, kept: Collection[str]) -> None:
         """Have it end after its requests, unnoticed by its clients.

@@ -34,12 +34,7 @@ from breezeway.supervisor.handle import READY, RETIRING
 from breezeway.supervisor.pid_file import PidFile
 from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.statsd_push import StatsdPush
-from breezeway.supervisor.supervisor import (
-    INTERRUPTED,
-    QUIT,
-    SHORT_GRACE_SECONDS,
-    Supervisor,
-)
+from breezeway.supervisor.supervisor import Supervisor
 from breezeway.supervisor.upgrade import Inheritance, Upgrade
 from breezeway.worker import credentials, descriptors, listener
 from breezeway.worker.listener import REDIRECT, Listener
@@ -51,6 +46,13 @@ logger = logging.getLogger("breezeway.supervisor")
 
 CONTROL_OFF: Final = "off"
 CONTROL_AUTO: Final = "auto"
+
+SHORT_GRACE_SECONDS: Final = 1.0
+"""The grace after a second SIGTERM."""
+
+INTERRUPTED: Final = 130
+QUIT: Final = 131
+"""Exit statuses after SIGINT and SIGQUIT, as shells have it: 128 and the number of the signal."""
 
 Resolve = Callable[[], Deployment]
 

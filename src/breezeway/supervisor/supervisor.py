@@ -60,13 +60,6 @@ LENIENT_SECONDS: Final = 5.0
 """After this process itself stood still for the first of these, as on a suspended machine, no worker
 is blamed for doing so within the second."""
 
-SHORT_GRACE_SECONDS: Final = 1.0
-"""The grace after a second SIGTERM."""
-
-INTERRUPTED: Final = 130
-QUIT: Final = 131
-"""Exit statuses after SIGINT and SIGQUIT, as shells have it: 128 and the number of the signal."""
-
 
 class Supervisor:
     """Workers, and what is done about them."""
@@ -98,7 +91,7 @@ class Supervisor:
         self.on_boot_failure: Callable[[Generation, dict[str, Any]], bool] = lambda *_: False
         """Asked whether a failed boot belonged to a reload, which then is told."""
         self.on_announce: Callable[[], None] = lambda: None
-        """Called when `announce_at` workers are ready for the first time."""
+        """Called when `announce_at` workers are ready for the first time; until then none serves."""
         self.announce_at = 1
         self.on_give_up: Callable[[dict[str, Any]], None] = lambda _: None
         """Called with the reason when a worker does not come up before that."""
@@ -322,11 +315,14 @@ class Supervisor:
             worker.counters, worker.refusals = message["counters"], message["refusals"]
 
     def _on_ready(self, worker: Handle) -> None:
-        worker.serve()
+        worker.state = READY
         self.backoff.reset()
-        ready = sum(each.state == READY for each in self.workers)
-        if not self._announced and ready >= self.announce_at:
-            self._announced = True
+        ready = [each for each in self.workers if each.state == READY]
+        announcing = not self._announced and len(ready) >= self.announce_at
+        self._announced = self._announced or announcing
+        for each in ready if self._announced else ():
+            each.serve()
+        if announcing:
             self.on_announce()
         logger.debug("%s is ready after %.0f ms", worker, worker.age * 1000)
 

@@ -1,7 +1,7 @@
 """SIGUSR2: another supervisor takes over, with the code and the Python that are installed by now.
 
-The old supervisor executes its own command line again and passes the listeners on, so that both
-serve for a moment and no connection is lost. They talk over a socket pair:
+The old supervisor executes its own command line again and passes the listeners on, so that no
+connection is lost. The new workers take none until all are ready. They talk over a socket pair:
 
     new -> old   {"kind": "ready"}   all workers are ready; with the "listeners" that it has taken
     old -> new   {"kind": "yours"}   it may have the pid file and the control socket, too
