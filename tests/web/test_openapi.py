@@ -125,7 +125,8 @@ def _stream() -> Iterator[str]: ...  # type: ignore[empty-body]
 
 def _odd(
     odd: Annotated[Odd | None, Body()],
-) -> bytes | tuple[str, int] | tuple[Odd, Literal[202]] | Response: ...  # type: ignore[empty-body]
+) -> bytes | tuple[str, int] | tuple[Odd, Literal[202], dict[str, str]] | Response:
+    raise AssertionError
 
 
 @pytest.fixture(scope="module")

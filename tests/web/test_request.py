@@ -268,7 +268,10 @@ class TestConditions:
     def test_precondition(self, method, fields, status):
         """The status that answers, with a time or seconds."""
         for modified in (self.TIME, self.TIME.timestamp(), int(self.TIME.timestamp())):
-            assert request("/", method, fields).precondition('"a"', modified) == status
+            for tag in ("a", '"a"'):
+                assert request("/", method, fields).precondition(tag, modified) == status
+        with pytest.raises(ValueError, match="a tag is made of"):
+            request("/", method, fields).precondition('"a')
 
     def test_ranges(self):
         """The ranges of a GET."""
@@ -281,7 +284,7 @@ class TestConditions:
         assert request().ranges(1000) is None
         changed = request(fields={"Range": "bytes=0-4", "If-Range": '"a"'})
         assert changed.ranges(1000, '"b"') is None
-        assert changed.ranges(1000, '"a"') == [(0, 5)]
+        assert changed.ranges(1000, '"a"') == changed.ranges(1000, "a") == [(0, 5)]
         dated = request(fields={"Range": "bytes=0-4", "If-Range": "Sun, 22 Nov 2020 10:00:00 GMT"})
         assert dated.ranges(1000, None, datetime(2020, 11, 22, 10, tzinfo=UTC)) == [(0, 5)]
 

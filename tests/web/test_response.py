@@ -456,6 +456,15 @@ class TestConditional:
         response = Response(iter("a")).conditional("v1", weak=True)
         assert call(response, fields={"If-None-Match": '"v1"'}).code == 304
 
+    @pytest.mark.parametrize(
+        ("text", "tag", "weak"),
+        [("v1", '"v1"', 'W/"v1"'), ('"v1"', '"v1"', 'W/"v1"'), ('W/"v1"', 'W/"v1"', 'W/"v1"')],
+    )
+    def test_quotes(self, text, tag, weak):
+        """A tag may have its quotes already, as it stands in the field."""
+        assert Response("a").conditional(text).headers["ETag"] == tag
+        assert Response("a").conditional(text, weak=True).headers["ETag"] == weak
+
     def test_date(self):
         """A date counts where there is no tag."""
         fields = {"If-Modified-Since": "Sun, 22 Nov 2026 10:00:00 GMT"}
@@ -499,7 +508,7 @@ class TestConditional:
         assert call(response, fields={"If-None-Match": "*"}).code == 304
         assert order == [1]
 
-    @pytest.mark.parametrize("tag", ['a"b', "a b", "ü", "a\r\n"])
+    @pytest.mark.parametrize("tag", ['a"b', '"a', '""', "a b", "ü", "a\r\n"])
     def test_malformed(self, tag):
         """A text that can be no tag is refused."""
         with pytest.raises(ValueError, match="a tag is made of ASCII"):

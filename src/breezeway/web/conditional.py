@@ -14,8 +14,11 @@ from breezeway.semantics.fields import Headers, get
 from breezeway.semantics.file_plan import of_failure, of_not_modified
 from breezeway.semantics.validators import NOT_MODIFIED, Validators, precondition
 
-# etagc = %x21 / %x23-7E / obs-text (RFC 9110 section 8.8.3)
+# entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE
+# etagc      = %x21 / %x23-7E / obs-text                                   RFC 9110 section 8.8.3
+# However, obs-text is not taken: a tag is ours to choose.
 _TAG: Final = re.compile(r"[\x21\x23-\x7e]+")
+_QUOTED: Final = re.compile(rf'(?:W/)?"(?:{_TAG.pattern})"')
 
 TAG_BYTES: Final = 16
 """Of a SHA-256: no two versions of a page have the same 128 bits."""
@@ -33,9 +36,21 @@ def tag_of(etag: str, content: Any, *, weak: bool = False) -> str:
                 "content that is made while it is sent has no tag of its own: give one"
             )
         etag = hashlib.sha256(content).digest()[:TAG_BYTES].hex()
+    tag = quoted(etag)
+    return f"W/{tag}" if weak and not tag.startswith("W/") else tag
+
+
+def quoted(etag: str) -> str:
+    """Return an entity tag as it stands in ETag, of a text that may have its quotes already.
+
+    Raises:
+        ValueError: the text cannot be one.
+    """
+    if _QUOTED.fullmatch(etag):
+        return etag
     if not _TAG.fullmatch(etag):
         raise ValueError(f"a tag is made of ASCII without spaces and quotes, not {etag!r}")
-    return f'W/"{etag}"' if weak else f'"{etag}"'
+    return f'"{etag}"'
 
 
 def told_date(modified: datetime) -> str:

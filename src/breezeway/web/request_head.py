@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from breezeway.semantics.authorization import Credentials
     from breezeway.semantics.ranges import Range
+    from breezeway.semantics.validators import Validators
 
 _UNSET: Final[Any] = object()
 
@@ -257,12 +258,15 @@ class RequestHead:
     ) -> int | None:
         """Compare the conditions of the request with what is there (RFC 9110 section 13.2.2).
 
-        `etag` is with its quotes; `modified` a time, or seconds since the epoch. Returns 304 or 412, the
-        status of the answer, or None: go on.
-        """
-        from breezeway.semantics.validators import Validators, precondition
+        `etag` is that of what is there, with or without quotes; `modified` a time, or seconds since the
+        epoch. Returns 304 or 412, the status of the answer, or None: go on.
 
-        return precondition(self.environ, Validators(etag, _seconds(modified)))
+        Raises:
+            ValueError: the tag cannot be one.
+        """
+        from breezeway.semantics.validators import precondition
+
+        return precondition(self.environ, _validators(etag, modified))
 
     def ranges(
         self, size: int, etag: str | None = None, modified: datetime | float | None = None
@@ -270,6 +274,7 @@ class RequestHead:
         """Return the ranges of `size` bytes that are asked for (RFC 9110 section 14).
 
         None: send the whole; an empty list: 416. A GET alone has ranges, and If-Range has to allow them.
+        `etag` and `modified` are those of `precondition`.
         """
         value = self.environ.get("HTTP_RANGE")
         if value is None or self.method != "GET":
@@ -277,9 +282,9 @@ class RequestHead:
         import time
 
         from breezeway.semantics.ranges import requested
-        from breezeway.semantics.validators import Validators, range_applies
+        from breezeway.semantics.validators import range_applies
 
-        validators = Validators(etag, _seconds(modified))
+        validators = _validators(etag, modified)
         return (
             requested(value, size) if range_applies(self.environ, validators, time.time()) else None
         )
@@ -323,7 +328,11 @@ def _date(value: str | None) -> datetime | None:
         return None
 
 
-def _seconds(modified: datetime | float | None) -> int | None:
-    if modified is None:
-        return None
-    return int(modified if isinstance(modified, int | float) else modified.timestamp())
+def _validators(etag: str | None, modified: datetime | float | None) -> Validators:
+    from breezeway.semantics.validators import Validators
+    from breezeway.web.conditional import quoted
+
+    if modified is not None and not isinstance(modified, int | float):
+        modified = modified.timestamp()
+    tag = None if etag is None else quoted(etag)
+    return Validators(tag, None if modified is None else int(modified))

@@ -158,9 +158,9 @@ class Response:
     ) -> Response:
         """Name the version of the content, and let a client that has it be told so (RFC 9110 section 13).
 
-        `etag` is a text that is another one for each version; without it and without `modified`, an ETag
-        that is there stays, or one is made of the content. A GET or HEAD whose preconditions fail gets
-        304, or 412, in place of the response. Returns the response.
+        `etag` is a text that is another one for each version, with or without quotes; without it and
+        without `modified`, an ETag that is there stays, or one is made of the content. A GET or HEAD whose
+        preconditions fail gets 304, or 412, in place of the response. Returns the response.
 
         Raises:
             ValueError: the tag cannot be one, `modified` has no time zone, or there is neither, and the
