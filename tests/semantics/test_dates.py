@@ -65,6 +65,18 @@ def test_reads_what_it_writes(moment: int) -> None:
     assert text == email.utils.formatdate(moment, usegmt=True)
 
 
+def test_machine_of_another_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dates of HTTP are in GMT, whatever the time of the machine is."""
+    monkeypatch.setenv("TZ", "EST5EDT")
+    time.tzset()
+    try:
+        assert parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == MOMENT
+        assert http_date(MOMENT) == b"Sun, 06 Nov 1994 08:49:37 GMT"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_years_of_two_digits() -> None:
     """A year of two digits lies at most 50 years ahead (RFC 9110 section 5.6.7)."""
     this_year = time.gmtime().tm_year

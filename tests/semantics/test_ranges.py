@@ -84,7 +84,15 @@ def test_ignored(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("bytes=0-", []), ("bytes=0-0", []), ("bytes=-5", None)]
+    ("value", "expected"),
+    [
+        ("bytes=0-", []),
+        ("bytes=0-0", []),
+        ("bytes=0-9,3-5", []),
+        ("bytes=-0,0-", []),
+        ("bytes=-5", None),
+        ("bytes=0-9,-5", None),
+    ],
 )
 def test_nothing_of_an_empty_file(value: str, expected: list[Range] | None) -> None:
     """An empty file has no range; its last five bytes are all of it."""
@@ -178,4 +186,11 @@ def test_multipart_is_read_by_the_standard_library() -> None:
         "bytes 1020-1023/1024",
     ]
     assert {each["Content-Type"] for each in found} == {"image/png"}
-    assert body.count(content[300:500]) == 1
+    assert b"\r\n\r\n" + content[300:500] + b"\r\n--x1\r\n" in body
+    assert body.endswith(b"\r\n\r\n" + content[1020:1024] + b"\r\n--x1--\r\n")
+
+
+def test_content_range() -> None:
+    """RFC 9110 section 14.4: the last position is that of the last byte."""
+    assert ranges.content_range(Range(0, 500), 1234) == "bytes 0-499/1234"
+    assert ranges.unsatisfied(1234) == "bytes */1234"

@@ -99,7 +99,8 @@ def test_weak_tag_of_the_server() -> None:
         (' , "a" ,, W/"b"\t, ', ['"a"', 'W/"b"']),
         ('"a,b", "c"', ['"a,b"', '"c"']),
         ('""', ['""']),
-        ('"\xe9"', ['"\xe9"']),
+        ('"!#~\x80\xff"', ['"!#~\x80\xff"']),
+        ('"\x7f"', []),
         ("", []),
         ('"a" "b"', []),
         ('"a', []),
@@ -133,6 +134,13 @@ def test_entity_tags(value: str, expected: list[str]) -> None:
 def test_if_range(value: str, applies: bool) -> None:
     """A range is sent when the tag is the same, by strong comparison, or the very date."""
     assert range_applies(environ(if_range=value), THERE, NOW) is applies
+
+
+def test_if_range_without_the_validator() -> None:
+    """A weak tag, and a version of which there is no date, are never the same for sure."""
+    assert not range_applies(environ(if_range='W/"a"'), Validators('W/"a"', None), NOW)
+    for value in ("yesterday", AT, '"a"'):
+        assert not range_applies(environ(if_range=value), Validators(None, None), NOW)
 
 
 def test_if_range_is_missing() -> None:
