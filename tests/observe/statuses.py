@@ -56,7 +56,13 @@ def status(**fields: Any) -> dict[str, Any]:
         "death_causes": [{"cause": "signal", "detail": "SIGSEGV", "count": 1}],
         "memory": 30_000_000,
         "refusals": [{"status": 400, "reason": "malformed request line", "count": 4}],
-        "counters": {"refused.400": 4, "limit.client": 5, "timeout.head": 6, "static.failed": 7},
+        "counters": {
+            "refused.400": 4,
+            "limit.client": 5,
+            "timeout.head": 6,
+            "static.failed": 7,
+            "tls.handshake": 8,
+        },
         "metrics": metrics(0.001, 0.003, 1.5),
         **fields,
     }

@@ -46,6 +46,9 @@ def test_both_formats_tell_what_the_status_says(openmetrics: bool) -> None:
     assert found[key("breezeway_limited_connections_total", limit="client")] == 5
     assert found[key("breezeway_limited_connections_total", limit="unsent")] == 0
     assert found[key("breezeway_timeouts_total", phase="head")] == 6
+    assert found[key("breezeway_tls_failures_total", reason="handshake")] == 8
+    assert found[key("breezeway_tls_failures_total", reason="plain_http")] == 0
+    assert key("breezeway_events_total", event="tls.handshake") not in found
     assert found[key("breezeway_events_total", event="static.failed")] == 7
     assert found[key("breezeway_worker_deaths_total", cause="signal")] == 1
     assert found[key("breezeway_worker_deaths_total", cause="hang")] == 0

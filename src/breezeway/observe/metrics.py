@@ -199,13 +199,15 @@ def _threads(status: Status) -> Iterator[Sample]:
 
 def _others(status: Status) -> Iterator[Sample]:
     for name, count in status.get("counters", {}).items():
-        if not name.startswith(("refused.", "limit.", "timeout.")) and name not in _OF_THEIR_OWN:
+        if not name.startswith(_FAMILIES) and name not in _OF_THEIR_OWN:
             yield (name,), count
 
 
+_FAMILIES: Final = ("refused.", "limit.", "timeout.", "tls.")
 _OF_THEIR_OWN: Final = ("aborted", "internal_error")
 _CAUSES: Final = ("boot", "exit", "hang", "out_of_memory", "signal", "unknown")
 _LIMITS: Final = ("client", "connections", "idle", "lingering", "slow_head", "unsent")
+_TLS_REASONS: Final = ("broken", "handshake", "plain_http")
 _TIMEOUTS: Final = ("body", "body_rate", "head", "layer", "request", "send", "send_rate")
 
 
@@ -290,6 +292,13 @@ METRICS: Final = (
         "Clients and requests that took too long, by what they were too late with.",
         _counted("counters", "timeout.", _TIMEOUTS),
         ("phase",),
+    ),
+    Metric(
+        "breezeway_tls_failures",
+        COUNTER,
+        "Connections that failed over TLS: in the handshake, by plain http, or broken afterwards.",
+        _counted("counters", "tls.", _TLS_REASONS),
+        ("reason",),
     ),
     Metric(
         "breezeway_aborted_connections",
