@@ -127,7 +127,9 @@ class _Table:
 
     def __init__(self, tokens: Any) -> None:
         if isinstance(tokens, str) or not isinstance(tokens, Iterable) or not tokens:
-            raise ValueError("tokens is a table of tokens and who has them, or a list of tokens")
+            raise ValueError(
+                "tokens is a table of tokens and who has them, or a list of tokens, and not empty"
+            )
         names = tokens if isinstance(tokens, Mapping) else None
         self._who: dict[bytes, tuple[bytes, str]] = {}
         for token in tokens:
