@@ -81,9 +81,9 @@ class TestEvent:
 
 
 class TestStream:
-    @pytest.mark.parametrize("events", ["a text", b"bytes", {"a": 1}])
+    @pytest.mark.parametrize("events", ["a text", b"bytes", {"a": 1}, Event("a"), queue.Queue()])
     def test_one_thing(self, events):
-        """What would be sent letter by letter, or key by key, is told."""
+        """What would be sent letter by letter, or key by key, or cannot be gone through, is told."""
         with pytest.raises(TypeError, match="events are a list or a generator"):
             EventStream(events)
 

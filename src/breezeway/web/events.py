@@ -83,11 +83,12 @@ class EventStream(Response):
         """`retry` is after how many seconds a page comes again that has lost the connection.
 
         Raises:
-            TypeError: `events` is one text or table, which would be sent letter by letter.
+            TypeError: `events` is one text or table, which would be sent letter by letter, or gives none.
         """
-        if isinstance(events, str | bytes | dict):
+        if isinstance(events, str | bytes | dict) or not hasattr(events, "__iter__"):
             raise TypeError(
-                f"events are a list or a generator of them, not one {type(events).__name__}"
+                "events are a list or a generator of them, such as queued(request, queue),"
+                f" not one {type(events).__name__}"
             )
         super().__init__(_Encoded(events, retry), headers=headers, content_type="text/event-stream")
         # Nothing on the way may collect what belongs to a page now: no-transform keeps it from being
