@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 
 from breezeway.testing import LiveServer
-from breezeway.worker.forked import STATUS, on_sigterm
+from breezeway.worker.forked import STATUS, keep_to_itself, on_sigterm
+from breezeway.worker.listener import bind
 
 from ..applications import PLAIN
 from ..live import eventually, serving
@@ -140,6 +142,40 @@ def is_asleep(thread: threading.Thread) -> bool:
     """Whether a thread of this process waits for something."""
     stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
     return stat.rpartition(")")[2].split()[0] == "S"
+
+
+def test_listener_that_is_closed_already() -> None:
+    """It is passed over: its descriptor may be that of something else by now."""
+    listeners = [bind("127.0.0.1:0", backlog=1, unix_mode=None) for _ in range(5)]
+    keep_to_itself(listeners)
+    *closed, last = listeners
+    for each in closed:
+        each.close()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            os._exit(stat.S_ISSOCK(os.fstat(last.socket.fileno()).st_mode))
+        assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        last.close()
+
+
+def test_sigterm_of_the_application() -> None:
+    """What the application itself does on SIGTERM stays as it is."""
+    before = on_sigterm(lambda *_: None)
+    try:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            signal.raise_signal(signal.SIGTERM)
+            os._exit(STATUS)
+        assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_sigterm_ends_it() -> None:
