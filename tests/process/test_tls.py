@@ -150,7 +150,7 @@ def test_upgrade(tmp_path: Path, alpha: Made) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_key_that_workers_cannot_read(tmp_path: Path, alpha: Made, beta: Made) -> None:
-    """A key that only root can read is read by root, at the start and at a reload."""
+    """A key that only root can read is read by root: at the start, at a reload, for a new worker."""
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
@@ -166,6 +166,10 @@ def test_key_that_workers_cannot_read(tmp_path: Path, alpha: Made, beta: Made) -
         os.chmod(place.keyfile, 0o600)
         server.signal(signal.SIGHUP)
         eventually(lambda: BETA in names(server), "the new certificate")
+        put(alpha, tmp_path)
+        os.chmod(place.keyfile, 0o600)
+        server.signal(signal.SIGTERM, int(visitor.ask().split()[1]))
+        eventually(lambda: ALPHA in names(server), "the certificate of the next worker")
 
 
 def start_and_fail(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:

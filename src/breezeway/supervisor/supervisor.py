@@ -41,6 +41,7 @@ from breezeway.supervisor.handle import (
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.report import describe_exit, last_lines, log_failure
 from breezeway.supervisor.zygote import Zygote
+from breezeway.worker import credentials
 from breezeway.worker.listener import Listener
 from breezeway.worker.scoreboard import Scoreboard
 
@@ -218,6 +219,7 @@ class Supervisor:
                 if generation.zygote is not None:
                     generation.zygote.fork(worker, theirs)
                 else:
+                    credentials.follow(generation.settings)
                     deployment, listeners = generation.deployment, generation.listeners
                     seat = child.Seat(number, deployment, listeners, theirs, row, dump)
                     worker.pid = child.fork(seat, lambda: self.after_fork(worker))

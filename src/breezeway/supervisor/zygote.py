@@ -36,7 +36,7 @@ from breezeway.supervisor.handle import (
     Handle,
     open_dump,
 )
-from breezeway.worker import listener, process
+from breezeway.worker import credentials, listener, process
 from breezeway.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger("breezeway.supervisor")
@@ -248,6 +248,7 @@ class _Zygote:
                 # Or each worker would write the same once more. There may be no such stream.
                 with contextlib.suppress(AttributeError, OSError, ValueError):
                     stream.flush()
+            credentials.follow(settings)
             pid = os.fork()
         except UserError as error:
             channel.send("failed", status=error.exit_code, **child.in_words(error))

@@ -23,6 +23,14 @@ def prepare(settings: Settings) -> None:
         logger.warning("%s", complaint)
 
 
+def follow(settings: Settings) -> None:
+    """Load what has changed, for a worker that is about to be forked; what is wrong goes to the log."""
+    if settings.certfile:
+        from breezeway.worker import tls
+
+        tls.of(settings).follow()
+
+
 def check(settings: Settings) -> list[str]:
     """Do the same, and return what is to be said to the operator.
 

@@ -233,10 +233,13 @@ class Tls:
         return True
 
     def look(self) -> None:
-        """Renew, if it is time to look; for every new connection."""
+        """Follow the files, if it is time to look; for every new connection."""
+        if time.monotonic() >= self._next_look:
+            self.follow()
+
+    def follow(self) -> None:
+        """Renew, if files have changed and are whole; tell the log."""
         now = time.monotonic()
-        if now < self._next_look:
-            return
         self._next_look = now + LOOK_SECONDS
         stamp = self._stamp_now()
         # With --user, what may not be looked at is for the supervisor to tell.
