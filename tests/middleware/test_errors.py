@@ -53,7 +53,7 @@ class FailingIter:
         ("application/json", "application/json"),
         ("application/problem+json, application/json", "application/problem+json"),
         ("text/plain", "text/plain; charset=utf-8"),
-        ("*/*", "text/plain; charset=utf-8"),
+        ("*/*", "application/problem+json"),
         ("image/png", "text/plain; charset=utf-8"),
         ("text/html;q=0, application/json", "application/json"),
     ],

@@ -31,8 +31,8 @@ ID_BYTES: Final = 8
 LARGEST_PAGE: Final = 1 << 20
 """Bytes of a page of the user's own."""
 
-TYPES: Final = ("text/plain", "text/html", "application/problem+json", "application/json")
-"""The first is for clients that take anything: they are rarely browsers, which name HTML."""
+TYPES: Final = ("application/problem+json", "text/html", "application/json", "text/plain")
+"""The first is for clients that take anything, as `fetch` does: programs. For a page browsers name HTML."""
 
 PAGE: Final = """\
 <!doctype html>
