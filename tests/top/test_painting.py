@@ -131,12 +131,21 @@ def test_arrangement(width):
         assert found.gauges == 2 or height - word < (24 if width >= NARROW else 30)
         if height >= 24:
             assert found.latency
-            assert found.workers >= 4
+            assert found.workers >= 3
         if height >= 24 and width >= 80:
             assert used == height
             assert found.traffic
             assert found.running
             assert found.events
+
+
+def test_the_usual_terminal():
+    """80 columns and 24 lines have room for four workers, beside everything else."""
+    found = arrange(80, 24, 4, 2, False)
+    assert found.low
+    assert found.workers == 1 + 1 + 4  # its title, the names of the columns
+    assert found.running >= 1 + 1 + 1
+    assert found.events >= 1 + 1
 
 
 def test_many_workers_leave_room():

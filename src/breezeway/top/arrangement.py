@@ -12,21 +12,23 @@ HEAD: Final = 2
 FOOT: Final = 1
 GAUGES: Final = 1
 """Without the connections by state, which have a line of their own."""
-BORDERS: Final = 2
 
-LATENCY: Final = 6 + BORDERS
-TRAFFIC: Final = 3 + BORDERS
+LATENCY: Final = 6
+TRAFFIC: Final = 3
 """Without its graph; beside the latency it is as high as that."""
 
-LEAST_TABLE: Final = BORDERS + 2
+LEAST_TABLE: Final = 2
 """The head and one row."""
 
-LEAST_EVENTS: Final = BORDERS + 1
-MOST_EVENTS: Final = BORDERS + 8
+LEAST_EVENTS: Final = 1
+MOST_EVENTS: Final = 8
 
 SOME_REQUESTS: Final = LEAST_TABLE + 5
-SOME_EVENTS: Final = BORDERS + 4
+SOME_EVENTS: Final = 4
 """What they get before another table gets everything that it could use."""
+
+LOW: Final = 30
+"""Below so many lines a panel has a line with its title above it, and no border around it."""
 
 TALL: Final = 34
 """From so many lines on, the panels at the top get some of the room."""
@@ -44,6 +46,7 @@ class Arrangement:
     """Lines of each panel, with its borders; 0 if it is not shown."""
 
     narrow: bool
+    low: bool
     traffic: int
     latency: int
     workers: int
@@ -60,37 +63,40 @@ def arrange(width: int, height: int, workers: int, running: int, word: bool) -> 
     There are so many workers and running requests; `word` is whether something is to be said about
     an operation.
     """
-    narrow = width < NARROW
+    narrow, low = width < NARROW, height < LOW
+    borders = 1 if low else 2
+    lowest = 2 * LEAST_TABLE + LEAST_EVENTS + 3 * borders
     gauges = GAUGES + (height - word >= (ENOUGH_NARROW if narrow else ENOUGH))
     room = height - HEAD - FOOT - gauges - word
     extra = min(max(0, height - TALL) // 2, MOST_EXTRA)
-    traffic = TRAFFIC + extra if narrow else LATENCY + extra
-    latency = LATENCY
-    if narrow and room < traffic + latency + LEAST_TABLE:
+    latency = LATENCY + borders
+    traffic = extra + (TRAFFIC + borders if narrow else latency)
+    if narrow and room < traffic + latency + lowest:
         traffic = 0  # the gauges and the table of workers tell the most of it
-    if room < LATENCY + LEAST_TABLE:
+    if room < latency + lowest:
         traffic = latency = 0
     if not narrow and latency:
         latency = traffic
     room -= traffic + latency if narrow else traffic
-    return Arrangement(narrow, traffic, latency, *_lower(room, workers, running), int(word), gauges)
+    lower = _lower(room, borders, workers, running)
+    return Arrangement(narrow, low, traffic, latency, *lower, int(word), gauges)
 
 
-def _lower(room: int, workers: int, running: int) -> tuple[int, int, int]:
+def _lower(room: int, borders: int, workers: int, running: int) -> tuple[int, int, int]:
     """Divide the rest: a little for each table, if there is room, and then what they need."""
     given = [0, 0, 0]
 
     def give(at: int, lines: int) -> None:
         nonlocal room
-        more = min(room, max(0, lines - given[at]))
+        more = min(room, max(0, lines + borders - given[at]))
         given[at] += more
         room -= more
 
     for at, least in enumerate((LEAST_TABLE, LEAST_TABLE, LEAST_EVENTS)):
-        if room >= least:
+        if room >= least + borders:
             give(at, least)
     wanted = LEAST_TABLE - 1 + max(workers, 1), LEAST_TABLE - 1 + max(running, 1), MOST_EVENTS
-    some = room // 2 + LEAST_TABLE, SOME_REQUESTS, SOME_EVENTS
+    some = room - room // 3 + LEAST_TABLE, SOME_REQUESTS, SOME_EVENTS
     for sizes in (map(min, wanted, some), wanted, (0, room + given[1], room + given[2])):
         for at, lines in enumerate(sizes):
             if given[at]:

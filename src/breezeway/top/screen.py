@@ -151,7 +151,7 @@ class Top(App[int]):
         self._word = Text()
         self._said = 0.0
         """When it was, by the monotonic clock."""
-        self._arrangement = Arrangement(False, -1, -1, -1, -1, -1, -1, -1)
+        self._arrangement = Arrangement(False, False, -1, -1, -1, -1, -1, -1, -1)
         self._boxes = Horizontal(id="boxes")
         self._worker_table = Table(self._paint_workers, id="workers", title="Workers")
         self._request_table = Table(self._paint_requests, id="running", title="Running requests")
@@ -251,6 +251,7 @@ class Top(App[int]):
             return
         self._arrangement = new
         self._boxes.set_class(new.narrow, "narrow")
+        self.screen_stack[0].set_class(new.low, "low")
         for name in ("traffic", "latency", "gauges", "workers", "running", "events", "word"):
             styles = self._panels[name].styles
             styles.height = lines = getattr(new, name)
