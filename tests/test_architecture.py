@@ -9,6 +9,8 @@ import pytest
 
 import breezeway
 
+pytestmark = pytest.mark.once
+
 PACKAGE = Path(breezeway.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 

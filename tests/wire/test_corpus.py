@@ -16,6 +16,9 @@ DRIP_BYTES = 400
 
 AFTER = request("GET", "/after")
 
+# Each Python has the corpus in tests/http1, and a server with much else in the files beside this one.
+pytestmark = pytest.mark.once
+
 VALID = cases.valid()
 INVALID = cases.invalid()
 

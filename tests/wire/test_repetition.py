@@ -12,6 +12,8 @@ from ..corpus import cases
 from ..live import Live
 from .client import Client
 
+pytestmark = pytest.mark.once
+
 FIELDS = b"Host: a\r\nX-A: b\r\n\r\n"
 GOOD = b"GET /good HTTP/1.1\r\n" + FIELDS
 OLD = b"Connection: keep-alive\r\n\r\n"
