@@ -30,6 +30,7 @@ from breezeway.observe import (
     access_syslog,
     access_target,
     line_buffer,
+    log_file,
 )
 from breezeway.observe.access_journald import Journal
 from breezeway.observe.access_log import DROPPED, AccessLog
@@ -188,6 +189,28 @@ def test_tcp_server_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConnectionError):
         target.write(lines)
     target.close()
+
+
+class Chatterbox:
+    """A connection whose other end never stops talking."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds == 0
+
+    def recv(self, size: int) -> bytes:
+        self.reads += 1
+        assert self.reads <= access_syslog.MOST_READS, "it listens for ever"
+        return b"x" * size
+
+
+def test_tcp_server_that_talks_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds nobody up."""
+    target = SyslogServer(Syslog("tcp", "127.0.0.1", 514))
+    monkeypatch.setattr(target, "_socket", Chatterbox())
+    assert not target._has_gone()
 
 
 def unframed(received: bytes) -> list[bytes]:
@@ -591,23 +614,24 @@ def test_full_disk_behind_standard_output(tmp_path: Path, monkeypatch: pytest.Mo
     """What a full disk took is not written again, and a line that it has cut ends before the next one."""
     room = [6]
 
-    def write_some(fd: int, data: bytes | memoryview) -> int:
+    def write_some(fd: int, data: bytes | memoryview, wait: float) -> int:
         if not room[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
         written = os.write(fd, data[: room[0]])
         room[0] -= written
         return written
 
-    monkeypatch.setattr(access_target, "write_some", write_some)
+    monkeypatch.setattr(log_file, "write_some", write_some)
     with open(tmp_path / "log", "w") as file:
-        target = Stream(file)
+        target, other = Stream(file), Stream(file)  # as two workers have it
         lines = memoryview(b"one\ntwo\n")
         assert target.write(lines) == 4
         with pytest.raises(OSError, match="No space"):
             target.write(lines[4:])
         room[0] = 100
+        assert other.write(memoryview(b"three\n")) == 6
         assert target.write(lines[4:]) == 4
-    assert (tmp_path / "log").read_text() == "one\ntw\ntwo\n"
+    assert (tmp_path / "log").read_text() == "one\ntw\nthree\ntwo\n"
 
 
 @pytest.mark.parametrize("last", [10, 20_000, 70_000])

@@ -14,7 +14,7 @@ import sys
 from typing import Final, Protocol, TextIO
 
 from breezeway.observe.access_options import JOURNALD, Syslog, target
-from breezeway.observe.log_file import LogFile, write_some
+from breezeway.observe.log_file import LogFile, OpenFile
 from breezeway.observe.page_cache import PageCache
 
 PIECE_BYTES: Final = 1024 * 1024
@@ -111,39 +111,24 @@ class Stream(Unmarked):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._fd = -1
+        self._file: OpenFile | None = None
         self._most = PIECE_BYTES
-        self._torn = False
-        """Whether the last line that was written is not whole."""
         try:
-            self._fd = stream.fileno()
+            fd = stream.fileno()
         except (OSError, ValueError):  # a stream within this process
             return
-        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+        self._file = OpenFile(fd)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             self._most = select.PIPE_BUF
 
     def write(self, lines: memoryview) -> int:
         """Write them behind what the application has printed."""
-        if self._fd < 0:
+        if self._file is None:
             self._stream.write(str(lines, "utf-8"))
             self._stream.flush()
             return len(lines)
         self._stream.flush()
-        if self._torn:
-            write_some(self._fd, b"\n")
-            self._torn = False
-        piece = first_lines(lines, self._most)
-        written = 0
-        try:
-            while written < len(piece):
-                written += write_some(self._fd, piece[written:])
-        except OSError:  # a full disk may have taken some of it
-            whole = bytes(piece[:written]).rfind(b"\n") + 1
-            self._torn = whole < written
-            if not whole:
-                raise
-            return whole
-        return written
+        return self._file.append(first_lines(lines, self._most))
 
 
 def first_lines(lines: memoryview, most: int) -> memoryview:

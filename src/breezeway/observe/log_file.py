@@ -33,20 +33,11 @@ LOOK_AGAIN_SECONDS: Final = 0.01
 """Between two looks at a file that ends within a line."""
 
 
-class LogFile:
-    """An open file; `path` is absolute, `option` is what the user calls it."""
+class OpenFile:
+    """A descriptor that whole lines are appended to; it belongs to whoever has opened it."""
 
-    def __init__(self, path: str, option: str) -> None:
-        """Open the file; make it if it is not there.
-
-        Raises:
-            UsageError: that is impossible.
-        """
-        self.path = os.path.abspath(path)
-        try:
-            self._fd = _open(self.path)
-        except OSError as error:
-            raise _refusal(self.path, option, error) from None
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
         self._unsure = True
         """The file may end within a line, also one of another process: it was just opened, or a write has
         failed, as on a full disk."""
@@ -141,16 +132,37 @@ class LogFile:
         return best
 
     def _open_to_read(self) -> BinaryIO:
-        """Open what is written to, also when it was renamed, where the system can tell.
+        """Open what is written to, also when it was renamed.
 
         Raises:
-            OSError: it may not be read, or is no regular file: that would take what is for others.
+            OSError: it may not be read, or is no regular file: that would take what is for others; or the
+                system cannot do it.
         """
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE))
-        with contextlib.suppress(OSError):
-            return open(f"/proc/self/fd/{self._fd}", "rb")
-        return open(self.path, "rb")
+        return open(f"/proc/self/fd/{self._fd}", "rb")
+
+
+class LogFile(OpenFile):
+    """A file by its name; `path` is absolute, `option` is what the user calls it."""
+
+    def __init__(self, path: str, option: str) -> None:
+        """Open the file; make it if it is not there.
+
+        Raises:
+            UsageError: that is impossible.
+        """
+        self.path = os.path.abspath(path)
+        try:
+            super().__init__(_open(self.path))
+        except OSError as error:
+            raise _refusal(self.path, option, error) from None
+
+    def _open_to_read(self) -> BinaryIO:
+        try:
+            return super()._open_to_read()
+        except FileNotFoundError:  # there is no /proc
+            return open(self.path, "rb")
 
     def reopen(self) -> None:
         """Go over to the file that has the path now; make it if it is not there.
