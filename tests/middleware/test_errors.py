@@ -126,6 +126,33 @@ def test_failure_after_a_block(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 1
 
 
+def test_server_that_takes_no_exc_info() -> None:
+    """Under uWSGI, where exc_info is a SystemError, there is the page all the same."""
+    begun: list[str] = []
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        if exc_info:
+            raise SystemError("uwsgi_spit returned a result with an exception set")
+        begun.append(status)
+
+    blocks = Errors(failing)(make_environ(fields={"Accept": "application/json"}), start_response)
+    assert b"Internal Server Error" in b"".join(blocks)
+    assert begun == ["500 Internal Server Error"]
+
+
+def test_a_system_error_of_the_application() -> None:
+    """It is raised by a server that has sent a part, and nothing is begun anew."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        raise SystemError
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        raise exc_info[1]
+
+    with pytest.raises(SystemError):
+        Errors(application)(make_environ(), start_response)
+
+
 class Loader:
     """Has no source, and says so in a way of its own."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from breezeway.middleware.failures import answered, tell
+from breezeway.middleware.failures import answered, begin, tell
 from breezeway.middleware.option_checks import path as checked_path
 from breezeway.middleware.stack import unset
 from breezeway.semantics.negotiation import choose_type
@@ -118,8 +118,7 @@ class Errors:
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
         ]
-        # A server that has sent a part raises the error here.
-        start_response(STATUS, headers, (type(error), error, error.__traceback__))  # type: ignore[arg-type]
+        begin(start_response, STATUS, headers, error)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _text(self, accept: str | None, name: str) -> tuple[str, str]:

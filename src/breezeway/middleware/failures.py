@@ -41,6 +41,22 @@ def _from_application(error: Exception) -> Exception:
     return error
 
 
+def begin(
+    start_response: StartResponse, status: str, headers: list[tuple[str, str]], error: Exception
+) -> None:
+    """Begin a response in place of the application's; a server that has sent a part raises the error.
+
+    uWSGI fails whenever it is given `exc_info` (unbit/uwsgi issue 2278). It takes a second response
+    without, as long as it has sent nothing of the first.
+    """
+    try:
+        start_response(status, headers, (type(error), error, error.__traceback__))  # type: ignore[arg-type]
+    except SystemError as failed:
+        if failed is error:
+            raise
+        start_response(status, headers)
+
+
 def tell(log: logging.Logger, error: Exception, message: str, *args: object) -> None:
     """Log a failure with its traceback; without it when Python cannot write it.
 

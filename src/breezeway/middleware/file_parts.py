@@ -2,7 +2,8 @@
 
 What reaches from somewhere to the end of the file goes out as an object of the server's own
 `wsgi.file_wrapper`, so that it can use sendfile(2). A part that ends earlier is read here: not every
-server keeps to the Content-Length when it sends a file (PEP 3333 asks for it).
+server keeps to the Content-Length when it sends a file (PEP 3333 asks for it). For uWSGI a part that begins
+later is read, too: its own always sends from the beginning of the file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from breezeway.semantics.ranges import Range
+
+FROM_THE_BEGINNING: Final = "uwsgi_sendfile"
+"""The name of the `wsgi.file_wrapper` that does not heed where the file is."""
 
 BLOCK_BYTES: Final = 64 * 1024
 """What one read takes; a default socket buffer holds about that."""
@@ -60,7 +64,10 @@ def sent(
     only = pieces[0] if len(pieces) == 1 else None
     if wrapper is None or not isinstance(only, Range) or only.stop != size:
         return FileParts(file, pieces, start)
+    begins = start + only.start
+    if begins and getattr(wrapper, "__name__", "") == FROM_THE_BEGINNING:
+        return FileParts(file, pieces, start)
     if only.start:
-        file.seek(start + only.start)
+        file.seek(begins)
     found: Iterable[bytes] = wrapper(file, BLOCK_BYTES)
     return found

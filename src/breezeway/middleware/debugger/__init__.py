@@ -13,7 +13,7 @@ from breezeway.middleware.answer import answer
 from breezeway.middleware.debugger.console import Console, ConsoleError
 from breezeway.middleware.debugger.failure_page import page, policy
 from breezeway.middleware.debugger.traceback import Failure
-from breezeway.middleware.failures import answered, tell
+from breezeway.middleware.failures import answered, begin, tell
 from breezeway.middleware.stack import unset
 from breezeway.semantics.hosts import parse_host
 from breezeway.semantics.negotiation import choose_type
@@ -99,8 +99,7 @@ class Debugger:
             ("Content-Security-Policy", policy(nonce)),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        # A server that has sent a part raises the error here.
-        start_response(STATUS, headers, (type(error), error, error.__traceback__))  # type: ignore[arg-type]
+        begin(start_response, STATUS, headers, error)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _speak(
