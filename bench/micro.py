@@ -69,6 +69,7 @@ def request(data: bytes, **settings: Any) -> Callable[[], object]:
         root_path="",
         multithread=True,
         multiprocess=False,
+        stopping=bool,
     )
     connection = Connection(reactor, socket.socketpair()[0], "", environ)
     reactor.buffer[: len(data)] = data

@@ -140,6 +140,7 @@ class Driven:
             root_path="",
             multithread=False,
             multiprocess=False,
+            stopping=bool,
         )
 
     def deliver(self, pieces: Iterable[bytes]) -> bytes:

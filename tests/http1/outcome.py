@@ -14,7 +14,12 @@ from breezeway.http1.limits import HEAD_BYTES, Limits
 from breezeway.worker.intake import Intake, Request, fill_environ
 
 BASE = base_environ(
-    server_name="localhost", server_port="80", root_path="", multithread=True, multiprocess=False
+    server_name="localhost",
+    server_port="80",
+    root_path="",
+    multithread=True,
+    multiprocess=False,
+    stopping=bool,
 )
 
 BODY_MEMORY = 100

@@ -157,6 +157,13 @@ class TestQueue:
         environ = make_environ() | {"breezeway.client_disconnected": lambda: next(looks)}
         assert [*queued(Request(environ), queue.Queue())] == []
 
+    def test_server_stops(self):
+        """It ends as soon as nothing is left in the queue, so that the server need not wait for its end."""
+        events: queue.Queue[object] = queue.Queue()
+        events.put("last")
+        environ = make_environ() | {"breezeway.stopping": lambda: True}
+        assert [*queued(Request(environ), events, heartbeat=0.001)] == ["last"]
+
     def test_live(self, monkeypatch):
         """An event arrives while the stream goes on; when the page goes, the generator is closed."""
         monkeypatch.setattr("breezeway.web.events.LOOK_SECONDS", 0.02)

@@ -1,4 +1,4 @@
-"""What the environ has beyond PEP 3333: early hints, the client's presence, trailers."""
+"""What the environ has beyond PEP 3333: early hints, the client's presence, the server's end, trailers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
+
+from breezeway.testing import LiveServer
+from breezeway.worker.reactor import Reactor
 
 from ..applications import PLAIN, Recorder, plain
 from ..live import Live, eventually
@@ -208,6 +211,25 @@ def test_client_with_more_to_ask_is_there(live: Live) -> None:
 def live_is_served(live: Live) -> bool:
     """Make the server look at its connections, by asking for something that it refuses itself."""
     return live.send(b"GET / HTTP/1.1\r\n\r\n").status == 400
+
+
+@pytest.mark.parametrize("begin", [Reactor.stop, Reactor.retire], ids=["stop", "retire"])
+def test_stopping(begin: Callable[[Reactor], None]) -> None:
+    """breezeway.stopping says yes as soon as the server, or this worker, waits for its last requests."""
+    called = threading.Event()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        before = environ["breezeway.stopping"]()
+        called.set()
+        eventually(environ["breezeway.stopping"], "the server stops")
+        start_response("200 OK", [PLAIN])
+        return [repr(before).encode()]
+
+    with LiveServer(application) as server, Client(server.address) as client:
+        client.send(request("GET", "/"))
+        assert called.wait(5)
+        begin(server.reactor)
+        assert client.response().body == b"False"
 
 
 def test_trailers(live: Live) -> None:

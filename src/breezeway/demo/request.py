@@ -41,6 +41,7 @@ NOTES = {
     "wsgi.input_terminated": "reading to the end of wsgi.input is safe",
     "wsgi.early_hints": "sends a 103 response before the real one",
     "breezeway.client_disconnected": "tells whether the client has gone",
+    "breezeway.stopping": "tells whether the server waits for the last requests",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from breezeway import __version__
 from breezeway.gateway.error_stream import ERRORS
 from breezeway.gateway.file_wrapper import FileWrapper
@@ -12,9 +14,18 @@ SERVER_SOFTWARE = f"breezeway/{__version__}"
 
 
 def base_environ(
-    *, server_name: str, server_port: str, root_path: str, multithread: bool, multiprocess: bool
+    *,
+    server_name: str,
+    server_port: str,
+    root_path: str,
+    multithread: bool,
+    multiprocess: bool,
+    stopping: Callable[[], bool],
 ) -> Environ:
-    """Build what is the same for all requests of one listener (PEP 3333, 'environ Variables')."""
+    """Build what is the same for all requests of one listener (PEP 3333, 'environ Variables').
+
+    `stopping` tells whether the server waits for the end of its requests, to end itself.
+    """
     return {
         "GATEWAY_INTERFACE": "CGI/1.1",
         "SERVER_SOFTWARE": SERVER_SOFTWARE,
@@ -30,4 +41,5 @@ def base_environ(
         "wsgi.multithread": multithread,
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
+        "breezeway.stopping": stopping,
     }

@@ -2,7 +2,8 @@
 
 A thread of the server is taken for as long as a page listens. A server finds out that a page has gone
 when it sends something; so there has to be something to send, a comment if nothing else. Breezeway can be
-asked before (`breezeway.client_disconnected`), and `queued` does.
+asked before (`breezeway.client_disconnected`), and whether it waits for the end of its requests, to end
+itself (`breezeway.stopping`); `queued` does.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ HEARTBEAT_SECONDS: Final = 15.0
 """Of silence, then a comment is sent: proxies take a connection for dead after 30 to 60."""
 
 LOOK_SECONDS: Final = 1.0
-"""Between two looks whether the page has gone: who loads it again and again takes a thread each time."""
+"""Between two looks whether the page has gone, for who loads it again and again takes a thread each time,
+and whether the server stops."""
 
 END: Final[Any] = object()
 """In a queue: there are no more events."""
@@ -121,16 +123,19 @@ def queued(
 ) -> Iterator[Any]:
     """Give the events of a queue as they come, and None after `heartbeat` seconds without one.
 
-    It ends when the page that has sent the request has gone, where the server tells, and with `END` in
-    the queue.
+    It ends with `END` in the queue; and, where the server tells, when the page that has sent the request
+    has gone, or the server stops: then the page connects anew, to what has come in its place.
     """
     has_gone = request.environ.get("breezeway.client_disconnected", bool)
+    stopping = request.environ.get("breezeway.stopping", bool)
     beats_at = time.monotonic() + heartbeat
     while not has_gone():
         try:
             left = max(0.0, beats_at - time.monotonic())
             event = events.get(timeout=min(left, LOOK_SECONDS))
         except queue.Empty:
+            if stopping():
+                return
             if time.monotonic() < beats_at:
                 continue
             event = None

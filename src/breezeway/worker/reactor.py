@@ -199,6 +199,7 @@ class Reactor:
             root_path=self._root_path,
             multithread=self.settings.threads > 1,
             multiprocess=multiprocess,
+            stopping=lambda: self.stopping,
         )
 
     def start(self) -> None:
@@ -389,7 +390,7 @@ class Reactor:
         self._next_tick = now + TICK_SECONDS
         self.encoder.set_date(http_date(time.time()))
         try:
-            if self.deadlines.advance(now):
+            if self.deadlines.is_behind(now) or self.deadlines.advance(now):
                 self.tick_at(now)
         except Exception:
             self._survive(None)
