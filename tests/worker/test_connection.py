@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from breezeway.worker.deadlines import SLOT_SECONDS, Deadlines
-from breezeway.worker.ending import BUSY, CLOSED, DRAIN, IDLE, LINGER, LINGER_SECONDS
+from breezeway.worker.ending import (
+    BODY,
+    BUSY,
+    CLOSED,
+    DRAIN,
+    HEAD,
+    IDLE,
+    LINGER,
+    LINGER_SECONDS,
+)
 from breezeway.worker.poller import HUP, IN, OUT, RDHUP, READABLE
 
 from .driven import Driven, echo, get
@@ -39,6 +48,36 @@ def test_event_without_data_changes_nothing(driven: Driven) -> None:
     assert driven.connection.state == IDLE
     assert driven.event(get("/0"))
     assert driven.bodies(1) == [b"/0"]
+
+
+def test_request_that_comes_as_the_connection_is_closed(driven: Driven) -> None:
+    """It is answered, although the event loop has not heard of it before."""
+    assert driven.event(get("/0"))
+    driven.client.sendall(get("/1"))
+    much_later = time.monotonic() + 1000
+    assert driven.connection.on_deadline(much_later) >= much_later
+    assert driven.connection.on_event(READABLE)
+    assert driven.bodies(2) == [b"/0", b"/1"]
+    assert driven.connection.on_deadline(much_later) == 0
+    assert driven.connection.state == CLOSED
+
+
+@pytest.mark.parametrize(("begun", "state"), [(20, HEAD), (52, BODY)])
+def test_what_came_in_time_is_not_late(driven: Driven, begun: int, state: int) -> None:
+    """When the event loop had no turn for longer than a time limit, it reads before it judges."""
+    post = b"POST /0 HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nab"
+    driven.reactor._tick(time.monotonic())
+    assert driven.event(post[:begun])
+    driven.settle()
+    assert driven.connection.state == state
+    driven.client.sendall(post[begun:])
+    much_later = time.monotonic() + 1000
+    driven.reactor._tick(much_later)
+    assert driven.connection.on_event(READABLE)
+    driven.settle()
+    assert driven.bodies(1) == [b"/0"]
+    driven.reactor._tick(much_later)
+    assert driven.connection.state == CLOSED
 
 
 def test_end_of_input_closes(driven: Driven) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.worker.deadlines import LOOKS, SLOT_SECONDS, Deadlines
+from breezeway.worker.deadlines import BEHIND_SECONDS, LOOKS, SLOT_SECONDS, Deadlines
 
 LATE = 2 * SLOT_SECONDS
 
@@ -71,6 +71,30 @@ def test_earlier_look_stays() -> None:
     deadlines.advance(2)
     assert task.looks == [2]
     assert not deadlines
+
+
+def test_deadline_that_has_passed() -> None:
+    """It is looked at in the next call, wherever the wheel has been by then."""
+    deadlines = Deadlines()
+    early, moved, other = Task(1), Task(50), Task(60)
+    deadlines.schedule(moved, 50)
+    deadlines.schedule(other, 60)
+    deadlines.advance(10)
+    deadlines.schedule(early, 1)
+    deadlines.schedule(moved, 2)
+    deadlines.advance(10 + SLOT_SECONDS)
+    assert early.looks == moved.looks == [10 + SLOT_SECONDS]
+    assert not other.looks
+
+
+def test_is_behind() -> None:
+    """It is so in one turn after a pause, however long the next one takes."""
+    deadlines = Deadlines()
+    assert not deadlines.is_behind(1000)
+    assert not deadlines.is_behind(1000 + BEHIND_SECONDS)
+    assert deadlines.is_behind(1002 + BEHIND_SECONDS)
+    assert not deadlines.is_behind(2000)
+    assert deadlines.is_behind(3000)
 
 
 def test_many_take_turns() -> None:

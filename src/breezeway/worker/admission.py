@@ -216,7 +216,7 @@ class Admission:
             if _place(connection) != place:
                 continue
             rank = place[0]
-            if rank == _DONE or (not connection.unread and _is_silent(connection)):
+            if rank == _DONE or connection.is_silent():
                 kind, what = _KINDS[rank]
                 self._reactor.note(kind, f"%s: {what} closed for a new connection", connection.peer)
                 if rank == _SLOW:
@@ -261,14 +261,6 @@ def _networks(specs: Collection[str]) -> Networks | tuple[()]:
     from breezeway.semantics.networks import Networks  # here alone, since many servers have none
 
     return Networks(specs)
-
-
-def _is_silent(connection: Connection) -> bool:
-    """Whether no request has come since the event loop last looked."""
-    try:
-        return not connection.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except OSError:
-        return True
 
 
 def _close(client: socket.socket) -> None:

@@ -7,12 +7,17 @@ that slot. So a request costs nothing here, and a connection is looked at once i
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Final, Protocol
 
 SLOT_SECONDS: Final = 0.25
 """Width of a slot: a time limit ends at most two of them late. A worker with connections wakes as
 often, which is a 50,000th of a core."""
+
+BEHIND_SECONDS: Final = 1.0
+"""Without a turn for so long, as when the process was stopped or an application has held the GIL, the
+event loop takes in what has come before it calls anybody late."""
 
 LOOKS: Final = 100
 """At one go. A refusal takes some 20 us, and thousands of connections may have begun together: the
@@ -35,6 +40,7 @@ class Deadlines:
         self._slots: dict[int, dict[int, Timed]] = {}
         self._lock = threading.Lock()
         self._last = 0
+        self._turn = math.inf
 
     def __bool__(self) -> bool:
         """Whether anything stands on the wheel."""
@@ -47,7 +53,7 @@ class Deadlines:
             return
         with self._lock:
             self._take_out(timed)
-            timed.slot = slot
+            timed.slot = slot = max(slot, self._last + 1)  # nobody comes by an earlier one again
             self._slots.setdefault(slot, {})[id(timed)] = timed
 
     def remove(self, timed: Timed) -> None:
@@ -61,9 +67,16 @@ class Deadlines:
             del self._slots[timed.slot]
         timed.slot = 0
 
+    def is_behind(self, now: float) -> bool:
+        """Whether nothing is to be looked at in this turn, the first after a while without one."""
+        behind = now - self._turn > BEHIND_SECONDS
+        self._turn = math.inf if behind else now
+        return behind
+
     def advance(self, now: float) -> bool:
         """Look at what is due; return whether some of it is left for the next call."""
-        first, self._last = self._last + 1, int(now / SLOT_SECONDS)
+        with self._lock:
+            first, self._last = self._last + 1, int(now / SLOT_SECONDS)
         if not self._slots:
             return False
         if self._last - first > len(self._slots):

@@ -230,6 +230,15 @@ class Ending(Recording):
         """`breezeway.client_disconnected`: whether the client has closed its side."""
         return self.gone or self.half_closed or self._has_left()
 
+    def is_silent(self) -> bool:
+        """Whether nothing has come since the event loop last looked."""
+        if self.unread:
+            return False
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return True
+
     def _has_left(self) -> bool:
         try:
             return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)

@@ -50,7 +50,7 @@ def look(connection: Connection, now: float) -> float:
     if state == HEAD:
         started = connection.intake.note_start() if connection.intake is not None else now
         due = started + settings.head_timeout
-        if now >= due and connection.only_blank:
+        if now >= due and connection.only_blank and connection.is_silent():
             connection.close()
             return 0
         return _expect(connection, due, now, "head")
@@ -76,6 +76,8 @@ def _rest(connection: Connection, now: float, keep_alive: float) -> float:
     rests_since = max(connection.began, connection.last_active)
     idle = now - rests_since
     if idle >= keep_alive:
+        if not connection.is_silent():  # its turn is still to come
+            return now
         connection.close()
         return 0
     if idle >= MEMO_SECONDS:
