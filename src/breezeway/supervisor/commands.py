@@ -12,7 +12,7 @@ from breezeway.errors import UsageError
 from breezeway.supervisor import systemd
 from breezeway.supervisor.control import Caller
 from breezeway.supervisor.events import Events
-from breezeway.supervisor.handle import READY, RETIRING
+from breezeway.supervisor.handle import READY, RETIRING, Handle
 from breezeway.supervisor.operation import Operation
 from breezeway.supervisor.rollout import Rollouts
 from breezeway.supervisor.status import status
@@ -139,14 +139,11 @@ class Commands:
 
     def _on_recycle(self, request: Request, caller: Caller) -> None:
         supervisor = self._supervisor
-        serving = [each for each in supervisor.workers if each.state == READY]
-        chosen = serving
+        if supervisor.stopping:
+            raise UsageError("the server is stopping.")
+        chosen = [each for each in supervisor.workers if each.state == READY]
         if "pid" in request:  # null, too: all are meant where nothing is said
-            pid = request["pid"]
-            chosen = [each for each in serving if each.pid == pid]
-            if not chosen:
-                pids = ", ".join(str(each.pid) for each in serving)
-                raise UsageError(f"no worker that serves has the pid {pid}; there are {pids}.")
+            chosen = _only(chosen, request["pid"])
         for each in chosen:
             each.replace_because = "an operator has asked for it"
 
@@ -173,11 +170,7 @@ class Commands:
         supervisor = self._supervisor
         asked = [each for each in supervisor.workers if each.state in (READY, RETIRING)]
         if request.get("pid") is not None:
-            pids = ", ".join(str(each.pid) for each in asked)
-            asked = [each for each in asked if each.pid == request["pid"]]
-            if not asked:
-                pid = request["pid"]
-                raise UsageError(f"no worker that serves has the pid {pid}; there are {pids}.")
+            asked = _only(asked, request["pid"])
         for each in asked:
             each.stacks = None
             each.channel.send("stacks")
@@ -192,3 +185,17 @@ class Commands:
             return {"workers": [{"pid": each.pid, "threads": each.stacks or []} for each in asked]}
 
         supervisor.operations.append(Operation(caller, "workers have answered", left, result))
+
+
+def _only(workers: list[Handle], pid: object) -> list[Handle]:
+    """Return the one of the workers with this pid.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [each for each in workers if each.pid == pid]
+    if not found:
+        pids = ", ".join(str(each.pid) for each in workers)
+        there = f"there are {pids}" if pids else "none does"
+        raise UsageError(f"no worker that serves has the pid {pid}; {there}.")
+    return found

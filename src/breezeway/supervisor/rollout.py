@@ -67,7 +67,9 @@ class Rollouts:
             reason = "a reload is under way already"
         if reason:
             if caller is not None:
-                caller.fail(reason)
+                caller.fail(f"{reason}.")
+            elif supervisor.stopping:
+                logger.warning("no reload: %s", reason)
             else:
                 self._again = True
             return

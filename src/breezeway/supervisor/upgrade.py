@@ -161,12 +161,14 @@ class Upgrade:
             reason = "process 1 cannot hand over; replace the container instead"
         elif supervisor.stopping:
             reason = "the server is stopping"
-        elif self._channel is not None or supervisor.candidate is not None:
-            reason = "an upgrade or a reload is under way already"
+        elif self._channel is not None:
+            reason = "an upgrade is under way already"
+        elif supervisor.candidate is not None:
+            reason = "a reload is under way"
         if reason:
             logger.error("no upgrade: %s", reason)
             if caller is not None:
-                caller.fail(reason)
+                caller.fail(f"{reason}.")
             return
         logger.info("upgrading: starting %s", shown_command(sys.orig_argv))
         self._caller, self._failure, self._taken = caller, None, None
@@ -271,7 +273,7 @@ class Upgrade:
             # Politely, so that it ends its workers; what they have in hand is answered.
             self._signal(signal.SIGTERM)
             if self._caller is not None:
-                self._caller.fail("the server is stopping")
+                self._caller.fail("the server is stopping.")
             self._end()
         elif self._taken is None and time.monotonic() >= self._deadline:
             self._fail({"message": "the new supervisor was not ready in time, and is killed."})
