@@ -26,6 +26,10 @@ def basic(text: bytes) -> str:
         ("Basic", None),
         ("Basic a=b", None),
         ("Basic -_-_", None),
+        ("Basic Ym~9iOng=", None),
+        (basic(b"a:\x1f"), None),
+        (basic(b"a:\x7f"), None),
+        (basic("a:\u0080 ".encode()), ("a", "\u0080 ")),
         ("Bearer Ym9iOng=", None),
     ],
 )
@@ -54,6 +58,13 @@ def test_parameters():
     """Other schemes have parameters."""
     credentials = parse_credentials(r'Digest Username="a\"b", realm = "x, y" ,, qop=auth')
     assert credentials == ("digest", "", {"username": 'a"b', "realm": "x, y", "qop": "auth"})
+
+
+def test_every_form_of_a_parameter():
+    """All characters of a token, a value that is empty, and no white space behind a comma."""
+    token = "!#$%&'*+-.^_`|~09AZaz"
+    credentials = parse_credentials(f'{token} {token}={token},b="",c=d')
+    assert credentials == (token.lower(), "", {token.lower(): token, "b": "", "c": "d"})
 
 
 @pytest.mark.parametrize(

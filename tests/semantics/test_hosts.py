@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.semantics.hosts import Hosts, parse_host, port_of
+from breezeway.semantics.hosts import Hosts, parse_host, parse_port, port_of
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,17 @@ def test_any_text(text: str) -> None:
     again = f"{host.name}:{host.port}" if host.port else host.name
     assert parse_host(again) == host
     assert text in Hosts([again])
+
+
+def test_forms_that_can_be_compared() -> None:
+    """One host is one text: no dot at the end, an address in its shortest form and in brackets."""
+    assert parse_host("A_~-1.Example.org.:080") == ("a_~-1.example.org", "80")
+    assert parse_host("[0:0::1]:8000") == ("[::1]", "8000")
+
+
+@pytest.mark.parametrize("text", ["", "0", "65536", "123456", "-1", "+1", " 1", "x", "\u0663"])
+def test_no_port(text: str) -> None:
+    """It is a number from 1 to 65535."""
+    assert (parse_port("1"), parse_port("00080"), parse_port("65535")) == ("1", "80", "65535")
+    with pytest.raises(ValueError, match="port"):
+        parse_port(text)

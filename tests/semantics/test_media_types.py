@@ -4,6 +4,8 @@ import pytest
 
 from breezeway.semantics.media_types import parse_media_type
 
+TOKEN = "!#$%&'*+-.^_`|~09AZaz"
+
 
 @pytest.mark.parametrize(
     ("text", "name", "parameters"),
@@ -14,6 +16,7 @@ from breezeway.semantics.media_types import parse_media_type
         (r'a/b; x="\"\\a"', "a/b", {"x": '"\\a'}),
         ('a/b; x=""', "a/b", {"x": ""}),
         ("a/b;", "a/b", {}),
+        (f"{TOKEN}/{TOKEN};{TOKEN}={TOKEN}", f"{TOKEN}/{TOKEN}".lower(), {TOKEN.lower(): TOKEN}),
         ("a/b; ; x=1", "a/b", {"x": "1"}),
         ('multipart/form-data; boundary="a b"', "multipart/form-data", {"boundary": "a b"}),
     ],
@@ -51,15 +54,17 @@ def test_malformed(text):
 
 def test_charset():
     """UTF-8 and ASCII are UTF-8, and so is what says nothing."""
-    for text in ("text/plain", "text/plain; charset=UTF-8", 'a/b; charset="us-ascii"'):
+    for text in ("text/plain", "text/plain; charset=utf8", 'a/b; charset="US-ASCII"'):
         assert parse_media_type(text).is_utf_8
     assert not parse_media_type("text/plain; charset=iso-8859-1").is_utf_8
 
 
 def test_json():
     """`application/json` and `+json`."""
-    kinds = ["application/json", "application/problem+json; x=1", "text/json", "a/b+json"]
-    assert [parse_media_type(kind).is_json for kind in kinds] == [True, True, False, False]
+    yes = ["application/json", "Application/JSON", "application/problem+json; x=1"]
+    no = ["text/json", "a/b+json", "application/xml", "application/jsonl"]
+    assert all(parse_media_type(kind).is_json for kind in yes)
+    assert not any(parse_media_type(kind).is_json for kind in no)
 
 
 def test_is_quick():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breezeway.semantics.path_prefixes import PathTable, readings, tidied
+from breezeway.semantics.path_prefixes import PathTable, mount_point, readings, tidied
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,12 @@ def test_as_said(prefixes: list[str], path: str) -> None:
     ]
     expected = max(covering, key=len, default="")
     assert PathTable({prefix: prefix for prefix in prefixes}).get(path, "") == expected
+
+
+@pytest.mark.parametrize(
+    ("script_name", "mounted"),
+    [("", ""), ("/", ""), ("/a", "/a"), ("/a/", "/a"), ("//a/b//", "/a/b"), ("a", "/a")],
+)
+def test_mount_point(script_name: str, mounted: str) -> None:
+    """One slash in front, none at the end, whatever a server has made of it."""
+    assert mount_point(script_name) == mounted

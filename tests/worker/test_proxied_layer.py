@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -115,3 +116,25 @@ def test_socket_is_looked_at() -> None:
         assert layer.recv(2) == b"ET"
         layer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_header_that_tells_of_no_client() -> None:
+    """A proxy that asks for itself is the client, and what it gets goes through the layer as well."""
+    client, server = socket.socketpair()
+    with client, server, tempfile.TemporaryFile() as file:
+        file.write(b"0123456789")
+        file.flush()
+        layer = ProxiedLayer(server, ("192.0.2.7", 81))
+        assert layer.client is None
+        client.sendall(b"PROXY UNKNOWN\r\nGET")
+        assert layer.recv(8) == b"GET"
+        assert layer.client == "192.0.2.7"
+        assert layer.environ() == {
+            "breezeway.peer": "192.0.2.7",
+            "REMOTE_ADDR": "192.0.2.7",
+            "REMOTE_PORT": "81",
+        }
+        assert layer.send_file(file.fileno(), 2, 5) == 5
+        layer.shutdown(socket.SHUT_WR)
+        assert client.recv(10) == b"23456"
+        assert client.recv(10) == b""
