@@ -262,6 +262,11 @@ def test_server_software(live: Live) -> None:
     assert software == f"breezeway/{version('breezeway')}"
 
 
+def test_gateway_interface(live: Live) -> None:
+    """GATEWAY_INTERFACE is the version of CGI that the variables are of (RFC 3875 section 4.1.4)."""
+    assert environ_of(live, request("GET", "/"))["GATEWAY_INTERFACE"] == "CGI/1.1"
+
+
 def test_remote_address(live: Live) -> None:
     """REMOTE_ADDR and REMOTE_PORT are the other end of the connection, as strings."""
     keeper = Keeper()
