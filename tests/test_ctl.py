@@ -473,6 +473,7 @@ class TestUsage:
             (("scale", "many"), "Invalid value for 'N'"),
             (("recycle", "x"), "Invalid value for '[PID]'"),
             (("status", "--pid", "0"), "Invalid value for '--pid'"),
+            (("--socket", "/a", "stop", "--pid", "12"), "--socket and --pid both say which server"),
         ],
     )
     def test_mistake(self, run, args, message):

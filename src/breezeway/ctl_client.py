@@ -88,8 +88,11 @@ def candidates(path: str | None, pid: int | None) -> list[str]:
     """Return the sockets of the supervisors that can be meant, one at least.
 
     That is `path`, or the one of the supervisor `pid`, or the one that the settings name, or those
-    of all supervisors there are. Raises `NoServerError` if there is none.
+    of all supervisors there are. Raises `NoServerError` if there is none, `UsageError` for both a
+    path and a pid.
     """
+    if path is not None and pid is not None:
+        raise UsageError("--socket and --pid both say which server; one of them is enough.")
     if path is not None:
         return [path]
     if pid is None and (configured := _configured()) is not None:
