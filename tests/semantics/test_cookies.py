@@ -20,6 +20,9 @@ from breezeway.semantics.cookies import (
 NAMES = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=20)
 VALUES = st.text([chr(c) for c in range(0x21, 0x7F) if chr(c) not in '",;\\'], max_size=40)
 
+LONG_DOMAIN = ".".join(["x" * 63] * 3 + ["y" * 61])
+"""253 characters, as many as there may be, in four labels."""
+
 
 @pytest.mark.parametrize(
     ("field", "cookies"),
@@ -77,6 +80,10 @@ def test_back_again(cookies: dict[str, str]) -> None:
         ({"expires": 0}, "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"),
         ({"expires": -(10**11)}, "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"),
         ({"domain": ".Example.org", "path": "/x y"}, "a=b; Domain=example.org; Path=/x y"),
+        ({"expires": 784111777.9, "path": None}, "a=b; Expires=Sun, 06 Nov 1994 08:49:37 GMT"),
+        ({"domain": "localhost", "path": "/ :<~"}, "a=b; Domain=localhost; Path=/ :<~"),
+        ({"domain": LONG_DOMAIN, "path": None}, f"a=b; Domain={LONG_DOMAIN}"),
+        ({"same_site": "Strict", "path": None}, "a=b; SameSite=Strict"),
         (
             {"secure": True, "http_only": True, "same_site": "None", "partitioned": True},
             "a=b; Path=/; SameSite=None; Secure; HttpOnly; Partitioned",
@@ -142,7 +149,9 @@ def test_value_is_a_text() -> None:
     [
         *({"domain": domain} for domain in ("", ".", "192.0.2.1", "[::1]", "a..b", "a:80", "a;b")),
         *({"domain": domain} for domain in ("a b", "a/b", "x" * 64, "a.\n", "\xe4.de")),
+        *({"domain": domain} for domain in (f"{LONG_DOMAIN}x", "x." + "y" * 64, "1.2")),
         *({"path": path} for path in ("", "x", "/;", "/\n", "/\xe4", "/" + "x" * 1024)),
+        *({"path": path} for path in ("/\x1f", "/\x7f")),
         *({"max_age": age} for age in (1.5, True, "60", float("nan"))),
         {"same_site": "lax"},
         {"same_site": "None"},
