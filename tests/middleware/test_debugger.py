@@ -357,8 +357,8 @@ def test_recursion() -> None:
     assert len(text) < 300_000
 
 
-def test_generator() -> None:
-    """A failure when the first block is asked for is shown; a later one goes on to the server."""
+def test_generator(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure when the first block is asked for is shown; a later one is the server's, its log too."""
 
     def application(environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [PLAIN])
@@ -367,8 +367,10 @@ def test_generator() -> None:
         raise LookupError("no such thing")
 
     assert b"no such thing" in get(application).body
+    caplog.clear()
     with pytest.raises(LookupError):
         get(application, "/late")
+    assert "failed" not in caplog.text
 
 
 def test_nothing_fails() -> None:

@@ -79,8 +79,6 @@ class Debugger:
         if why:
             self._tell_once(f"the debugger does not run: {why}")
             raise error
-        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        tell(log, error, "%s %r failed", method, path)
         failure = Failure(error)
         nonce, secret = "", ""
         if choose_type(environ.get("HTTP_ACCEPT"), TYPES) == "text/html":
@@ -100,7 +98,10 @@ class Debugger:
             ("X-Content-Type-Options", "nosniff"),
         ]
         begin(start_response, STATUS, headers, error)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        # Only now: what the server has to end with, it logs itself.
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        tell(log, error, "%s %r failed", method, path)
+        return [] if method == "HEAD" else [body]
 
     def _speak(
         self, console: Console, environ: WSGIEnvironment, start_response: StartResponse
