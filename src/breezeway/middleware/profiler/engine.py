@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import CodeType
 from typing import Any, Final, Protocol
 
@@ -18,10 +19,9 @@ LEAST_SHARE: Final = 0.0005
 
 MOST_DEPTH: Final = 200
 
-_OWN: Final = frozenset(
-    os.path.join(os.path.dirname(__file__), name)
-    for name in ("closing.py", "profiler.py", "profiler/engine.py", "profiler/recording.py")
-)
+_HERE: Final = Path(__file__).parent
+
+_OWN: Final = frozenset(map(os.fspath, (*_HERE.glob("*.py"), _HERE.with_name("closing.py"))))
 """Our own functions, which are left out; what they have called stands in their place."""
 
 _SELF: Final = "[self]"

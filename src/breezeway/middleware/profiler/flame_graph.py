@@ -60,7 +60,10 @@ function draw(focus, way) {
     bar.style.cssText = `left:${left}%;width:${width}%;top:${line * LINE}px`;
     bar.style.background = colour(node[1] || node[0]);
     bar.onmouseenter = bar.onfocus = () => tell(node);
-    bar.onclick = () => draw(node, above);
+    bar.onclick = () => {
+      draw(node, above);
+      graph.children[above.length].focus();  // the keyboard goes on from there
+    };
     graph.append(bar);
   };
   way.forEach((node, line) => put(node, 0, 100, line, way.slice(0, line)));
