@@ -107,10 +107,15 @@ def test_unix_sockets(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o660
         (tmp_path / "new").unlink()
         (tmp_path / "control").unlink()
+        (tmp_path / "control").write_text("precious")
+        server.signal(signal.SIGHUP)
+        server.log.wait_for("reloaded", count=2)  # all the same
+        server.log.wait_for("control-socket.*: this file is there already")
+        (tmp_path / "control").unlink()
         (tmp_path / "pid").unlink()
         server.signal(signal.SIGHUP)
-        server.log.wait_for("reloaded", count=2)
-        assert server.status()["generation"] == 3
+        server.log.wait_for("reloaded", count=3)
+        assert server.status()["generation"] == 4
         assert int((tmp_path / "pid").read_text()) == server.process.pid
         with Load(str(tmp_path / "new"), keep_alive=4, one_shot=4) as load:
             load.wait_for(100)

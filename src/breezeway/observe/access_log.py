@@ -132,7 +132,7 @@ class AccessLog:
             if not self._failing:
                 self._failing = True
                 text = "cannot write to the access log: %s; its lines are kept while there is room"
-                logger.error(text, error)
+                logger.error(text, getattr(error, "strerror", None) or error)
 
     def _tell_lost(self, *, at_once: bool) -> None:
         now = time.monotonic()

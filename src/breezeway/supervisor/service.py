@@ -130,6 +130,14 @@ def _listeners(settings: Settings, inheritance: Inheritance | None) -> list[List
     return listener.bind_all(settings, inheritance.adopt(settings.addresses))
 
 
+def _at_best(act: Callable[[], None]) -> None:
+    """Do what serving does not depend on; if it fails, the log says so."""
+    try:
+        act()
+    except UserError as error:
+        logger.error("%s", error.message)
+
+
 class _Service:
     """What is around a supervisor."""
 
@@ -259,15 +267,9 @@ class _Service:
     def _take_over(self, inheritance: Inheritance) -> None:
         inheritance.take_over()
         # From here on nobody else serves: what goes wrong must not end this.
-        try:
-            self._open_control()
-        except UserError as error:
-            logger.error("%s", error.message)
-        try:
-            if self._pid_file is not None:
-                self._pid_file.write()
-        except UserError as error:
-            logger.error("%s", error.message)
+        _at_best(self._open_control)
+        if self._pid_file is not None:
+            _at_best(self._pid_file.write)
         inheritance.finish()
         self.admin.start()
 
@@ -278,9 +280,9 @@ class _Service:
     def apply(self, own_logs: bool, settings: Settings) -> None:
         """Put in force what a reload has changed for all but the workers; find again what is lost."""
         if self._control is not None and self._control.is_lost:
-            self._open_control()
+            _at_best(self._open_control)
         if self._pid_file is not None:
-            self._pid_file.renew()
+            _at_best(self._pid_file.renew)
         if own_logs:
             _configure_logs(settings)
         descriptors.warn_if_few(settings.limit_connections)
