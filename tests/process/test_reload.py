@@ -131,6 +131,8 @@ def test_broken_settings(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"breezeway\.toml"):
             server.ask("reload")
         settings.unlink()
+        with pytest.raises(UserError, match=r"breezeway\.toml is not there any more"):
+            server.ask("reload")
         settings.mkdir()
         with pytest.raises(UserError, match=r"breezeway\.toml"):
             server.ask("reload")

@@ -281,11 +281,15 @@ def test_scale_is_kept(tmp_path: Path) -> None:
 def test_addresses_change(tmp_path: Path) -> None:
     """The new supervisor listens where its settings say; what it does not want is closed.
 
-    A listener that nobody can reach is not taken over: its address is bound anew.
+    A listener that nobody can reach is not taken over: its address is bound anew. Without the file of
+    settings it would listen on the default address; that is refused.
     """
     settings = tmp_path / "breezeway.toml"
     settings.write_text('bind = ["127.0.0.1:0", "unix:old", "unix:lost"]\n')
     with serving(tmp_path, command=_without_bind(tmp_path)) as server:
+        settings.unlink()
+        with pytest.raises(UserError, match=r"breezeway\.toml is not there any more"):
+            server.ask("upgrade")
         settings.write_text('bind = ["127.0.0.1:0", "unix:new", "unix:lost"]\n')
         (tmp_path / "lost").unlink()
         with socket.socket(socket.AF_UNIX) as other:  # that of somebody who has ended

@@ -49,6 +49,18 @@ class Deployment:
             except OSError as error:
                 raise UsageError(f"cannot enter {self.directory}: {error.strerror}.") from None
 
+    def want_files(self) -> None:
+        """Want the files there from which the settings were read, before they are read again.
+
+        Raises:
+            UsageError: one has gone. The defaults would be served: on another address, for one thing.
+        """
+        for path in self.files:
+            if not os.path.lexists(path):
+                hint = "Put it back. To do without it, stop the server and start it again."
+                text = f"{path} is not there any more, and has some of the settings."
+                raise UsageError(text, hint)
+
 
 @dataclass(eq=False)
 class Generation:

@@ -75,6 +75,7 @@ class Rollouts:
             return
         self.tell("reloading")
         try:
+            supervisor.current.deployment.want_files()
             deployment = supervisor.resolve()
             generation = self._next_generation(deployment)
             self._move(generation)

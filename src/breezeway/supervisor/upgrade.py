@@ -173,6 +173,7 @@ class Upgrade:
         logger.info("upgrading: starting %s", shown_command(sys.orig_argv))
         self._caller, self._failure, self._taken = caller, None, None
         try:
+            supervisor.current.deployment.want_files()
             if self.pid_file is not None:
                 self.pid_file.renew()  # or the new one would take it for that of another server
             self._channel = channel = self._fork()
