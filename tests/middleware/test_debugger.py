@@ -17,6 +17,7 @@ from jinja2 import Environment
 
 from breezeway.middleware import Debugger, RequestId
 from breezeway.middleware.debugger import PATH, refusal
+from breezeway.middleware.debugger.values import shown
 from breezeway.testing import LiveServer
 
 from .calling import Counted, Result, call, make_environ
@@ -68,7 +69,7 @@ def test_page(caplog: pytest.LogCaptureFixture) -> None:
     assert "<script>alert" not in text
     assert "GET /a?b=&lt;i&gt;" in text
     assert "&lt;Odd, whose repr() raised ValueError&gt;" in text
-    assert "(10002 characters)" in text
+    assert "(10000 characters)" in text
     assert "debugger.py" not in text.replace("test_debugger.py", "")
     assert "LookupError" in caplog.text
 
@@ -105,15 +106,16 @@ def test_plain_text_for_others() -> None:
 
 
 def test_secrets_within_values_are_masked() -> None:
-    """Nor are they in a local called environ, nor in the copy that ProxyHeaders makes."""
+    """Nor are they in a local called environ, in a tuple of it, or in the copy that ProxyHeaders makes."""
     secret = "-".join(["session", "abc123"])
     kept: dict[str, Any] = {
         "HTTP_COOKIE": secret,
         "breezeway.before_proxies": {"HTTP_COOKIE": secret},
     }
 
-    def application(environ: Any, start_response: Any) -> Any:
-        raise ValueError
+    def application(*args: Any) -> Any:
+        given = {"environ": args[0]}
+        raise ValueError(len(given))
 
     text = get(application, **kept).body.decode()
     assert "<th>breezeway.before_proxies</th><td>{&#x27;HTTP_COOKIE&#x27;: &#x27;****" in text
@@ -308,6 +310,46 @@ def test_own_frames_within_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 
     text = get(application).body.decode()
     assert 'class="frame" open><summary><code>&lt;module&gt;' in text
+
+
+class Row:
+    """Counts how often one is written."""
+
+    written = 0
+
+    def __repr__(self) -> str:
+        Row.written += 1
+        return "<Row>"
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ([Row()] * 10_000, "10000 items"),
+        ({"rows": [{"row": Row()}] * 10_000}, "1 items"),
+        ((tuple([Row()] * 5000), {Row() for _ in range(5000)}), "2 items"),
+        (b"x" * 1_000_000, "1000000 bytes"),
+    ],
+)
+def test_large_values(value: Any, size: str) -> None:
+    """Of millions of rows no more is written than is shown."""
+    Row.written = 0
+    text = shown(value)
+    assert text.endswith(f"... ({size})")
+    assert text.startswith(repr(value)[:100])
+    assert len(text) < 1600
+    Row.written = 0
+    shown(value)
+    assert Row.written <= 1500
+
+
+def test_values_are_written_whole() -> None:
+    """What is short is as repr() has it, a list in itself too."""
+    endless: list[Any] = [1]
+    endless.append(endless)
+    for value in ({"a": [1, (2,), {3}]}, (), (1,), frozenset({1}), Says(lambda: "x"), "it's"):
+        assert shown(value) == repr(value)
+    assert shown(endless).startswith("[1, [1, ")
 
 
 def test_working_directory_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from collections import OrderedDict
 from types import CodeType
 from typing import Any, Final
 
-from breezeway.middleware.debugger.traceback import Failure, shown, whole
+from breezeway.middleware.debugger.traceback import Failure, whole
+from breezeway.middleware.debugger.values import shown
 
 MOST_FAILURES: Final = 10
 """That can be looked into at a time; older ones are forgotten with all that their frames hold."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from breezeway.middleware.debugger.traceback import Failure, Frame, Raised, masked, shown
+from breezeway.middleware.debugger.traceback import Failure, Frame, Raised
+from breezeway.middleware.debugger.values import MASK, MASKED, shown
 
 PAGE: Final = Path(__file__).with_suffix(".html")
 
@@ -124,8 +125,8 @@ def _frame(frame: Frame, number: int, is_open: bool, has_console: bool) -> str:
 
 
 def _environ(environ: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    for key, value in sorted(masked(dict(environ)).items(), key=lambda item: str(item[0])):
-        yield str(key), shown(value)
+    for key, value in sorted(environ.items(), key=lambda item: str(item[0])):
+        yield str(key), shown(MASK if key in MASKED else value)
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from breezeway.middleware.debugger.values import name_of, shown
+
 CONTEXT_LINES: Final = 5
 """Before and after the line of a frame."""
 
@@ -25,9 +27,6 @@ MOST_EXCEPTIONS: Final = 10
 MOST_VARIABLES: Final = 60
 """Of a frame."""
 
-LONGEST_VALUE: Final = 1500
-"""Characters of a value."""
-
 LONGEST_HEADLINE: Final = 10_000
 """Characters of an exception with its message."""
 
@@ -36,11 +35,6 @@ LONGEST_NAME_OF_GROUP: Final = 200
 
 LONGEST_TEXT: Final = 100_000
 """Characters of a traceback as Python prints it: the first and the last half."""
-
-MASKED: Final = frozenset(["HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"])
-"""Of an environ, wherever one is shown: a screenshot of the page is soon in a ticket."""
-
-MASK: Final = "********"
 
 CAUSE: Final = "was the direct cause of what follows"
 CONTEXT: Final = "was being handled when what follows happened"
@@ -135,7 +129,7 @@ def whole(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error))
     except Exception as failed:
-        return f"{_headline(error)}\n(Python cannot print the traceback: {_name(type(failed))})\n"
+        return f"{_headline(error)}\n(Python cannot print the traceback: {name_of(type(failed))})\n"
     if len(text) <= LONGEST_TEXT:
         return text
     half = LONGEST_TEXT // 2
@@ -149,7 +143,7 @@ def _headline(error: BaseException) -> str:
         at = next(place for place, line in enumerate(lines) if not line.startswith(" "))
         text = "".join([lines[at], *lines[:at], *lines[at + 1 :]]).rstrip("\n")
     except Exception:
-        text = f"{_name(type(error))}: {shown(error.args)}"
+        text = f"{name_of(type(error))}: {shown(error.args)}"
     return text if len(text) <= LONGEST_HEADLINE else f"{text[:LONGEST_HEADLINE]}..."
 
 
@@ -191,37 +185,12 @@ def _variables(frame: FrameType) -> list[tuple[str, str]]:
         for key in frame.f_locals:
             name = key if type(key) is str else shown(key)
             if not name.startswith("__"):
-                found.append((name, shown(masked(frame.f_locals[key]))))
+                found.append((name, shown(frame.f_locals[key])))
             if len(found) == MOST_VARIABLES:
                 break
     except Exception as error:
-        found.append(("...", f"<the rest cannot be read: {_name(type(error))}>"))
+        found.append(("...", f"<the rest cannot be read: {name_of(type(error))}>"))
     return found
-
-
-def masked(value: Any) -> Any:
-    """Return an environ without what gives rights; any other value as it is."""
-    if type(value) is not dict or MASKED.isdisjoint(value):
-        return value
-    # There may be a copy of it in it.
-    return {key: MASK if key in MASKED else masked(each) for key, each in value.items()}
-
-
-_name: Final = type.__dict__["__name__"].__get__
-"""The name of a class, whatever its metaclass makes of `__name__`."""
-
-
-def shown(value: Any) -> str:
-    """Write a value, whatever its `__repr__` does."""
-    try:
-        text = str.__str__(repr(value))  # repr() may return a subclass
-    except KeyboardInterrupt:  # of who has had enough of it
-        raise
-    except BaseException as error:
-        text = f"<{_name(type(value))}, whose repr() raised {_name(type(error))}>"
-    if len(text) > LONGEST_VALUE:
-        return f"{text[:LONGEST_VALUE]}... ({len(text)} characters)"
-    return text
 
 
 def _is_own(filename: str) -> bool:
