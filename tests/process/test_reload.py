@@ -307,12 +307,13 @@ def test_worker_killed_during_a_reload(tmp_path: Path) -> None:
 
 
 def test_settings_by_a_reload(tmp_path: Path) -> None:
-    """The log level and the number of threads are those of the new settings."""
+    """The log level and the number of threads are those of the new settings; of others it is told."""
     settings = tmp_path / "breezeway.toml"
     settings.write_text('threads = 2\nlog_level = "info"\n')
     with serving(tmp_path, workers=1) as server:
-        settings.write_text('threads = 3\nlog_level = "debug"\n')
+        settings.write_text('threads = 3\nlog_level = "debug"\npid_file = "pid"\n')
         server.ask("reload")
+        server.log.wait_for("pid_file has changed: that takes effect at a start or an upgrade")
         server.log.wait_for(r"DEBUG .* is ready")
         eventually(lambda: next(iter(server.workers().values()))["threads"] == 3, "3 threads")
         settings.write_text('threads = 3\nlog_level = "error"\n')

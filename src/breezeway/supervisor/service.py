@@ -47,6 +47,9 @@ logger = logging.getLogger("breezeway.supervisor")
 CONTROL_OFF: Final = "off"
 CONTROL_AUTO: Final = "auto"
 
+AT_START: Final = ("control_socket", "pid_file", "reload", "reload_dirs")
+"""Settings that are taken at the start, and at an upgrade, which is one."""
+
 SHORT_GRACE_SECONDS: Final = 1.0
 """The grace after a second SIGTERM."""
 
@@ -145,6 +148,8 @@ class _Service:
         self, supervisor: Supervisor, inheritance: Inheritance | None, activated: list[str]
     ) -> None:
         self._supervisor = supervisor
+        self._settings = supervisor.settings
+        """Those of the start."""
         self._inheritance = inheritance
         self._pid_file: PidFile | None = None
         self._control: ControlServer | None = None
@@ -211,7 +216,7 @@ class _Service:
             self._watch(settings)
 
     def _open_control(self) -> None:
-        path: str | None = self._supervisor.settings.control_socket
+        path: str | None = self._settings.control_socket
         if path == CONTROL_OFF:
             return
         automatic = path == CONTROL_AUTO
@@ -285,6 +290,9 @@ class _Service:
             _at_best(self._pid_file.renew)
         if own_logs:
             _configure_logs(settings)
+        for name in AT_START:
+            if getattr(settings, name) != getattr(self._settings, name):
+                logger.warning("%s has changed: that takes effect at a start or an upgrade", name)
         descriptors.warn_if_few(settings.limit_connections)
         self.admin.apply(settings)
         self._statsd.apply(settings)
