@@ -142,6 +142,14 @@ def pair(tls: Tls, request: pytest.FixtureRequest) -> Iterator[Pair]:
     found.close()
 
 
+def test_receive_that_ends_with_a_record(pair: Pair) -> None:
+    """When the system has given all that it was asked for, it may have more, also between two records."""
+    record = b"ten bytes."  # 32 on the way, which divide what is asked for
+    for _ in range(300):
+        pair.say(record)
+    assert pair.receive() == record * 300
+
+
 class TestReceiving:
     @pytest.mark.parametrize("gives", [1, 7, 100, 1 << 20])
     def test_a_recv_that_is_not_filled_leaves_nothing_behind(self, pair: Pair, gives: int) -> None:
