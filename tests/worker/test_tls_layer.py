@@ -273,6 +273,16 @@ class TestSending:
         received += pair.heard()
         assert received == data
 
+    def test_part_of_a_file(self, pair: Pair, tmp_path: Path) -> None:
+        """So much of the file goes as is asked for, from there on, and no more."""
+        content = bytes(range(256)) * 4
+        path = tmp_path / "file"
+        path.write_bytes(content)
+        with path.open("rb") as file:
+            assert pair.layer.send_file(file.fileno(), 100, 10) == 10
+            assert pair.layer.send_file(file.fileno(), 1000, 100) == 24
+        assert pair.heard() == content[100:110] + content[1000:]
+
     def test_a_slow_reader_is_seen_to_read(self, pair: Pair) -> None:
         """Each bit that the client takes counts, so that no time limit strikes while it reads."""
         data = bytes(100_000)
