@@ -49,6 +49,9 @@ QUIT: Final = 131
 LOOK_SECONDS: Final = 0.5
 """How often a worker that ends looks whether its grace has become shorter."""
 
+MOST_NAMED: Final = 10
+"""Of the requests that are cut off, those that run longest."""
+
 
 SUPERVISED: Final = (
     signal.SIGINT,
@@ -299,7 +302,8 @@ class _Worker:
             if time.monotonic() >= self._deadline:
                 cut = max(reactor.baton.busy_threads, sampler.unfinished())
                 if cut:
-                    logger.warning("%d requests were not done in time; they are cut off", cut)
+                    text = "%d requests were not done in time; they are cut off%s"
+                    logger.warning(text, cut, _running())
                 reactor.end_logs()
                 break
         self._tell_counters(reactor)
@@ -315,3 +319,12 @@ class _Worker:
             self._told = counted
             listed = [[status, reason, count] for (status, reason), count in refusals.items()]
             self._seat.channel.send("counters", counters=counters, refusals=listed)
+
+
+def _running() -> str:
+    """Name the requests that the application has in hand, for the end of a sentence."""
+    from breezeway.worker import stacks  # rarely
+
+    running = [each for each in stacks.stacks() if each.request is not None][:MOST_NAMED]
+    named = ", ".join(f"{each.request} for {each.seconds or 0.0:.1f} s" for each in running)
+    return f": {named}" if named else ""
