@@ -50,13 +50,20 @@ def test_event_without_data_changes_nothing(driven: Driven) -> None:
     assert driven.bodies(1) == [b"/0"]
 
 
-def test_request_that_comes_as_the_connection_is_closed(driven: Driven) -> None:
+@pytest.mark.parametrize(("between", "state"), [(b"", IDLE), (b"\r\n", HEAD)])
+def test_request_that_comes_as_the_connection_is_closed(
+    driven: Driven, between: bytes, state: int
+) -> None:
     """It is answered, although the event loop has not heard of it before."""
     assert driven.event(get("/0"))
+    assert driven.event(between)
+    driven.settle()
+    assert driven.connection.state == state
     driven.client.sendall(get("/1"))
     much_later = time.monotonic() + 1000
     assert driven.connection.on_deadline(much_later) >= much_later
     assert driven.connection.on_event(READABLE)
+    driven.settle()
     assert driven.bodies(2) == [b"/0", b"/1"]
     assert driven.connection.on_deadline(much_later) == 0
     assert driven.connection.state == CLOSED

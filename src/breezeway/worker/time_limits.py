@@ -50,9 +50,8 @@ def look(connection: Connection, now: float) -> float:
     if state == HEAD:
         started = connection.intake.note_start() if connection.intake is not None else now
         due = started + settings.head_timeout
-        if now >= due and connection.only_blank and connection.is_silent():
-            connection.close()
-            return 0
+        if now >= due and connection.only_blank:
+            return _leave(connection, now)
         return _expect(connection, due, now, "head")
     if state in (BODY, AWAITED):
         return _expect_body(connection, now)
@@ -76,15 +75,20 @@ def _rest(connection: Connection, now: float, keep_alive: float) -> float:
     rests_since = max(connection.began, connection.last_active)
     idle = now - rests_since
     if idle >= keep_alive:
-        if not connection.is_silent():  # its turn is still to come
-            return now
-        connection.close()
-        return 0
+        return _leave(connection, now)
     if idle >= MEMO_SECONDS:
         connection.forget_request()
     elif keep_alive > MEMO_SECONDS:
         return rests_since + MEMO_SECONDS
     return rests_since + keep_alive
+
+
+def _leave(connection: Connection, now: float) -> float:
+    """Close a connection at rest, unless a request has come whose turn is still to come."""
+    if not connection.is_silent():
+        return now
+    connection.close()
+    return 0
 
 
 def body_due(connection: Bodies) -> float:
