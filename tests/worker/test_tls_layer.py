@@ -380,6 +380,16 @@ class TestEnd:
         assert b"late" not in pair.receive()
 
 
+def test_end_of_sending(pair: Pair) -> None:
+    """It is said in TLS and by the socket, and what the client says then is still received."""
+    pair.layer.shutdown(socket.SHUT_WR)
+    while data := pair.raw.recv(1 << 20):  # it would have to wait if there were no end
+        pair.incoming.write(data)
+    assert pair.client.read() == b""
+    pair.raw.sendall(b"more")
+    assert pair.receive() == b"more"
+
+
 def test_environ_of_the_layer_below(pair: Pair) -> None:
     """What a layer below knows is in the environ, too."""
     environ = pair.layer.environ()
