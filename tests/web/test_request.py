@@ -186,6 +186,15 @@ class TestFields:
         """A server may pass on a second Content-Type as HTTP_CONTENT_TYPE: it does not count."""
         assert "Content-Type" not in request(HTTP_CONTENT_TYPE="text/evil", CONTENT_TYPE="").headers
 
+    @pytest.mark.parametrize("name", ["Cookie", "Authorization", "Proxy-Authorization"])
+    def test_credentials_are_not_shown(self, name):
+        """In a log, or on a debugger's page, for which `repr` is called."""
+        made = request(fields={name: "open sesame", "X-Other": "seen"})
+        assert made.headers[name] == "open sesame"
+        assert "sesame" not in repr(made.headers)
+        assert f"'{name}': '***'" in repr(made.headers)
+        assert "'X-Other': 'seen'" in repr(made.headers)
+
     def test_cookies(self):
         """By their names, as they are."""
         made = request(fields={"Cookie": 'a=1; b="2"; a=3; c'})

@@ -17,6 +17,7 @@ TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _FORBIDDEN: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _NOT_PREFIXED: Final = ("CONTENT_TYPE", "CONTENT_LENGTH")
+_CREDENTIALS: Final = ("Authorization", "Cookie", "Proxy-Authorization")
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -67,7 +68,9 @@ class RequestHeaders(Mapping[str, str]):
         return isinstance(name, str) and self.get(name) is not None
 
     def __repr__(self) -> str:
-        return f"RequestHeaders({dict(self)!r})"
+        # Without what would let a reader of the log, or of a debugger's page, in as this user.
+        masked = {name: "***" for name in _CREDENTIALS if name in self}
+        return f"RequestHeaders({dict(self) | masked!r})"
 
 
 def _key(name: str) -> str:
