@@ -260,6 +260,7 @@ def test_last_deploy_wins(tmp_path: Path) -> None:
         eventually(lambda: server.workers("starting"), "a worker that starts")
         server.deploy(version(3))
         server.signal(signal.SIGHUP)
+        server.log.wait_for("a reload is under way already; the next one comes after it")
         eventually(lambda: server.status()["reloads"] == 2, "the second reload")
         wait_for_version(server, 3)
 

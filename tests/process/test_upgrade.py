@@ -216,6 +216,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         server.signal(signal.SIGHUP)
         server.signal(signal.SIGUSR2)
         assert server.end() == 0
+        server.log.wait_for("an upgrade is under way; the reload comes after it")
         server.log.wait_for("reloaded")
         assert server.get().startswith("3 ")
 

@@ -58,20 +58,21 @@ class Rollouts:
     def reload(self, caller: Caller | None = None) -> None:
         """Begin a reload; one that is asked for during another comes after it."""
         supervisor = self._supervisor
-        reason = ""
+        reason = later = ""
         if supervisor.stopping:
             reason = "the server is stopping"
         elif supervisor.upgrading:
-            reason = "an upgrade is under way"
+            reason, later = "an upgrade is under way", "the reload"
         elif supervisor.candidate is not None:
-            reason = "a reload is under way already"
+            reason, later = "a reload is under way already", "the next one"
         if reason:
             if caller is not None:
                 caller.fail(f"{reason}.")
-            elif supervisor.stopping:
-                logger.warning("no reload: %s", reason)
-            else:
+            elif later:
+                logger.info("%s; %s comes after it", reason, later)
                 self._again = True
+            else:
+                logger.warning("no reload: %s", reason)
             return
         self.tell("reloading")
         try:
