@@ -192,6 +192,8 @@ class TestFile:
         log.write(one(), "breezeway-1")
         log.close()
         assert "GET /a?b" in (moved / "access.log").read_text()
+        path = directory / "access.log"
+        assert f"cannot open the access log {path} again: No such file or directory;" in caplog.text
 
     def test_file_that_cannot_be_opened(self, tmp_path: Path) -> None:
         """A file that is impossible is the user's mistake, told with the option."""

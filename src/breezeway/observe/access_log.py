@@ -146,8 +146,8 @@ class AccessLog:
         try:
             self._target.reopen()
         except OSError as error:
-            text = "cannot open the access log again: %s; still writing to the old one"
-            logger.error(text, error)
+            text = "cannot open the access log %s again: %s; still writing to the old one"
+            logger.error(text, error.filename or "", error.strerror)
 
     def close(self) -> None:
         """Write what is left; wait at most a second for it."""
