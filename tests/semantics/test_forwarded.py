@@ -375,8 +375,10 @@ class TestForwarded:
         ],
     )
     def test_malformed(self, value: str) -> None:
-        """What is not in the grammar is refused as a whole."""
+        """What is not in the grammar is refused as a whole, whatever it is about."""
         assert refused(forwarded=value)
+        with pytest.raises(ForwardedError, match="^Forwarded "):
+            parse_forwarded(value)
 
     @pytest.mark.parametrize(
         "value",
