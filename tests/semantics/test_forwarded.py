@@ -377,7 +377,7 @@ class TestForwarded:
     def test_malformed(self, value: str) -> None:
         """What is not in the grammar is refused as a whole, whatever it is about."""
         assert refused(forwarded=value)
-        with pytest.raises(ForwardedError, match="^Forwarded "):
+        with pytest.raises(ForwardedError, match=r"^Forwarded "):
             parse_forwarded(value)
 
     @pytest.mark.parametrize(
