@@ -34,9 +34,12 @@ def install(programs: Iterable[str]) -> list[str]:
         packages = missing(wanted)
         if packages and os.geteuid() == 0 and shutil.which("apt-get"):
             print(f"Installing {' '.join(packages)}", flush=True)
-            command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-            subprocess.run(["apt-get", "update", "-qq"], check=False, stdout=subprocess.DEVNULL)
-            subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+            for command in (
+                ["update", "-qq"],
+                ["install", "-y", "--no-install-recommends", *packages],
+            ):
+                patient = ["apt-get", "-o", "DPkg::Lock::Timeout=120", *command]
+                subprocess.run(patient, check=False, stdout=subprocess.DEVNULL)
     return missing(wanted)
 
 

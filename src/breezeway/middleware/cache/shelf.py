@@ -17,6 +17,9 @@ MOST_KNOWN: Final = 8192
 LONGEST_KNOWN: Final = 256
 """Characters of such a key: with it, all of them take 2 MB at most."""
 
+LEAST_SECONDS: Final = 10.0
+"""Something stored is kept for so long, since a client may take what is stale (`max-stale`)."""
+
 VALIDATION_SECONDS: Final = 60 * 60
 """A response with a validator is kept so long after its end: a 304 is cheap to get."""
 
@@ -63,7 +66,8 @@ class Shelf:
         etag, _ = entry.validators
         if etag is not None or any(name.lower() == "last-modified" for name, _ in entry.headers):
             more = max(more, VALIDATION_SECONDS)
-        self.store.put(key, environ, entry, max(0.0, rules.lifetime - entry.age) + more)
+        keep = max(0.0, rules.lifetime - entry.age) + more
+        self.store.put(key, environ, entry, max(LEAST_SECONDS, keep))
         self.uncacheable.discard(key)
         if self.invalidations.since(
             key, began
