@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 
 
 def pytest_configure() -> None:
-    """Take interrupts again where a shell has had them ignored, as it does for jobs behind its back.
-
-    Processes that tests start would ignore them as well, and be interrupted in vain.
-    """
+    """Undo what those who run the tests have done to this process, and what tests start would inherit."""
+    # A shell has jobs behind its back ignore interrupts, which then would come in vain.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # pytest imports readline, which sets these; they count for more than the size of the terminal.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 def pytest_sessionstart() -> None:

@@ -54,7 +54,8 @@ pytest='
 import os, signal, sys
 for number in (signal.SIGINT, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, "-m", "pytest", "-m", "not once", *sys.argv[1:]])
+options = ["--numprocesses=2", "--dist=loadfile", "-m", "not once", *sys.argv[1:]]
+os.execv(sys.executable, [sys.executable, "-m", "pytest", *options])
 '
 
 skipped=

@@ -151,9 +151,9 @@ def test_upgrade(tmp_path: Path, alpha: Made) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_key_that_workers_cannot_read(tmp_path: Path, alpha: Made, beta: Made) -> None:
     """A key that only root can read is read by root: at the start, at a reload, for a new worker."""
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+    for directory in (tmp_path, *tmp_path.parents[:3]):
+        if not directory.stat().st_mode & 0o001:
+            directory.chmod(0o755)
     place = put(alpha, tmp_path)
     os.chmod(place.keyfile, 0o600)
     command = ("--user", "nobody", "--control-socket", "off")

@@ -31,6 +31,11 @@ def _name(case: cases.Valid | cases.Invalid) -> str:
     return case.name
 
 
+@pytest.fixture(scope="module", autouse=True)
+def poller() -> None:
+    """Take one for all: what the bytes mean does not depend on it."""
+
+
 @pytest.fixture
 def recorder(live: Live) -> Recorder:
     """Return the application, with nothing seen yet."""

@@ -55,6 +55,11 @@ BAD: dict[str, tuple[bytes, bytes, int]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def poller() -> None:
+    """Take one for all: what the bytes mean does not depend on it."""
+
+
 @pytest.fixture
 def recorder(live: Live) -> Recorder:
     """Return the application, with nothing seen yet."""

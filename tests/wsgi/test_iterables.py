@@ -171,7 +171,7 @@ def test_iter_is_called_once(live: Live) -> None:
     assert calls == 1
 
 
-@pytest.mark.parametrize("block", NO_BYTES, ids=repr)
+@pytest.mark.parametrize("block", NO_BYTES, ids=lambda block: repr(block).split(" at ")[0])
 @pytest.mark.parametrize("shape", [list, tuple, iter], ids=["list", "tuple", "iterator"])
 def test_block_that_is_no_bytes(
     live: Live, log: pytest.LogCaptureFixture, shape: Callable[[Any], Any], block: object
