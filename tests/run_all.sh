@@ -54,8 +54,7 @@ pytest='
 import os, signal, sys
 for number in (signal.SIGINT, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
-options = ["--numprocesses=2", "--dist=loadfile", "-m", "not once", *sys.argv[1:]]
-os.execv(sys.executable, [sys.executable, "-m", "pytest", *options])
+os.execv(sys.executable, [sys.executable, "-m", "pytest", "-m", "not once", *sys.argv[1:]])
 '
 
 skipped=

@@ -260,6 +260,7 @@ def test_workers_of_another_user(public: Path) -> None:
             access.rename(public / "old")
             server.signal(signal.SIGUSR1, supervisor)
             eventually(access.exists, "a new access log")
+        eventually(lambda: len(children_of(supervisor)) == 2, "the workers from before gone")
         access.rename(public / "older")
         victim = min(children_of(supervisor))
         server.signal(signal.SIGKILL, victim)

@@ -125,11 +125,11 @@ def test_broken_reload(tmp_path: Path) -> None:
 def test_import_that_hangs(tmp_path: Path) -> None:
     """New code that never gets loaded fails the reload after --boot-timeout; its stack is logged."""
     hangs = "import time\ntime.sleep(60)  # waits for the database\n"
-    options = ("--preload", "--boot-timeout", "1s")
+    options = ("--preload", "--boot-timeout", "3s")
     with serving(tmp_path, *options, workers=2, trouble=True) as server:
         before = set(server.workers())
         server.deploy(hangs)
-        with pytest.raises(UserError, match="was not ready after 1 s"):
+        with pytest.raises(UserError, match="was not ready after 3 s"):
             server.ask("reload")
         server.log.wait_for(r'application\.py", line 2 in <module>')
         assert set(server.workers()) == before
@@ -171,7 +171,7 @@ def test_dead_zygote_and_broken_code(tmp_path: Path) -> None:
 
 def test_zygote_that_stands_still(tmp_path: Path) -> None:
     """A zygote that does not fork when it is asked to is killed, and another one does."""
-    with serving(tmp_path, "--preload", "--boot-timeout", "1s", workers=2, trouble=True) as server:
+    with serving(tmp_path, "--preload", "--boot-timeout", "3s", workers=2, trouble=True) as server:
         old = zygote_of(server)
         server.signal(signal.SIGSTOP, old)
         victim = next(iter(server.workers()))

@@ -167,10 +167,10 @@ def test_failing_probe(tmp_path: Path) -> None:
 def test_import_that_hangs(tmp_path: Path) -> None:
     """New code that never gets loaded fails the reload after --boot-timeout; its stack is logged."""
     hangs = "import time\ntime.sleep(60)  # waits for the database\n"
-    with serving(tmp_path, "--boot-timeout", "1s", workers=2, trouble=True) as server:
+    with serving(tmp_path, "--boot-timeout", "3s", workers=2, trouble=True) as server:
         before = set(server.workers())
         server.deploy(hangs)
-        with pytest.raises(UserError, match="was not ready after 1 s"):
+        with pytest.raises(UserError, match="was not ready after 3 s"):
             server.ask("reload")
         server.log.wait_for(r'application\.py", line 2 in <module>')
         assert set(server.workers()) == before
