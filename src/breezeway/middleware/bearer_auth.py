@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from breezeway.middleware.answer import problem
 from breezeway.middleware.stack import unset
 from breezeway.semantics.environ_keys import AUTHENTICATED
 from breezeway.semantics.protected_paths import ProtectedPaths
@@ -107,19 +107,10 @@ class BearerAuth:
         why: str = "",
     ) -> Iterable[bytes]:
         challenge = self._challenge
-        code, _, title = status.partition(" ")
-        problem = {"title": title, "status": int(code)}
         if error:
             challenge += f', error="{error}", error_description="{why}"'
-            problem["detail"] = why
-        body = json.dumps(problem, separators=(",", ":")).encode()
-        fields = [
-            ("Content-Type", "application/problem+json"),
-            ("Content-Length", str(len(body))),
-            ("WWW-Authenticate", challenge),
-        ]
-        start_response(status, fields)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        fields = [("WWW-Authenticate", challenge)]
+        return problem(environ, start_response, status, why, headers=fields)
 
 
 class _Table:
