@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -36,8 +37,8 @@ $(VENV)/.lint: $(VENV)/.test
 serve: $(VENV)/.core ## Serve the demo on http://127.0.0.1:8000
 	$(BIN)/breezeway demo
 
-test: $(VENV)/.test ## Run all tests, in two processes
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+test: $(VENV)/.test ## Run all tests, in PROCESSES=2; 0 for this one alone
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile
 
 test-all: ## Run all tests on every CPython from 3.11 on that is found
 	@PYTHON='$(PYTHON)' sh tests/run_all.sh
