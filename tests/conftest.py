@@ -25,7 +25,7 @@ def pytest_sessionstart() -> None:
 def pytest_collection_finish() -> None:
     """Let no later collection go through all the tests themselves, which stay to the end.
 
-    There are 27,000 of them. To look at them again and again took every seventh second.
+    There are more than 20,000 of them. To look at them again and again took every seventh second.
     """
     gc.enable()
     gc.collect()
