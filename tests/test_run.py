@@ -178,7 +178,7 @@ class TestCommand:
         """What other users can see has no password in it."""
         app = plain(b"")
         script_module(monkeypatch, tmp_path / "quick.py", app=app)
-        command = running.command(app, {"certfile": ("a",), "keyfile_password": "geheim"})
+        command = running.command(app, {"certfile": "a", "keyfile_password": "geheim"})
         assert "--certfile=a" in command
         assert "geheim" not in " ".join(command)
 

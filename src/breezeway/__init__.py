@@ -17,7 +17,7 @@ __all__ = ["RequestTimeout", "__version__", "make_server", "run", "serve", "shar
 
 
 def serve(
-    application: Any, bind: str | tuple[str, ...] = "127.0.0.1:8000", **settings: Any
+    application: Any, bind: str | list[str] | tuple[str, ...] = "127.0.0.1:8000", **settings: Any
 ) -> None:
     """Serve a WSGI application until Ctrl-C or SIGTERM, then finish the requests in flight.
 
@@ -36,7 +36,7 @@ def serve(
 def run(
     application: Any,
     *,
-    bind: str | tuple[str, ...] = "127.0.0.1:8000",
+    bind: str | list[str] | tuple[str, ...] = "127.0.0.1:8000",
     reload: bool = False,
     **settings: Any,
 ) -> None:

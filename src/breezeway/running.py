@@ -24,14 +24,14 @@ from breezeway.gateway.types import Application
 
 def run(
     application: Application,
-    bind: str | tuple[str, ...],
+    bind: str | list[str] | tuple[str, ...],
     reload: bool,
     settings: Mapping[str, Any],
 ) -> None:
     """Do what `breezeway.run` says."""
     if importer.is_loading():
         return
-    given = {"access_log": True, **settings, "bind": (bind,) if isinstance(bind, str) else bind}
+    given = {"access_log": True, **settings, "bind": bind}
     try:
         if reload:
             _become(application, given)
@@ -49,9 +49,10 @@ def command(application: Application, given: Mapping[str, Any]) -> list[str]:
         UsageError: the script cannot be imported, or the application has no name in it.
         ValueError: one of the settings in `given` has a value that it cannot have.
     """
-    Settings.given(**given)
+    settings = Settings.given(**given)
     module, directory = _script()
-    options = {"app_dir": directory, **given, "reload": True}
+    values = {name: getattr(settings, name) for name in given}
+    options = {"app_dir": directory, **values, "reload": True}
     return [
         sys.executable,
         *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]

@@ -117,7 +117,9 @@ def supervise_settings(application: Application, settings: Settings, origin: str
     return supervise(lambda: resolved, lambda _: application)
 
 
-def serve(application: Application, bind: str | tuple[str, ...], **settings: Any) -> None:
+def serve(
+    application: Application, bind: str | list[str] | tuple[str, ...], **settings: Any
+) -> None:
     """Do what `breezeway.serve` says."""
     try:
         if not callable(application):

@@ -173,6 +173,16 @@ def test_given_addresses(bind):
     assert Settings.given(bind=bind).bind == ("[::1]:1",)
 
 
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [("trusted_proxies", "10.0.0.0/8"), ("request_timeout", "30s"), ("static", "/static=public")],
+)
+def test_given_items(name, item):
+    """Of whatever there may be several, a program gives one as it is."""
+    for given in (item, [item], (item,)):
+        assert getattr(Settings.given(**{name: given}), name) == (item,)
+
+
 def test_given_address_is_none():
     """What is no address is a value that cannot be, as with all settings."""
     with pytest.raises(SettingError, match="bind must be"):

@@ -66,7 +66,7 @@ class Settings(NetworkSettings, RequestSettings, ProcessSettings):
 
     @classmethod
     def given(cls, **values: Any) -> Settings:
-        """Make those that a program gives by their names; `bind` may be one address, or a list.
+        """Make those that a program gives by their names; of a repeatable one a list, or one item.
 
         Raises:
             TypeError: there is no setting of a name.
@@ -80,9 +80,12 @@ class Settings(NetworkSettings, RequestSettings, ProcessSettings):
                 hint = "Say bind='HOST:PORT'." if name in ("host", "port") else ""
                 hint = hint or suggest.near(name, names, 1)
                 raise TypeError(f"there is no setting {name!r}. {hint}".rstrip())
-        bind = values.get("bind")
-        if isinstance(bind, str | list):
-            values["bind"] = (bind,) if isinstance(bind, str) else tuple(bind)
+        for row in TABLE:
+            value = values.get(row.name)
+            if row.repeatable and isinstance(value, list):
+                values[row.name] = tuple(value)
+            elif row.repeatable and row.kind.accepts(value):
+                values[row.name] = (value,)
         return cls(**values)
 
     @property
