@@ -184,16 +184,16 @@ def test_actions(tmp_path: Path) -> None:
 
 
 def test_is_started_again(tmp_path: Path) -> None:
-    """When it is killed, another one takes its place; who serves does not notice."""
+    """When it is killed, the log says how, and another one takes its place; workers do not notice."""
     with serving(tmp_path, *ADMIN, workers=1) as server:
         url = dashboard_of(server)
         first = admin_process(server)
         os.kill(first, signal.SIGKILL)
-        server.log.wait_for("the admin process has ended")
+        server.log.wait_for("the admin process was killed by SIGKILL")
         eventually(lambda: is_served(url), "served again")
         assert admin_process(server) != first
         assert server.status()["deaths"] == 0
-        assert b"the admin process has ended" in ask(url, "/api/log")[1]
+        assert b"the admin process was killed by SIGKILL" in ask(url, "/api/log")[1]
 
 
 def test_stops_with_the_server(tmp_path: Path) -> None:

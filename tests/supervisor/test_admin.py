@@ -14,7 +14,9 @@ from breezeway.supervisor.admin import Admin
 
 def test_address_that_could_not_be_had_is_tried_again():
     """A port that was taken at one reload is asked for at the next one; the way back is free, too."""
-    listening = Admin(SimpleNamespace(settings=Settings(), on_look=[], close_in_child=[]), None)
+    listening = Admin(
+        SimpleNamespace(settings=Settings(), on_look=[], on_exit=[], close_in_child=[]), None
+    )
     with socket.create_server(("127.0.0.1", 0)) as other:
         spec = f"127.0.0.1:{other.getsockname()[1]}"
         listening.apply(Settings(admin_bind=spec))
@@ -53,7 +55,7 @@ def answers(port, host="127.0.0.1"):
 @pytest.fixture
 def listening():
     """Give the supervisor's view of an admin listener that is not started."""
-    stage = SimpleNamespace(settings=Settings(), on_look=[], close_in_child=[])
+    stage = SimpleNamespace(settings=Settings(), on_look=[], on_exit=[], close_in_child=[])
     found = Admin(stage, None)
     yield found
     found.close()

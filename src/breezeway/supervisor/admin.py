@@ -29,7 +29,7 @@ from breezeway.config.settings import TABLE, Settings
 from breezeway.errors import BindError, UserError
 from breezeway.observe import logs
 from breezeway.supervisor import child, policy, privileges
-from breezeway.supervisor.channel import Channel
+from breezeway.supervisor.channel import Channel, Message
 from breezeway.supervisor.control import Clients, Execute
 from breezeway.supervisor.supervisor import Supervisor
 from breezeway.worker import listener, process
@@ -62,7 +62,7 @@ BODY_BYTES: Final = 64 * 1024
 
 @dataclass(eq=False)
 class _Process:
-    """One that was forked, until its channel is at its end."""
+    """One that was forked, until it has ended."""
 
     pid: int
     channel: Channel
@@ -77,7 +77,7 @@ class _Process:
             self.channel.send("retire")
 
     def kill(self) -> None:
-        """Kill it; as long as its channel is open, its pid is its own."""
+        """Kill it."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
@@ -97,6 +97,7 @@ class Admin:
         self._bound: str | None = None
         """What `listener` was opened for; not what the settings say, if that could not be had."""
         supervisor.on_look.append(self._look)
+        supervisor.on_exit.append(self._on_exit)
         supervisor.close_in_child.append(self.close_in_child)
 
     # --- from start to end -----------------------------------------------------------------------
@@ -252,17 +253,24 @@ class Admin:
 
     def _on_message(self, process: _Process) -> None:
         for message in process.channel.receive():
-            if message["kind"] == "ready":
-                self._backoff.reset()
-            elif message["kind"] == "failed":
-                logger.error("the admin process failed: %s", message["message"])
-        if not process.channel.at_end:
-            return
-        wanted = not process.deadline and not self._supervisor.stopping
-        self._forget(process)
-        if wanted:
-            pause = self._backoff.fail()
-            logger.error("the admin process has ended; another one starts in %g s", pause)
+            self._on_one_message(message)
+        if process.channel.at_end:
+            self._supervisor.selector.unregister(process.channel.socket)
+
+    def _on_one_message(self, message: Message) -> None:
+        if message["kind"] == "ready":
+            self._backoff.reset()
+        elif message["kind"] == "failed":
+            logger.error("the admin process failed: %s", message["message"])
+
+    def _on_exit(self, pid: int, how: str) -> None:
+        for each in [each for each in self._processes if each.pid == pid]:
+            for message in each.channel.last_words():
+                self._on_one_message(message)
+            self._forget(each)
+            if not each.deadline and not self._supervisor.stopping:
+                pause = self._backoff.fail()
+                logger.error("the admin process %s; another one starts in %g s", how, pause)
 
     def _forget(self, process: _Process) -> None:
         self._processes.remove(process)

@@ -302,8 +302,8 @@ class _Worker:
             if time.monotonic() >= self._deadline:
                 cut = max(reactor.baton.busy_threads, sampler.unfinished())
                 if cut:
-                    text = "%d requests were not done in time; they are cut off%s"
-                    logger.warning(text, cut, _running())
+                    what = "1 request was" if cut == 1 else f"{cut} requests were"
+                    logger.warning("%s cut off at the end of the grace%s", what, _running())
                 reactor.end_logs()
                 break
         self._tell_counters(reactor)

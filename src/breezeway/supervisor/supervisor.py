@@ -97,6 +97,8 @@ class Supervisor:
         self.on_give_up: Callable[[dict[str, Any]], None] = lambda _: None
         """Called with the reason when a worker does not come up before that."""
         self.on_look: list[Callable[[], None]] = []
+        self.on_exit: list[Callable[[int, str], None]] = []
+        """Told of each process that has ended: its pid, and how it ended."""
         self._taken: Collection[str] | None = None
         """The `spec` of each listener that another supervisor has."""
         self._exit_status = 0
@@ -410,13 +412,13 @@ class Supervisor:
             self._on_exit(pid, status)
 
     def _on_exit(self, pid: int, status: int) -> None:
-        for worker in self.workers:
-            if worker.pid == pid:
-                self._on_end(worker, status)
-                return
-        for found in self.zygotes:
-            if found.pid == pid:
-                found.note_exit(self.account.describe_exit(status))
+        how = self.account.describe_exit(status)
+        for worker in [each for each in self.workers if each.pid == pid]:
+            self._on_end(worker, status)
+        for zygote in [each for each in self.zygotes if each.pid == pid]:
+            zygote.note_exit(how)
+        for told in self.on_exit:
+            told(pid, how)
 
     def _on_end(self, worker: Handle, status: int | None) -> None:
         """Act on a worker's end; `status` is as `os.waitpid` has it, None if nobody knows."""
