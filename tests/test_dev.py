@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -21,7 +22,7 @@ from breezeway.project import development
 from breezeway.web import App, Templates
 
 from .middleware.calling import call
-from .process.server import Server, eventually
+from .process.server import Server, children_of, eventually
 
 DEADLINE_SECONDS = 30.0
 
@@ -150,6 +151,15 @@ def test_templates_are_watched(directory: Path) -> None:
         template.write_text("two")
         server.log.wait_for(r"home\.html changed")
         server.log.wait_for(r"reloaded shop:app")
+
+
+def test_end_of_the_watcher_is_told(directory: Path) -> None:
+    """Nobody waits for a reload that does not come any more."""
+    with developing(directory, "--control-socket", "control") as server:
+        (watcher,) = children_of(server.process.pid).keys() - set(server.workers())
+        os.kill(watcher, signal.SIGKILL)
+        server.log.wait_for(r"the process that watches the files was killed by SIGKILL")
+        assert ask(server, "/")[0] == 200
 
 
 def test_without_debugger(directory: Path) -> None:

@@ -252,6 +252,7 @@ class _Service:
         self._watcher = found = watcher.start(paths, close_inherited=supervisor.after_fork)
         report.say(found.description[0].upper() + found.description[1:])
         supervisor.selector.register(found.fd, selectors.EVENT_READ, self._on_change)
+        supervisor.on_exit.append(self._on_exit)
 
     def _announce(self) -> None:
         """Say that requests are served, and take over from the old supervisor."""
@@ -346,12 +347,16 @@ class _Service:
         able = [each.row.number for each in supervisor.workers if each.state in (READY, RETIRING)]
         supervisor.board.hand_on_lines(able)
 
+    def _on_exit(self, pid: int, how: str) -> None:
+        if self._watcher is not None and self._watcher.pid == pid:
+            self._watcher.reaped()
+            logger.error("the process that watches the files %s; no more reloads by itself", how)
+
     def _on_change(self, _: int) -> None:
         assert self._watcher is not None
         paths = self._watcher.read()
         if self._watcher.ended:
             self._supervisor.selector.unregister(self._watcher.fd)
-            logger.error("the process that watches the files has ended: no more reloads")
         if paths:
             shown = os.path.relpath(paths[0])
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
