@@ -125,7 +125,7 @@ def test_runs(new: Command) -> None:
         status, page, _ = ask(f"{server.url}/nowhere")
         assert status == 404
         assert "There is no such page" in page
-        server.out.wait_for(r"^303 POST / ")
+        server.out.wait_for(r" POST   / 303 ")
         home = project / "shop" / "templates" / "home.html"
         home.write_text(home.read_text().replace("<h1>shop", "<h1>My shop"))
         eventually(lambda: "<h1>My shop" in ask(f"{server.url}/")[1], "the changed template")

@@ -257,11 +257,10 @@ def dev(debugger: bool, **given: Any) -> int:
     """Serve the application for who writes it; return the exit status."""
     from breezeway.project import development
 
-    chosen, own_lines = development.options(given)
-    read = _resolver(chosen)
+    read = _resolver(development.options(given))
 
     def resolve() -> Resolved:
-        resolved = read()
+        resolved = development.with_lines(read(), given)
         _named(resolved)
         if debugger:
             development.check(resolved)
@@ -269,9 +268,7 @@ def dev(debugger: bool, **given: Any) -> int:
 
     def load(resolved: Resolved) -> Any:
         application = _bare(resolved)
-        return development.wrap(
-            application, resolved, _wrapped, debugger=debugger, own_lines=own_lines
-        )
+        return development.wrap(application, resolved, _wrapped, debugger=debugger)
 
     from breezeway import serving
 

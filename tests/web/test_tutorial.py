@@ -44,7 +44,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOLD = re.compile(r"(Write|Add\s+to|Change)\s+`([^`]+)`:\s*\Z")
 INSTALL = re.compile(r"pip install --quiet ([^|;&]+)")
 
-REQUEST_LINE = re.compile(r"^\d{3} [A-Z]+ \S+ [\d.]+ms\n", re.MULTILINE)
+REQUEST_LINE = re.compile(r"^[\d:.]+ [A-Z]+ +\S+ \d{3} .*s\n", re.MULTILINE)
 """Which the server has printed for the requests before it is interrupted."""
 
 VENV = "python3 -m venv .venv"

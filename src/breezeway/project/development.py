@@ -1,30 +1,23 @@
 """`breezeway dev`: serve for who writes the application.
 
-It is `serve` with `--reload`, the Debugger around the application, and a short line for each request. What
-a file of settings says for production (workers, no reload, a log of requests) does not count here; what
-the command line says does.
+It is `serve` with `--reload`, the Debugger around the application, and an access log for people. What a
+file of settings says for production (workers, no reload, an access log) does not count here; what the
+command line says does.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-import click
-
-from breezeway import terminal
 from breezeway.config import address
 from breezeway.config.sources import Resolved
 from breezeway.errors import UsageError
 from breezeway.middleware import Debugger, Static
-from breezeway.middleware.access_log.lines import line_of
-from breezeway.middleware.access_log.writer import STANDARD_OUTPUT, LineWriter
-from breezeway.middleware.closing import Observed
+from breezeway.observe.access_options import LINE
 from breezeway.project.finding import layers
 from breezeway.semantics.networks import LOOPBACK, Networks
 from breezeway.web.templates import reload_templates
@@ -37,25 +30,29 @@ REPLACED: Final = ("Errors",)
 THROW_ERRORS: Final = "x-wsgiorg.throw_errors"
 """In the environ: an application that answers for its own failures shall raise them (wsgi.org)."""
 
-COLOURS: Final = {"2": None, "3": "cyan", "4": "yellow", "5": "red"}
-"""Of a line, by the first digit of its status."""
+LINES: Final[dict[str, Any]] = {
+    "access_log": True,
+    "access_log_format": LINE,
+    "access_log_skip": (),
+    "access_log_sample": (),
+    "access_log_slow": None,
+    "access_log_file": None,
+}
+"""The access log of development, whatever a file of settings says."""
 
 _OURS: Final = Networks(LOOPBACK)
 
 
-def options(given: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Return the settings of a command line with those of development, and whether lines are ours.
-
-    `--access-log` and `--access-log-file` ask for the server's own log of requests.
-    """
-    own_lines = given["access_log"] is None and given["access_log_file"] is None
+def options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a command line with those of development."""
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
-    return {
-        "reload": True,
-        "workers": 1,
-        **({"access_log": False} if own_lines else {}),
-        **chosen,
-    }, own_lines
+    return {"reload": True, "workers": 1, **chosen}
+
+
+def with_lines(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
+    """Have the access log of development, but for what the command line says of it."""
+    lines = {name: value for name, value in LINES.items() if given.get(name) in (None, ())}
+    return replace(resolved, settings=replace(resolved.settings, **lines))
 
 
 def check(resolved: Resolved) -> None:
@@ -100,7 +97,6 @@ def wrap(
     around: Callable[[WSGIApplication, Resolved], WSGIApplication],
     *,
     debugger: bool,
-    own_lines: bool,
 ) -> WSGIApplication:
     """Put all around the application; `around` puts the middleware of the settings.
 
@@ -117,9 +113,7 @@ def wrap(
             layer.refresh()
         if debugger:
             _let_through(layer)
-    if debugger:
-        application = Debugger(_Throwing(application))
-    return RequestLines(application) if own_lines else application
+    return Debugger(_Throwing(application)) if debugger else application
 
 
 def _let_through(layer: Any) -> None:
@@ -148,21 +142,3 @@ class _Throwing:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ[THROW_ERRORS] = True
         return self.application(environ, start_response)
-
-
-class RequestLines:
-    """Writes a line for each request to standard output, in colour on a terminal."""
-
-    def __init__(self, application: WSGIApplication) -> None:
-        self.application = application
-        self._line = line_of("{status} {method} {target} {milliseconds}ms")
-        self._put = LineWriter(STANDARD_OUTPUT).put
-        self._is_coloured = terminal.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
-        return Observed(environ, start_response, self._record).call(self.application)
-
-    def _record(self, seen: Observed) -> None:
-        line = self._line(seen, time.perf_counter() - seen.began)
-        self._put(click.style(line, fg=COLOURS.get(line[0])) if self._is_coloured else line)
