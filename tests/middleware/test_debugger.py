@@ -524,7 +524,9 @@ def test_console(page: Page) -> None:
     assert page.run("x = [number + each for each in range(2)]") == ""
     assert page.run("x") == "[7, 8]\n"
     assert page.run("print('a'); print('b')") == "a\nb\n"
-    assert page.run("None") == ""
+    assert page.run("y = number * 2; y") == "14\n"
+    assert page.run("  for each in range(2):\n      print(each)\n  each") == "0\n1\n1\n"
+    assert page.run("None") == page.run("") == page.run("# nothing") == ""
     assert "NameError" in page.run("x", frame=0)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hmac
 import io
 import secrets
+import textwrap
 import threading
 from collections import OrderedDict
-from types import CodeType
 from typing import Any, Final
 
 from breezeway.middleware.debugger.traceback import Failure, whole
@@ -115,7 +116,7 @@ class Console:
         # Who prints elsewhere meanwhile is seen here: it is a console for development.
         with self._running, contextlib.redirect_stdout(output):
             try:
-                value = eval(_compiled(code), names)  # noqa: S307  # what it is for
+                value = _value(code, names)
                 if value is not None:
                     print(shown(value))  # noqa: T201  # into the output
             except BaseException as error:
@@ -127,11 +128,16 @@ def _is_same(given: str, right: str) -> bool:
     return hmac.compare_digest(*(text.encode("utf-8", "replace") for text in (given, right)))
 
 
-def _compiled(code: str) -> CodeType:
-    """Compile an expression, or statements, whose value is None."""
-    with contextlib.suppress(SyntaxError):
-        return compile(code, "<console>", "eval")
-    return compile(code, "<console>", "exec")
+def _value(code: str, names: dict[str, Any]) -> object:
+    """Run statements; return the value of the last one if that is an expression, else None."""
+    statements = ast.parse(textwrap.dedent(code), "<console>")
+    last = statements.body[-1] if statements.body else None
+    if isinstance(last, ast.Expr):
+        statements.body.pop()
+    exec(compile(statements, "<console>", "exec"), names)  # noqa: S102  # what it is for
+    if not isinstance(last, ast.Expr):
+        return None
+    return eval(compile(ast.Expression(last.value), "<console>", "eval"), names)  # noqa: S307
 
 
 def _told(error: BaseException) -> str:
