@@ -30,6 +30,18 @@ def test_no_module_in_its_place(name):
     assert callable(getattr(breezeway.web, name))
 
 
+def test_star():
+    """An import of all names gives all that are public, and no module beside them."""
+    given: dict[str, object] = {}
+    exec("from breezeway.web import *", given)
+    own = {
+        name
+        for name, value in vars(breezeway.web).items()
+        if getattr(value, "__module__", "").startswith("breezeway.web.")
+    }
+    assert given.keys() - {"__builtins__"} == own | LATER.keys()
+
+
 def test_unknown():
     """Another name is none."""
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
