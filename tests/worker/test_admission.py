@@ -353,14 +353,14 @@ def test_accept_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of a connection that waits (accept(2)) costs that connection alone."""
     with LiveServer(echo) as server:
         acceptor = server.reactor.acceptors.each[0]
-        accept = acceptor.listener.socket.accept
+        accept = acceptor.listener.socket._accept
         failures = [errno.EPROTO, errno.ENETDOWN, errno.EPERM]
 
         class Socket:
             fileno = acceptor.listener.socket.fileno
 
             @staticmethod
-            def accept() -> Any:
+            def _accept() -> Any:
                 if failures:
                     raise OSError(failures.pop(), "it failed")
                 return accept()

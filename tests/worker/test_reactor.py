@@ -23,7 +23,7 @@ from breezeway.gateway.exchange import Exchange
 from breezeway.http1.head import Head
 from breezeway.testing import LiveServer
 from breezeway.worker import reactor
-from breezeway.worker.acceptor import RETRY_SECONDS, Acceptor
+from breezeway.worker.acceptor import RETRY_SECONDS, UNSENT_BYTES, Acceptor
 from breezeway.worker.connection import Connection
 from breezeway.worker.failed_turns import MOST
 from breezeway.worker.listener import bind_all
@@ -245,7 +245,7 @@ def test_no_descriptors_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
     for stop_early in (False, True):
         with LiveServer(site) as server:
             failing = [OSError(errno.EMFILE, "Too many open files")] * 2
-            accept = server._listeners[0].socket.accept
+            accept = server._listeners[0].socket._accept
 
             def refuse(accept: Any = accept, failing: Any = failing) -> Any:
                 if failing:
@@ -271,7 +271,7 @@ class Refusing:
         self.close = listener.close
         self.socket = self
         self.fileno = listener.socket.fileno
-        self.accept = accept
+        self._accept = accept
 
 
 def test_internal_error_costs_one_connection(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,6 +310,21 @@ def test_acceptors_survive_a_failing_connection(monkeypatch: pytest.MonkeyPatch)
         with Client(server.address) as client:
             assert client.get("/").body == b"ok"
         assert failed
+
+
+def test_connections_are_set_up() -> None:
+    """A response is not held back for the next one, and the kernel keeps little that is not sent."""
+    with LiveServer(plain(b"ok")) as server, Client(server.address) as client:
+        client.get("/")
+        (connection,) = server.reactor.connections()
+        sock = connection.socket
+        assert isinstance(sock, socket.socket)
+        assert sock.gettimeout() == 0
+        assert not sock.get_inheritable()
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        if sys.platform == "linux":
+            kept = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert kept == UNSENT_BYTES
 
 
 class Faulty:

@@ -6,7 +6,6 @@ no room for them. For the holder of the baton.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import select
@@ -68,10 +67,13 @@ class Acceptor:
         self._environ = environ
         self.listener = listener
         self._layer = layer_over(listener, acceptors.reactor.settings)
-        if _NOTSENT_LOWAT is not None:
-            with contextlib.suppress(OSError):  # a unix socket keeps its own bound
-                # Its connections inherit it: no system call for each.
-                listener.socket.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
+        sock = listener.socket
+        self._kind = sock.family, sock.type, sock.proto
+        if listener.is_tcp:  # a unix socket sends at once, and keeps its own bound
+            # Its connections inherit them: no system call for each.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if _NOTSENT_LOWAT is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
 
     def on_event(self, event: int) -> bool:
         """Accept what is in the backlog."""
@@ -82,12 +84,14 @@ class Acceptor:
         """Accept at most `maximum` connections, and no more than a fair share."""
         acceptors = self._acceptors
         reactor, admission = acceptors.reactor, acceptors.admission
-        accept = self.listener.socket.accept
+        # `socket.accept` makes two members of an enum anew each time: 2 of its 7 us.
+        accept = self.listener.socket._accept  # type: ignore[attr-defined]
         for _ in range(maximum):
             if acceptors.leaves_the_next():
                 return
             try:
-                client, address = accept()
+                descriptor, address = accept()
+                client = socket.socket(*self._kind, fileno=descriptor)
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError as error:
@@ -97,14 +101,13 @@ class Acceptor:
             owner = admission.admit(client, address, plain=self._layer is None)
             if owner is None:
                 continue
-            fd = client.fileno()
             try:
                 channel = client if self._layer is None else self._layer(client, address)
                 connection = reactor.connection(reactor, channel, address, self._environ)
                 connection.owner = owner
             except OSError as error:
                 reactor.note("accept.failed", "a connection cannot be set up: %s", error)
-                half_made = reactor.targets.get(fd)
+                half_made = reactor.targets.get(descriptor)
                 if isinstance(half_made, Connection):
                     half_made.close()
                 client.close()

@@ -20,7 +20,6 @@ from __future__ import annotations
 import io
 import time
 from functools import partial
-from socket import IPPROTO_TCP, TCP_NODELAY
 from sys import getrefcount
 from threading import current_thread
 from time import monotonic
@@ -88,8 +87,6 @@ class Connection(Bodies):
         client.setblocking(False)
         self._remote = remote_address(address)
         super().__init__(reactor, client, self._remote[0] or "unix")
-        if self._remote[0]:
-            client.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._environ = environ
         self._receive_into = client.recv_into
         self.accepted = reactor.now

@@ -52,7 +52,8 @@ class Deadlines:
         if timed.slot and timed.slot <= slot:
             return
         with self._lock:
-            self._take_out(timed)
+            if timed.slot:
+                self._take_out(timed)
             timed.slot = slot = max(slot, self._last + 1)  # nobody comes by an earlier one again
             self._slots.setdefault(slot, {})[id(timed)] = timed
 
