@@ -312,9 +312,10 @@ def test_settings_by_a_reload(tmp_path: Path) -> None:
     settings = tmp_path / "breezeway.toml"
     settings.write_text('threads = 2\nlog_level = "info"\n')
     with serving(tmp_path, workers=1) as server:
-        settings.write_text('threads = 3\nlog_level = "debug"\npid_file = "pid"\n')
+        settings.write_text('threads = 3\nlog_level = "debug"\npid_file = "pid"\nbacklog = 9\n')
         server.ask("reload")
         server.log.wait_for("pid_file has changed: that takes effect at a start or an upgrade")
+        server.log.wait_for("backlog has changed: addresses that are open already keep theirs")
         server.log.wait_for(r"DEBUG .* is ready")
         eventually(lambda: next(iter(server.workers().values()))["threads"] == 3, "3 threads")
         settings.write_text('threads = 3\nlog_level = "error"\n')

@@ -50,6 +50,9 @@ CONTROL_AUTO: Final = "auto"
 AT_START: Final = ("control_socket", "pid_file", "reload", "reload_dirs")
 """Settings that are taken at the start, and at an upgrade, which is one."""
 
+AT_BIND: Final = ("backlog", "unix_mode")
+"""Settings that are taken when an address is opened; reloads and upgrades leave it open."""
+
 SHORT_GRACE_SECONDS: Final = 1.0
 """The grace after a second SIGTERM."""
 
@@ -294,6 +297,10 @@ class _Service:
         for name in AT_START:
             if getattr(settings, name) != getattr(self._settings, name):
                 logger.warning("%s has changed: that takes effect at a start or an upgrade", name)
+        for name in AT_BIND:
+            if getattr(settings, name) != getattr(self._settings, name):
+                what = "addresses that are open already keep theirs until a restart"
+                logger.warning("%s has changed: %s", name, what)
         descriptors.warn_if_few(settings.limit_connections)
         self.admin.apply(settings)
         self._statsd.apply(settings)
