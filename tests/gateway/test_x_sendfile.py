@@ -190,6 +190,19 @@ def test_not_there(root: Path, value: str, caplog: pytest.LogCaptureFixture) -> 
     assert value in caplog.text
 
 
+def test_environ_is_the_application_s(root: Path) -> None:
+    """Whatever the application has made of the environ, the method is the client's."""
+
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        environ.clear()
+        start_response("200 OK", [("X-Sendfile", "sub/a b.txt")])
+        return []
+
+    wrapped = XSendfile(application, root=str(root))
+    assert Sent(wrapped).body == CONTENT
+    assert Sent(wrapped, "HEAD").body == b""
+
+
 def test_result_is_closed(root: Path) -> None:
     """What the application has returned is closed, and not sent."""
     body = Body(b"not sent")

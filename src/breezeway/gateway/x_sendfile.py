@@ -46,6 +46,7 @@ class XSendfile:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application, and send the file that it names, if it does."""
         response = _Response(start_response)
+        method, target = environ["REQUEST_METHOD"], environ.get("RAW_URI", environ["PATH_INFO"])
         result = self._application(environ, response.start)
         if not response.started and not isinstance(result, (list, tuple)):
             result = _begun(result)  # an application that is a generator has done nothing so far
@@ -57,13 +58,15 @@ class XSendfile:
                 close()
             except BaseException as error:  # as that of a result that is sent
                 log_failure(error, environ, CLOSE_RAISED)
-        return self._answer(environ, start_response, response)
+        # The application may have changed all of the environ.
+        environ = {**environ, "REQUEST_METHOD": method}
+        return self._answer(environ, start_response, response, f"{method} {target}")
 
     def _answer(
-        self, environ: Environ, start_response: StartResponse, response: _Response
+        self, environ: Environ, start_response: StartResponse, response: _Response, request: str
     ) -> Iterable[bytes]:
+        """`request` is its name for the log."""
         assert response.file_name is not None
-        request = f"{environ['REQUEST_METHOD']} {environ.get('RAW_URI', environ['PATH_INFO'])}"
         try:
             file = open_beneath(self._root, self._relative(response.file_name))
         except OutsideError:
