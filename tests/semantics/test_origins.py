@@ -37,6 +37,7 @@ from breezeway.semantics.origins import Origins
             ],
         ),
         ("HTTPS://Example.ORG:443", ["https://example.org"], ["https://example.org:443"]),
+        ("http://example.org:80", ["http://example.org"], ["http://example.org:80"]),
         (
             "http://localhost:8000",
             ["http://localhost:8000"],
@@ -121,6 +122,7 @@ def test_patterns(pattern: str, inside: list[str], outside: list[str]) -> None:
         "https://*example.org",
         "https://example.*",
         "https://*.[::1]",
+        "https://*.[::ffff:192.0.2.1]",
         "https://exämple.org",
         "https://example.org:0",
         "https://example.org:65536",
@@ -136,6 +138,14 @@ def test_malformed(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"origin|top-level") as caught:
         Origins([pattern])
     assert repr(pattern) in str(caught.value)
+
+
+def test_several_patterns() -> None:
+    """Each of them counts, and what is between them does not."""
+    origins = Origins(["http://localhost:*", "https://*.example.org", "https://*.lan", "null"])
+    inside = ["http://localhost:1", "https://a.example.org", "https://a.lan", "null"]
+    assert [origin for origin in inside if origin not in origins] == []
+    assert "http://localhost:1https://a.example.org" not in origins
 
 
 def test_one_text_is_no_list() -> None:
