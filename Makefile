@@ -21,7 +21,7 @@ $(VENV)/.core: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[test,browser]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,once]'
 	@touch $@ $(VENV)/.core
 
 # Its extra needs a wheel for this Python; without it, fuzzing goes on without coverage.
@@ -46,7 +46,7 @@ test-all: ## Run all tests on every CPython from 3.11 on that is found
 fuzz: $(VENV)/.fuzz ## Fuzz the protocol for SECONDS=600
 	$(BIN)/python -m tests.fuzz $(or $(SECONDS),600)
 
-differential: $(VENV)/.test ## Compare with other parsers, and behind nginx and HAProxy (root installs them)
+differential: $(VENV)/.test ## Compare with other parsers, and behind nginx, HAProxy and Envoy (root installs them)
 	$(BIN)/python -m tests.differential
 
 lint: $(VENV)/.lint ## Check style, types and the direction of imports

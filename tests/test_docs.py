@@ -154,9 +154,10 @@ def test_named_paths_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [page for page in PAGES if page != BENCH], ids=page_name)
 def test_lines_are_short(path: Path) -> None:
-    """A line can be read in a terminal and in a diff; a table's row cannot be broken."""
+    """A line can be read in a terminal and in a diff; a table's row or one word cannot be broken."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert not [line for line in lines if len(line) > LONGEST_LINE and not line.startswith("|")]
+    breakable = [line for line in lines if not line.startswith("|") and " " in line.strip()]
+    assert not [line for line in breakable if len(line) > LONGEST_LINE]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_name)

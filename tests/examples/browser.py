@@ -25,7 +25,7 @@ def browser() -> Iterator[Any]:
     elif debian.missing([PROGRAM]):
         pytest.skip(f"Chromium is not installed. {debian.advice([PROGRAM])}")
     else:
-        pytest.importorskip("playwright", reason="pip install '.[browser]'")
+        pytest.importorskip("playwright", reason="pip install '.[once]'")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

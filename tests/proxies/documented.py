@@ -56,11 +56,16 @@ class _Documented(proxies.Proxy):
     """One kind of proxy, with a configuration of the page."""
 
     stop_signal = signal.SIGTERM
+    language: str
+    """Of its configuration, as the page says."""
+    before_port = ":"
+    """In an address, as its configuration has it."""
 
     def __init__(self, directory: Path, configuration: str, server: str) -> None:
         """`server` is where the server listens: an address, or the path of a socket."""
-        there = ADDRESS if ADDRESS in configuration else SOCKET
-        self._page = replaced(configuration, there, server)
+        there = ADDRESS if ":" in server else SOCKET
+        old, new = (each.replace(":", self.before_port) for each in (there, server))
+        self._page = replaced(configuration, old, new)
         super().__init__(directory, 0)
 
 
@@ -68,6 +73,7 @@ class Nginx(_Documented, proxies.Nginx):
     """nginx, which wants its files in a place where it may write."""
 
     stop_signal = signal.SIGTERM
+    language = "nginx"
 
     def _configure(self, server_port: int) -> str:
         here = self._directory
@@ -85,6 +91,7 @@ class HAProxy(_Documented, proxies.HAProxy):
     """HAProxy; a block on the page that has no frontend goes with the one above it."""
 
     stop_signal = signal.SIGTERM
+    language = "haproxy"
 
     def _configure(self, server_port: int) -> str:
         return replaced(self._page, "bind :80\n", f"bind 127.0.0.1:{self.port}\n")
@@ -95,6 +102,7 @@ class Caddy(_Documented):
 
     name = "Caddy"
     program = "caddy"
+    language = "caddy"
 
     def _configure(self, server_port: int) -> str:
         page = replaced(self._page, "http://example.org {", f"http://example.org:{self.port} {{")
@@ -104,6 +112,17 @@ class Caddy(_Documented):
         own = [f"{name}={self._directory}" for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")]
         run = ["run", "--config", str(self._configuration), "--adapter", "caddyfile"]
         return ["env", *own, debian.program(self.program), *run]
+
+
+class Envoy(_Documented, proxies.Envoy):
+    """Envoy."""
+
+    language = "yaml"
+    before_port = ", port_value: "
+
+    def _configure(self, server_port: int) -> str:
+        here = f"address: 127.0.0.1, port_value: {self.port} "
+        return replaced(self._page, "address: 0.0.0.0, port_value: 80 ", here)
 
 
 class Arrangement(NamedTuple):
@@ -119,7 +138,7 @@ class Arrangement(NamedTuple):
 
     def configuration(self) -> str:
         """Return the configuration of the proxy."""
-        language = self.kind.__name__.lower()
+        language = self.kind.language
         text = block(self.heading, language)
         if self.whole:
             whole = f"\n{block(self.whole, language)}\n\n"
@@ -142,6 +161,8 @@ ARRANGEMENTS = {
         HAProxy, "### HAProxy over a unix socket", "### HAProxy with the PROXY protocol"
     ),
     "Caddy": Arrangement(Caddy, "## Caddy"),
+    "Envoy": Arrangement(Envoy, "## Envoy"),
+    "Envoy, unix socket": Arrangement(Envoy, "### Envoy over a unix socket", "## Envoy"),
 }
 
 KINDS = {arrangement.kind for arrangement in ARRANGEMENTS.values()}
@@ -150,6 +171,7 @@ KINDS = {arrangement.kind for arrangement in ARRANGEMENTS.values()}
 class Behind(NamedTuple):
     """A server behind a proxy, both running."""
 
+    kind: type[_Documented]
     live: Live
     port: int
     """Where the proxy listens, on 127.0.0.1."""
@@ -168,4 +190,4 @@ def running(arrangement: Arrangement, directory: Path, **more: Any) -> Iterator[
         server = path if over_unix else f"127.0.0.1:{live.address[1]}"
         proxy = arrangement.kind(directory, arrangement.configuration(), server)
         with proxy.running():
-            yield Behind(live, proxy.port, "unix" if over_unix else "127.0.0.1")
+            yield Behind(arrangement.kind, live, proxy.port, "unix" if over_unix else "127.0.0.1")

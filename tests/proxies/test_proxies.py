@@ -1,25 +1,31 @@
-"""What an application sees behind nginx, HAProxy and Caddy, configured as docs/proxies.md says."""
+"""What an application sees behind nginx, HAProxy, Caddy and Envoy, configured as docs/proxies.md says."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
 import os
+import re
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from breezeway.config.settings import Settings
 from breezeway.semantics.environ_keys import UNBELIEVED
+from breezeway.worker.reactor import RETIRE_IDLE_SECONDS
 
 from ..applications import PLAIN, Recorder
-from ..differential.proxies import install, missing_packages
+from ..differential.proxies import install, need
 from ..forged import FORGED
-from .documented import ARRANGEMENTS, KINDS, Behind, running
+from ..live import eventually
+from .documented import ARRANGEMENTS, KINDS, Arrangement, Behind, Caddy, block, running
 
 DEADLINE_SECONDS = 5.0
 
@@ -31,24 +37,36 @@ ALL_FORGED = (
 )
 
 
+# Its package comes with an extra that the other Pythons have not.
+PARAMETERS = [
+    pytest.param(name, marks=pytest.mark.once if arrangement.kind.pypi else ())
+    for name, arrangement in ARRANGEMENTS.items()
+]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def programs() -> None:
-    """Have the proxies there: in CI they are installed, elsewhere what is missing is skipped."""
+    """Install the proxies, in CI."""
     if os.environ.get("CI"):
-        assert not install(KINDS)
+        install(KINDS)
 
 
-@pytest.fixture(scope="module", params=ARRANGEMENTS)
-def behind(programs: None, request: pytest.FixtureRequest) -> Iterator[Behind]:
-    """Run a server behind each of the proxies."""
-    arrangement = ARRANGEMENTS[request.param]
-    if missing_packages([arrangement.kind]):
-        pytest.skip(f"{arrangement.kind.program} is not installed (Debian has it)")
+@contextmanager
+def running_behind(arrangement: Arrangement, **more: Any) -> Iterator[Behind]:
+    """Run a server and a proxy in front of it."""
+    need(arrangement.kind)
     # Not pytest's directory: the path of a unix socket has to be short.
     with (
         tempfile.TemporaryDirectory(prefix="breezeway-") as directory,
-        running(arrangement, Path(directory)) as both,
+        running(arrangement, Path(directory), **more) as both,
     ):
+        yield both
+
+
+@pytest.fixture(scope="module", params=PARAMETERS)
+def behind(programs: None, request: pytest.FixtureRequest) -> Iterator[Behind]:
+    """Run a server behind each of the proxies."""
+    with running_behind(ARRANGEMENTS[request.param]) as both:
         yield both
 
 
@@ -113,6 +131,7 @@ def test_forged_fields(behind: Behind, recorder: Recorder) -> None:
     for environ in (honest, forged):
         # A proxy of connections lets the fields through, to be dropped here.
         environ.pop(UNBELIEVED, None)
+        environ.pop("HTTP_X_REQUEST_ID", None)  # Envoy's own
         for key in [key for key in environ if key.startswith(("wsgi.", "breezeway.c"))]:
             if key != "wsgi.url_scheme":
                 del environ[key]
@@ -148,12 +167,9 @@ def test_big_upload(behind: Behind) -> None:
         assert response.read() == body
 
 
-def test_prefix(programs: None, tmp_path: Path) -> None:
+def test_prefix(programs: None) -> None:
     """A location of nginx that takes a prefix off, as the page says, tells it."""
-    arrangement = ARRANGEMENTS["nginx"]
-    if missing_packages([arrangement.kind]):
-        pytest.skip("nginx is not installed (Debian has it)")
-    changed = arrangement._replace(
+    changed = ARRANGEMENTS["nginx"]._replace(
         changes=(
             ("location / {", "location /shop/ {"),
             ("proxy_pass http://breezeway;", "proxy_pass http://breezeway/;"),
@@ -161,7 +177,7 @@ def test_prefix(programs: None, tmp_path: Path) -> None:
         )
     )
     recorder = Recorder()
-    with running(changed, tmp_path, trusted_headers=("x-forwarded-prefix",)) as behind:
+    with running_behind(changed, trusted_headers=("x-forwarded-prefix",)) as behind:
         behind.live.play(recorder)
         with connect(behind) as connection:
             assert ask(connection, target="/shop/x").status == 200
@@ -184,3 +200,113 @@ def test_streaming(behind: Behind) -> None:
         assert response.read(5) == b"first"
         arrived.set()
         assert response.read() == b"second"
+
+
+def test_broken_off_response(behind: Behind) -> None:
+    """A response that the application breaks off is not taken for whole."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [PLAIN, ("X-Accel-Buffering", "no")])
+        yield b"first"
+        raise ConnectionAbortedError
+
+    if behind.kind is Caddy:
+        pytest.skip("Debian's Caddy ends it as if it were whole")
+    behind.live.play(application)
+    with connect(behind) as connection:
+        response = ask(connection)
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            response.read()
+
+
+@pytest.mark.parametrize(
+    ("heading", "language", "setting"),
+    [
+        ("## nginx", "nginx", r"keepalive_timeout (\d+)s;"),
+        ("### nginx over a unix socket", "nginx", r"keepalive_timeout (\d+)s;"),
+        ("## Caddy", "caddy", r"keepalive (\d+)s"),
+        ("## Envoy", "yaml", r"protocol_options: \{ idle_timeout: (\d+)s \}"),
+    ],
+)
+def test_proxy_is_the_first_to_close(heading: str, language: str, setting: str) -> None:
+    """No request of a proxy meets a server that closes the idle connection, also in a reload."""
+    match = re.search(setting, block(heading, language))
+    assert match is not None
+    assert int(match[1]) < min(RETIRE_IDLE_SECONDS, Settings().keep_alive_timeout)
+
+
+@pytest.fixture(scope="module")
+def envoy(programs: None) -> Iterator[Behind]:
+    """Run a server behind Envoy, which looks at a path as the page says."""
+    normalized = """use_remote_address: true
+          normalize_path: true
+          merge_slashes: true
+          path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT"""
+    match = "              - match: { prefix: / }"
+    admin = "              - { match: { prefix: /admin }, direct_response: { status: 403 } }\n"
+    changes = (("use_remote_address: true", normalized), (match, admin + match))
+    with running_behind(ARRANGEMENTS["Envoy"]._replace(changes=changes)) as both:
+        yield both
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("request_line", "field", "status"),
+    [
+        ("GET / HTTP/1.0", "X: y", 426),
+        ("FETCH / HTTP/1.1", "X: y", 400),
+        ("GET / HTTP/1.1", "Upgrade: websocket\r\nConnection: upgrade", 403),
+        ("POST / HTTP/1.1", "Content-Length: 1\r\nExpect: 100-continue", 100),
+        ("GET //admin HTTP/1.1", "X: y", 403),
+        ("GET /x/../%61dmin HTTP/1.1", "X: y", 403),
+        ("GET /x%2F..%2Fadmin HTTP/1.1", "X: y", 307),
+        ("GET /hints HTTP/1.1", "X: y", 200),
+    ],
+)
+def test_what_envoy_does_itself(envoy: Behind, request_line: str, field: str, status: int) -> None:
+    """What the page says that Envoy answers, and that hints end there."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        assert environ["PATH_INFO"] in ("/", "/hints")
+        environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload")])
+        start_response("200 OK", [PLAIN])
+        return [b"1"]
+
+    envoy.live.play(application)
+    with socket.create_connection(("127.0.0.1", envoy.port), DEADLINE_SECONDS) as client:
+        client.sendall(f"{request_line}\r\nHost: example.org\r\n{field}\r\n\r\n".encode())
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.once
+def test_request_id(envoy: Behind) -> None:
+    """The id of a request is Envoy's, not the client's."""
+    recorder = Recorder()
+    envoy.live.play(recorder)
+    with connect(envoy) as connection:
+        ask(connection, ("X-Request-Id", "forged")).read()
+    assert len(recorder.seen[0].environ["HTTP_X_REQUEST_ID"]) == len(str(uuid4()))
+
+
+@pytest.mark.once
+def test_http_2(envoy: Behind) -> None:
+    """A request in HTTP/2 arrives in HTTP/1.1, with the client's address and what it has not forged."""
+    # RFC 7541: GET, http and / are in the table, x-forwarded-for is not.
+    fields = b"\x82\x86\x84\x01\x0bexample.org\0\x0fx-forwarded-for\x076.6.6.6"
+    settings = b"\0\0\0\x04\0" + bytes(4)
+    head = len(fields).to_bytes(3) + b"\x01\x05" + (1).to_bytes(4) + fields
+    recorder = Recorder()
+    envoy.live.play(recorder)
+    with socket.socket() as client:
+        client.bind(("127.0.0.2", 0))
+        client.connect(("127.0.0.1", envoy.port))
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + head)
+        eventually(lambda: bool(recorder.seen), "the request")
+    environ = recorder.seen[0].environ
+    expected = {
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "example.org",
+        "REMOTE_ADDR": "127.0.0.2",
+        "wsgi.url_scheme": "http",
+    }
+    assert {key: environ.get(key) for key in expected} == expected
