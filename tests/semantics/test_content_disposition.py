@@ -28,6 +28,7 @@ from breezeway.semantics.content_disposition import (
             "attachment; filename=\"naive cafe.txt\"; filename*=UTF-8''na%C3%AFve%20caf%C3%A9.txt",
         ),
         ("文.pdf", "attachment; filename=\"download.pdf\"; filename*=UTF-8''%E6%96%87.pdf"),
+        ("né", "attachment; filename=\"ne\"; filename*=UTF-8''n%C3%A9"),
         ("100%.txt", "attachment; filename=\"100_.txt\"; filename*=UTF-8''100%25.txt"),
         ('a"b.txt', 'attachment; filename="a_b.txt"'),
         ("a\r\nSet-Cookie: x=1", 'attachment; filename="aSet-Cookie_ x=1"'),

@@ -59,3 +59,9 @@ def test_little_is_known() -> None:
     """What is not known is not said."""
     fields = forwarded_fields(Said("", "http", "", "", ""))
     assert fields == [("Forwarded", "for=unknown;proto=http"), ("X-Forwarded-Proto", "http")]
+
+
+def test_text_stays_within_its_quotes() -> None:
+    """What would end a quoted-string, or escape its end, is escaped (RFC 9110 section 5.6.4)."""
+    fields = dict(forwarded_fields(Said("", "http", 'a"b\\', "", "")))
+    assert fields["Forwarded"] == r'for=unknown;proto=http;host="a\"b\\"'

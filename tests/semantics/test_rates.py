@@ -252,6 +252,16 @@ def test_what_is_over_may_be_forgotten(
 
 
 @ALGORITHMS
+def test_everything_is_over_in_the_end(name: str) -> None:
+    """What nobody asks for any more can be forgotten: after two windows, and not at once."""
+    now, window = 10_000_000, 10
+    limiter = LIMITERS[name](Rate(5, window), SECOND)
+    state = limiter.take(None, now, 5)[1]
+    assert not limiter.is_over(state, now + 1)
+    assert limiter.is_over(state, now + 2 * window * SECOND)
+
+
+@ALGORITHMS
 def test_more_than_there_ever_is(name: str) -> None:
     """A request that asks for more than all is refused, with a time that is no nonsense."""
     limiter = LIMITERS[name](Rate(5, 1), SECOND)
