@@ -378,7 +378,8 @@ def test_which_handler_it_was(handler: Any, told: list[str]) -> None:
     app.get("/")(handler)
     with pytest.raises((TypeError, ZeroDivisionError)) as raised:
         call(app, "/")
-    notes = getattr(raised.value, "__notes__", [])
+    notes = getattr(raised.value, "__notes__", [])  # from CPython 3.14 on `json` adds some, too
+    notes = [note for note in notes if note.startswith("for the route of ")]
     assert [note.split()[4] for note in notes] == told
     assert all(__file__ in note for note in notes)
 

@@ -25,6 +25,10 @@ LATE_SECONDS = 0.5
 """How late the deadline may strike with the default clock: two of its ticks."""
 SLACK_SECONDS = 1.0
 """What a busy machine may add."""
+SOME_DEADLINES = 4
+"""Of the application's time, where none counts."""
+MANY_DEADLINES = 100
+"""Of the application's time, where one comes first also on a busy machine."""
 
 Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 
@@ -316,20 +320,22 @@ def test_longest_prefix_counts() -> None:
     """The limit of the longest prefix of the path counts; a path without one has no limit."""
     limits = (f"/slow={LIMIT_SECONDS}", "/slow/report=1h", f"/caf\u00e9={LIMIT_SECONDS}")
     with serving(threads=2, request_timeout=limits) as live:
-        live.play(for_a_while)
+        live.play(busy(SOME_DEADLINES))
         assert live.get("/other").status == 200
+        assert live.get("/slow/report/5").status == 200
+        live.play(busy(MANY_DEADLINES))
         assert live.get("/slow").status == 504
         assert live.get("/slow/page?x").status == 504
-        assert live.get("/slow/report/5").status == 200
         assert live.get("/caf%C3%A9").status == 504
 
 
 def test_prefix_has_the_mount() -> None:
     """The prefix is one of the whole path, however the mount is found."""
     with serving(root_path="/shop", request_timeout=(f"/shop/slow={LIMIT_SECONDS}",)) as live:
-        live.play(for_a_while)
+        live.play(busy(MANY_DEADLINES))
         assert live.get("/shop/slow").status == 504
         assert live.get("/slow").status == 504
+        live.play(busy(SOME_DEADLINES))
         assert live.get("/shop/other").status == 200
 
 
@@ -346,7 +352,7 @@ def short_switches() -> Iterator[None]:
 def test_siblings_are_untouched() -> None:
     """Requests on other threads are all answered while deadlines pass again and again."""
     with serving(threads=4, request_timeout=(f"/slow={LIMIT_SECONDS}",)) as live:
-        live.play(for_a_while)
+        live.play(busy(MANY_DEADLINES))
         statuses: list[int] = []
         ends = threading.Event()
 
@@ -549,12 +555,16 @@ def test_access_log(capfd: pytest.CaptureFixture[str]) -> None:
     assert f'"GET /loop HTTP/1.1" 504 {len(body)} ' in line
 
 
-def for_a_while(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer, /quick/... at once, all others after some deadlines."""
-    if not environ["PATH_INFO"].startswith("/quick"):
-        spin_until(time.monotonic() + 4 * LIMIT_SECONDS)
-    start_response("200 OK", [PLAIN])
-    return [b"quick"]
+def busy(deadlines: int) -> Application:
+    """Return an application that answers /quick/... at once, and all others after some deadlines."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].startswith("/quick"):
+            spin_until(time.monotonic() + deadlines * LIMIT_SECONDS)
+        start_response("200 OK", [PLAIN])
+        return [b"quick"]
+
+    return answer
 
 
 def spin_until(ends: float) -> None:

@@ -223,7 +223,7 @@ class TestReceiving:
         data = bytearray(pair.outgoing.read())
         data[-1] ^= 1
         pair.raw.sendall(data)
-        with pytest.raises(LayerError, match="mac") as caught:
+        with pytest.raises(LayerError, match="record") as caught:
             pair.receive()
         assert caught.value.kind == "tls.broken"
         pair.pump()

@@ -80,7 +80,11 @@ def _say_nothing_of_names() -> None:
 
     def hook(found: sys.UnraisableHookArgs, /) -> None:
         error = found.exc_value
-        if not (isinstance(error, UnicodeDecodeError) and error.object == found.object):
+        # The name is the object; from CPython 3.14 on, a part of the message.
+        if not (
+            isinstance(error, UnicodeDecodeError)
+            and (error.object == found.object or repr(error.object) in (found.err_msg or ""))
+        ):
             following(found)
 
     sys.unraisablehook = hook
