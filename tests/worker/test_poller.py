@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from breezeway.errors import UsageError
 from breezeway.worker.poller import ERR, HUP, IN, OUT, READABLE, Poller, PollPoller, best_poller
 
 SOON = 5.0
@@ -202,6 +205,15 @@ def test_wake_after_close() -> None:
         os.close(write_end)
         assert os.read(read_end, 1) == b""
         os.close(read_end)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are other pollers")
+def test_greenlets_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What gevent and eventlet take away is the user's mistake, and no failure of ours."""
+    monkeypatch.delattr(select, "epoll")
+    with pytest.raises(UsageError, match="monkey-patched for greenlets") as caught:
+        best_poller()
+    assert "monkey.patch_all()" in caught.value.hint
 
 
 def test_interest_survives_threads() -> None:

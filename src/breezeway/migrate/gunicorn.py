@@ -12,10 +12,10 @@ import contextlib
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
+from breezeway import tracebacks
 from breezeway.config.kinds import show_duration
 from breezeway.errors import ApplicationFailedError, UsageError
 from breezeway.migrate import gunicorn_tls
@@ -86,9 +86,8 @@ def execute(path: str) -> dict[str, Any]:
         if isinstance(error, ModuleNotFoundError):
             hint = f"Is {error.name!r} installed in {sys.prefix}?"
         message = f"executing {path} failed with {type(error).__name__}."
-        report = traceback.TracebackException.from_exception(error)
-        report.stack[:] = [frame for frame in report.stack if frame.filename != __file__]
-        raise ApplicationFailedError(message, hint, detail="".join(report.format())) from None
+        detail = tracebacks.whole(error, error.__traceback__, __file__.__eq__)
+        raise ApplicationFailedError(message, hint, detail=detail) from None
     finally:
         with contextlib.suppress(ValueError):  # the file may have changed sys.path itself
             sys.path.remove(directory)
@@ -151,7 +150,8 @@ class _Translation:
                 "threads",
                 GREENLET_THREADS,
                 f"In place of {name}: a request has a thread, not a greenlet. Take as many as"
-                " requests wait at the same time for something else. Nothing is monkey-patched.",
+                " requests wait at the same time for something else. Nothing is monkey-patched: an"
+                " application that calls monkey.patch_all() itself must do so no more.",
             )
         elif any(word in name for word in ("uvicorn", "asgi", "aiohttp", "tornado", "quart")):
             self._page.advise(f"worker_class = {shown(name)}", ASGI)

@@ -296,7 +296,8 @@ class _Translation:
                 "threads",
                 ASYNC_THREADS,
                 "A request has a thread, not a greenlet. Take as many as requests wait at the same"
-                " time for something else. Nothing is monkey-patched.",
+                " time for something else. Nothing is monkey-patched: an application that calls"
+                " monkey.patch_all() itself must do so no more.",
             )
         else:
             self._page.set(

@@ -19,6 +19,8 @@ import sys
 import threading
 from typing import Final, Protocol
 
+from breezeway.errors import UsageError
+
 IN: Final = 0x001
 OUT: Final = 0x004
 ERR: Final = 0x008
@@ -259,8 +261,18 @@ if sys.platform != "linux" and hasattr(select, "kqueue"):
 
 
 def best_poller() -> Poller:
-    """Return the fastest poller that this system has."""
+    """Return the fastest poller that this system has.
+
+    Raises:
+        UsageError: greenlets have taken the place of threads.
+    """
     if sys.platform == "linux":
+        if not hasattr(select, "epoll"):  # monkey patching removes what a greenlet cannot wait for
+            raise UsageError(
+                "the standard library is monkey-patched for greenlets, and requests need threads.",
+                "Leave out monkey.patch_all() of gevent, or monkey_patch() of eventlet, and set"
+                " --threads.",
+            )
         return EpollPoller()
     elif hasattr(select, "kqueue"):
         return KqueuePoller()
