@@ -23,7 +23,7 @@ LONGEST_PIECE = 250
 LAYERS = ("supervisor", "worker", "gateway", "http1")
 """The server, from top to bottom; each part may import those below it."""
 
-SERVICES = {"config", "observe", "semantics", "errors", "__version__", "beneath"}
+SERVICES = {"config", "observe", "semantics", "errors", "__version__", "beneath", "tracebacks"}
 """What every layer of the server may import beside the layers below it."""
 
 EXCEPTIONS = {"supervisor": {"admin", "terminal"}}
@@ -33,13 +33,14 @@ process that serves the admin listener."""
 LEAVES: dict[str, set[str]] = {
     "admin": {"config.address", "config.admin_checks", "observe", "semantics"},
     "config": {"http1.limits", "errors", "observe.access_options", "semantics", "suggest"},
-    "observe": {"errors"},
+    "observe": {"errors", "tracebacks"},
     "beneath": set(),
+    "tracebacks": set(),
     "errors": set(),
     "terminal": {"errors"},
     "suggest": set(),
     "semantics": set(),
-    "middleware": {"semantics", "beneath"},
+    "middleware": {"semantics", "beneath", "tracebacks"},
     "web": {"beneath", "middleware", "semantics"},
     "demo": set(),
 }

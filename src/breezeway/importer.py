@@ -11,13 +11,12 @@ import inspect
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from breezeway import suggest
+from breezeway import suggest, tracebacks
 from breezeway.errors import ApplicationFailedError, ApplicationNotFoundError, UserError
 from breezeway.target import parse
 
@@ -126,16 +125,7 @@ def _failed(doing: str, error: BaseException) -> ApplicationFailedError:
 
 
 def _traceback(error: BaseException) -> str:
-    report = traceback.TracebackException.from_exception(error)
-    _strip(report)
-    return "".join(report.format())
-
-
-def _strip(report: traceback.TracebackException) -> None:
-    report.stack[:] = [frame for frame in report.stack if not _is_noise(frame.filename)]
-    for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
-        if other is not None:
-            _strip(other)
+    return tracebacks.whole(error, error.__traceback__, _is_noise)
 
 
 def _is_noise(filename: str) -> bool:

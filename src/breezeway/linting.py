@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import secrets
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
+from breezeway import tracebacks
 from breezeway.errors import ApplicationFailedError, UserError
 from breezeway.middleware.lint import Lint
 from breezeway.middleware.lint.faults import Fault, Report
@@ -118,7 +119,7 @@ def run(application: Any, paths: Sequence[str] = (), within: Within | None = Non
         try:
             _ask(Lint(application, report=report), request)
         except Exception as error:
-            trace = "".join(traceback.format_exception(_without_ours(error)))
+            trace = tracebacks.whole(error, _without_ours(error.__traceback__))
             result.failures.setdefault(trace, request.what)
     return result
 
@@ -202,14 +203,13 @@ def _ask(application: Any, request: Request) -> None:
             close()
 
 
-def _without_ours(error: Exception) -> Exception:
+def _without_ours(found: TracebackType | None) -> TracebackType | None:
     """Take the frames of Breezeway off the top of a traceback."""
-    found = error.__traceback__
     while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith(
         "breezeway."
     ):
         found = found.tb_next
-    return error.with_traceback(found)
+    return found
 
 
 def _count(number: int, what: str) -> str:

@@ -106,3 +106,11 @@ def test_client_gone(log: pytest.LogCaptureFixture) -> None:
     fail(ClientGone("gone"))
     assert [record.levelname for record in log.records] == ["DEBUG"]
     assert not failure.throttle
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_python_cannot_print(times: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """An exception that `logging` fails over is told on standard error; nothing is raised."""
+    for _ in range(times):
+        fail(SyntaxError("odd", ("f", "no", "line", "text")))  # type: ignore[arg-type]
+    assert capsys.readouterr().err.count("SyntaxError: odd") == 1

@@ -60,6 +60,13 @@ class TestText:
             assert TextFormatter().format(made).endswith("ERROR GET /: message")
 
 
+@pytest.mark.parametrize("formatter", [TextFormatter(), JSONFormatter()])
+def test_exception_that_python_cannot_print(formatter):
+    """It is told without its odd part."""
+    error = failed(SyntaxError("odd", ("f", "no", "line", "text")))
+    assert "SyntaxError: odd" in formatter.format(record(exc_info=error))
+
+
 class TestJSON:
     def members(self, *args, **more):
         """Format a record, and read it again."""

@@ -254,6 +254,17 @@ def test_sys_exit(live: Live) -> None:
     plain_500(live.get())
 
 
+def test_exception_that_python_cannot_print(live: Live) -> None:
+    """It is a 500 like any other, and the next request is answered."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        raise SyntaxError(SECRET, ("file", "no", "line", "text"))  # type: ignore[arg-type]
+
+    live.play(application)
+    plain_500(live.get())
+    plain_500(live.get())
+
+
 def test_application_that_takes_no_arguments(live: Live, log: pytest.LogCaptureFixture) -> None:
     """What is no WSGI application fails when it is called: 500, and logged."""
     live.play(lambda: [b"hello"])

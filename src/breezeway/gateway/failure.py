@@ -7,14 +7,15 @@ logged with its traceback, some more in a line each, and of the rest how many th
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 import time
-from traceback import format_exception_only, print_exc
 from types import TracebackType
 from typing import Final, NamedTuple
 
+from breezeway import tracebacks
 from breezeway.gateway.types import Environ
 from breezeway.observe.request_fields import request_fields, request_in_words
 from breezeway.observe.throttle import Throttle
@@ -70,9 +71,10 @@ def log_failure(error: BaseException, environ: Environ, what: str) -> None:
     """
     try:
         _log_failure(error, environ, what)
-    except BaseException:  # as `logging.Handler.handleError` has it
+    except BaseException as failed:  # as `logging.Handler.handleError` has it
         if logging.raiseExceptions and sys.stderr is not None:
-            print_exc()
+            with contextlib.suppress(Exception):
+                sys.stderr.write(tracebacks.whole(failed, failed.__traceback__))
 
 
 def _log_failure(error: BaseException, environ: Environ, what: str) -> None:
@@ -112,7 +114,7 @@ def _kind(error: BaseException, traceback: TracebackType | None, what: str) -> _
 
 
 def _in_a_line(error: BaseException) -> str:
-    text = " ".join("".join(format_exception_only(error)).split())
+    text = " ".join("".join(tracebacks.last_lines(error)).split())
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ..."
 
 

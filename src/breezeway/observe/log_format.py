@@ -17,6 +17,7 @@ from traceback import StackSummary, extract_tb
 from types import TracebackType
 from typing import Any, Final
 
+from breezeway import tracebacks
 from breezeway.observe.request_fields import FIELDS, NONE
 
 MOST_FRAMES: Final = 50
@@ -61,7 +62,16 @@ class Role:
 role: Final = Role()
 
 
-class TextFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """What both have in common."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the traceback of any exception; a `logging.Formatter` fails over some."""
+        _, error, traceback = ei
+        return "" if error is None else tracebacks.whole(error, traceback).rstrip("\n")
+
+
+class TextFormatter(_Formatter):
     """`2026-11-21 15:04:05.123 INFO  message`, or `... INFO  [worker 3 1234] message`. Times are UTC."""
 
     converter = staticmethod(time.gmtime)
@@ -85,7 +95,7 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record)
 
 
-class JSONFormatter(logging.Formatter):
+class JSONFormatter(_Formatter):
     """One JSON object in a line.
 
     Members: `time` (UTC, microseconds), `level`, `logger`, `message`, `role`, `worker`, `pid`,

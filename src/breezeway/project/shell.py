@@ -6,10 +6,10 @@ import code
 import importlib
 import importlib.util
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
+from breezeway import tracebacks
 from breezeway.errors import UserError
 from breezeway.project.finding import find_app
 
@@ -71,7 +71,7 @@ def _run_script(text: bytes, namespace: dict[str, Any]) -> int:
         exec(compile(text, SCRIPT, "exec"), namespace)  # noqa: S102  # whose stdin it is
     except Exception as error:
         inner = error.__traceback__.tb_next if error.__traceback__ is not None else None
-        traceback.print_exception(error.with_traceback(inner))
+        sys.stderr.write(tracebacks.whole(error, inner))
         return FAILED
     return 0
 

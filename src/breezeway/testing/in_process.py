@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import re
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 from wsgiref.util import FileWrapper
 
+from breezeway import tracebacks
 from breezeway.semantics.fields import HOP_BY_HOP
 from breezeway.testing.request_body import RequestBody
 from breezeway.testing.response import Headers, IncompleteResponseError, Sent
@@ -272,5 +272,4 @@ def check_head(status: str, headers: Fields) -> None:
 
 def log_error(error: BaseException, environ: WSGIEnvironment) -> None:
     """Write an error where a server writes those of its application."""
-    text = "".join(traceback.format_exception(error))
-    environ["wsgi.errors"].write(text)
+    environ["wsgi.errors"].write(tracebacks.whole(error, error.__traceback__))

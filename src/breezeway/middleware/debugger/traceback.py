@@ -6,13 +6,14 @@ import linecache
 import os
 import sys
 import sysconfig
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from breezeway import tracebacks
 from breezeway.middleware.debugger.values import name_of, shown
 
 CONTEXT_LINES: Final = 5
@@ -125,11 +126,8 @@ def _chain(error: BaseException, relation: str, seen: set[int]) -> Iterator[Rais
 
 
 def whole(error: BaseException) -> str:
-    """Write the traceback; the attributes of an exception and the loader of a module may be anything."""
-    try:
-        text = "".join(traceback.format_exception(error))
-    except Exception as failed:
-        return f"{_headline(error)}\n(Python cannot print the traceback: {name_of(type(failed))})\n"
+    """Write the traceback."""
+    text = tracebacks.whole(error, error.__traceback__)
     if len(text) <= LONGEST_TEXT:
         return text
     half = LONGEST_TEXT // 2
@@ -137,18 +135,15 @@ def whole(error: BaseException) -> str:
 
 
 def _headline(error: BaseException) -> str:
-    try:
-        lines = traceback.format_exception_only(type(error), error)
-        # Of a SyntaxError the source comes first.
-        at = next(place for place, line in enumerate(lines) if not line.startswith(" "))
-        text = "".join([lines[at], *lines[:at], *lines[at + 1 :]]).rstrip("\n")
-    except Exception:
-        text = f"{name_of(type(error))}: {shown(error.args)}"
+    lines = tracebacks.last_lines(error)
+    # Of a SyntaxError the source comes first.
+    at = next(place for place, line in enumerate(lines) if not line.startswith(" "))
+    text = "".join([lines[at], *lines[:at], *lines[at + 1 :]]).rstrip("\n")
     return text if len(text) <= LONGEST_HEADLINE else f"{text[:LONGEST_HEADLINE]}..."
 
 
 def _frames(found: TracebackType | None) -> tuple[list[Frame], int]:
-    walked = list(traceback.walk_tb(found))
+    walked = list(walk_tb(found))
     left_out = max(0, len(walked) - MOST_FRAMES)
     if left_out:
         half = MOST_FRAMES // 2
