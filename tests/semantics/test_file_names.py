@@ -32,6 +32,8 @@ from breezeway.semantics.file_names import LONGEST_BYTES, safe_file_name
         ("annexe\u202etxt.exe", "annexetxt.exe"),
         ("a\u200bb\ufeff.txt", "ab.txt"),
         ("a \u2003 b.txt", "a b.txt"),
+        ("a\u2028b\u2029c.txt", "a b c.txt"),
+        ("a\ue000b.txt", "ab.txt"),
         ("CON", "_CON"),
         ("con.txt", "_con.txt"),
         ("Com1.tar.gz", "_Com1.tar.gz"),
