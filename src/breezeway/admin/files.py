@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from http import HTTPStatus
-from pathlib import Path
+from importlib import resources
 from typing import Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from breezeway.admin.answers import head, send
-
-DIRECTORY: Final = Path(__file__).parent / "page"
 
 FILES: Final = {
     "/": ("dashboard.html", "text/html; charset=utf-8"),
@@ -28,7 +26,7 @@ class File:
     """One of them; a browser that has it already is told so."""
 
     def __init__(self, name: str, media_type: str) -> None:
-        self._body = (DIRECTORY / name).read_bytes()
+        self._body = resources.files(__package__).joinpath("page", name).read_bytes()
         self._type = media_type
         digest = hashlib.sha256(self._body).hexdigest()[:16]
         self._fields = (("Cache-Control", "no-cache"), ("ETag", f'W/"{digest}"'))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import threading
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from breezeway.demo.render import FILES, Answer, RefusedError, plain
+from breezeway.demo.render import Answer, RefusedError, packaged, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,7 +60,7 @@ def ping(_environ: WSGIEnvironment) -> Answer:
 
 def hello(environ: WSGIEnvironment) -> Answer:
     """Send the packaged example application as a file."""
-    file = FILES.joinpath("hello.py").open("rb")
+    file = packaged("hello.py").open("rb")
     return attachment(environ, file, "hello.py", "text/x-python; charset=utf-8")
 
 
@@ -74,7 +74,7 @@ def zeros(environ: WSGIEnvironment) -> Answer:
     return attachment(environ, file, "zeros.bin", "application/octet-stream")
 
 
-def attachment(environ: WSGIEnvironment, file: BinaryIO, name: str, content_type: str) -> Answer:
+def attachment(environ: WSGIEnvironment, file: IO[bytes], name: str, content_type: str) -> Answer:
     """Return `file` as a download, through wsgi.file_wrapper; the server closes it."""
     headers = [
         ("Content-Type", content_type),
@@ -91,7 +91,7 @@ def attachment(environ: WSGIEnvironment, file: BinaryIO, name: str, content_type
 class FileBlocks:
     """The blocks of a file, for a server without wsgi.file_wrapper."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: IO[bytes], size: int) -> None:
         self.file = file
         self.size = size
         self.close = file.close

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import html
 from functools import cache
-from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, NamedTuple, NewType
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
     from wsgiref.types import WSGIEnvironment
 
 Html = NewType("Html", str)
-
-FILES = Path(__file__).parent
 
 NAVIGATION = (
     ("/", "Start"),
@@ -55,10 +53,17 @@ def text(value: str) -> Html:
     return Html(html.escape(value))
 
 
+def packaged(*path: str) -> Traversable:
+    """Return a file of this package, which may be in a zip archive."""
+    from importlib.resources import files  # here, for it brings tempfile to every start
+
+    return files(__package__).joinpath(*path)
+
+
 @cache
 def template(name: str) -> Template:
     """Return the template `pages/NAME.html`."""
-    return Template(FILES.joinpath("pages", f"{name}.html").read_text("utf-8"))
+    return Template(packaged("pages", f"{name}.html").read_text("utf-8"))
 
 
 def fill(name: str, **parts: Html) -> Html:

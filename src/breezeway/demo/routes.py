@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from breezeway.demo import failures, live, request, upload
 from breezeway.demo.render import (
-    FILES,
     Answer,
     RefusedError,
     fill,
+    packaged,
     page,
     path_of,
     plain,
@@ -103,7 +103,7 @@ def asset(name: str, content_type: str) -> Route:
 
     @cache
     def content() -> bytes:
-        return FILES.joinpath("pages", name).read_bytes()
+        return packaged("pages", name).read_bytes()
 
     def serve(_environ: WSGIEnvironment) -> Answer:
         headers = [

@@ -10,14 +10,14 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
 import click
 
 from breezeway.errors import UsageError, UserError
-
-TEMPLATES: Final = Path(__file__).parent / "template"
 
 SUFFIX: Final = ".in"
 """Of files of a template, so that no tool takes them for files of ours."""
@@ -140,11 +140,18 @@ def _write(name: str, kind: str) -> None:
 
 def _files(kind: str, name: str) -> Iterator[tuple[Path, str]]:
     """Return path and text of each file of a project."""
-    top = TEMPLATES / kind
-    for source in sorted(top.rglob(f"*{SUFFIX}")):
-        parts = source.relative_to(top).as_posix().removesuffix(SUFFIX).split("/")
-        path = Path(*(_filled(part.replace(DOT, ".", 1), name) for part in parts))
-        yield path, _filled(source.read_text(encoding="utf-8"), name)
+    for path, source in _templates(files(__package__).joinpath("template", kind), Path()):
+        parts = (_filled(part.replace(DOT, ".", 1), name) for part in path.parts)
+        yield Path(*parts), _filled(source.read_text("utf-8"), name)
+
+
+def _templates(directory: Traversable, path: Path) -> Iterator[tuple[Path, Traversable]]:
+    """Return each template below a directory, with its path in the project."""
+    for each in sorted(directory.iterdir(), key=lambda each: each.name):
+        if each.is_dir():
+            yield from _templates(each, path / each.name)
+        elif each.name.endswith(SUFFIX):
+            yield path / each.name.removesuffix(SUFFIX), each
 
 
 def _filled(text: str, name: str) -> str:

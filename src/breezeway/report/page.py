@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, Final
 
 from breezeway import __version__
@@ -57,7 +57,7 @@ def page(numbers: Numbers) -> str:
         f'<h2 id="{name}-title">{TITLES[name]}</h2>{inside}</section>'
         for name, inside in shown.items()
     )
-    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    css = files(__package__).joinpath("page.css").read_text("utf-8")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

@@ -15,7 +15,7 @@ import hashlib
 import html
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from importlib.resources import files
 from string import Template
 from typing import Final, NewType
 
@@ -26,8 +26,6 @@ STATUS: Final = "500 Internal Server Error"
 
 FIELD: Final = "Breezeway-Failure"
 """Field of every answer; its value is the same for the same error, whichever worker answers."""
-
-PAGE: Final = Path(__file__).with_suffix(".html")
 
 REFRESH: Final = '<noscript><meta http-equiv="refresh" content="2"></noscript>\n'
 """Without scripts the page is simply loaded again, every two seconds."""
@@ -43,7 +41,7 @@ _MARK = re.compile(r"[\s~^]+")
 
 def application(error: UserError) -> Application:
     """Return the WSGI application that shows `error`."""
-    template = Template(PAGE.read_text("utf-8"))
+    template = Template(files(__package__).joinpath("failure_page.html").read_text("utf-8"))
     text = _text(error)
     failure = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
     common = [

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, ClassVar, Final
 
 from rich.text import Text
@@ -114,7 +115,7 @@ class Shown:
 class Top(App[int]):
     """The view of one server. It returns an exit status, None for 0."""
 
-    CSS_PATH = "screen.tcss"
+    CSS = files(__package__).joinpath("screen.tcss").read_text("utf-8")
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "leave", "quit"),

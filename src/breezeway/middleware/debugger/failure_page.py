@@ -7,14 +7,12 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from string import Template
-from typing import Any, Final
+from typing import Any
 
 from breezeway.middleware.debugger.traceback import Failure, Frame, Raised
 from breezeway.middleware.debugger.values import MASK, MASKED, shown
-
-PAGE: Final = Path(__file__).with_suffix(".html")
 
 
 def page(failure: Failure, environ: Mapping[str, Any], path: str, secret: str) -> tuple[str, str]:
@@ -62,7 +60,7 @@ def policy(nonce: str) -> str:
 
 @cache
 def _template() -> Template:
-    return Template(PAGE.read_text(encoding="utf-8"))
+    return Template(files(__package__).joinpath("failure_page.html").read_text("utf-8"))
 
 
 def _path(environ: Mapping[str, Any]) -> str:
