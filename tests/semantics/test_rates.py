@@ -252,6 +252,18 @@ def test_what_is_over_may_be_forgotten(
 
 
 @ALGORITHMS
+def test_not_a_moment_too_soon(name: str) -> None:
+    """The time that is told is when the next request is let through, to the unit."""
+    now = 10_000_000
+    limiter = LIMITERS[name](Rate(1, 1), SECOND)
+    state = limiter.take(None, now, 1)[1]
+    allowed, state, _, wait = limiter.take(state, now + 1, 1)
+    assert not allowed
+    assert not limiter.take(state, now + wait, 1)[0]
+    assert limiter.take(state, now + 1 + wait, 1)[0]
+
+
+@ALGORITHMS
 def test_everything_is_over_in_the_end(name: str) -> None:
     """What nobody asks for any more can be forgotten: after two windows, and not at once."""
     now, window = 10_000_000, 10
