@@ -25,7 +25,7 @@ from ..applications import PLAIN, Recorder
 from ..differential.proxies import install, need
 from ..forged import FORGED
 from ..live import eventually
-from .documented import ARRANGEMENTS, KINDS, Arrangement, Behind, Caddy, block, running
+from .documented import ARRANGEMENTS, KINDS, Arrangement, Behind, Caddy, Nginx, block, running
 
 DEADLINE_SECONDS = 5.0
 
@@ -217,6 +217,26 @@ def test_broken_off_response(behind: Behind) -> None:
         response = ask(connection)
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             response.read()
+
+
+def test_early_hints(behind: Behind) -> None:
+    """Hints end at the proxy or go through it, and the response follows."""
+    if behind.kind is Nginx and Nginx.version() < "1.29":
+        pytest.skip("nginx before 1.29 takes them for the response")
+
+    def application(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload")])
+        start_response("200 OK", [PLAIN])
+        return [b"1"]
+
+    behind.live.play(application)
+    with socket.create_connection(("127.0.0.1", behind.port), DEADLINE_SECONDS) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: example.org:%d\r\n\r\n" % behind.port)
+        received = b""
+        while b"HTTP/1.1 200 " not in received:
+            piece = client.recv(1 << 16)
+            assert piece, received
+            received += piece
 
 
 @pytest.mark.parametrize(
