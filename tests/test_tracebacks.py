@@ -67,6 +67,15 @@ def test_noise() -> None:
     assert [kind in text for kind in ("KeyError", "ValueError", "ExceptionGroup")] == [True] * 3
 
 
+class Odd(SyntaxError):
+    """An exception that Python cannot print."""
+
+    @property
+    def lineno(self) -> int:  # type: ignore[override]
+        """Fail."""
+        raise LookupError
+
+
 class Loader:
     """Finds no source."""
 
@@ -84,6 +93,7 @@ def execute(text: str, **names: Any) -> Callable[[], object]:
     ("function", "said"),
     [
         (execute("raise SyntaxError('x', ('f', 'no', 'line', 'text'))"), "SyntaxError: x"),
+        (execute("raise Odd('x')", Odd=Odd), "Odd: x\n"),
         (execute("raise ModuleNotFoundError('x', name=5)"), "ModuleNotFoundError: x\n"),
         (execute("1/0", __loader__=Loader(), __name__="made"), "ZeroDivisionError: division"),
         (execute("e = ValueError('x'); e.__notes__ = 7; raise e"), "ValueError: x\n"),

@@ -702,6 +702,7 @@ def test_threads() -> None:
         assert is_whole(proxy)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fork() -> None:
     """A process that was forked has connections and counts of its own."""
     with Upstream(answering(*[OK] * 9)) as running:

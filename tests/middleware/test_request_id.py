@@ -257,6 +257,7 @@ def test_seed_of_the_library_does_not_matter() -> None:
     assert new_ids(1) != first
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_unique_over_forks() -> None:
     """A process that was forked does not go on with the ids of its parent."""
     piece = RequestId(Counted(b"a"))

@@ -14,6 +14,7 @@ from .entries import entry
 GET = {"REQUEST_METHOD": "GET"}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_counts_of_a_killed_process_are_there() -> None:
     """What a child has counted is seen by its parent, and stays when its row is given back."""
     tallies = Tallies(2)

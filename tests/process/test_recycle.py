@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ RECYCLINGS = 50
 
 REQUESTS = 100_000
 
-SUPERVISOR_BYTES = 25_000_000
+SUPERVISOR_BYTES = 25_000_000 if sys.version_info < (3, 14) else 28_000_000
+"""The same modules take 20.6 MB on CPython 3.11, and 25.5 MB on 3.14."""
 
 LEAKS = """
 kept = []

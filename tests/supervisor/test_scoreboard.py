@@ -30,6 +30,7 @@ def worker(board: Scoreboard, connections: int, *, accepting: bool = True, beat:
     return row
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_rows_are_shared() -> None:
     """What a worker writes is there for its parent, also when it was killed."""
     board = Scoreboard()

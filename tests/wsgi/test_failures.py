@@ -30,6 +30,14 @@ class Unprintable(Exception):
     __repr__ = __str__
 
 
+class Odd(SyntaxError):
+    """An error that Python cannot print."""
+
+    @property
+    def lineno(self) -> int:  # type: ignore[override]
+        raise RuntimeError
+
+
 ERRORS = [
     LookupError,
     OSError,
@@ -258,7 +266,7 @@ def test_exception_that_python_cannot_print(live: Live) -> None:
     """It is a 500 like any other, and the next request is answered."""
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        raise SyntaxError(SECRET, ("file", "no", "line", "text"))  # type: ignore[arg-type]
+        raise Odd(SECRET)
 
     live.play(application)
     plain_500(live.get())
