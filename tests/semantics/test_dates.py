@@ -77,6 +77,16 @@ def test_machine_of_another_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
         time.tzset()
 
 
+def test_small_time_t(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it matter how far the time of the machine goes: on 32 bits often until 2038."""
+
+    def ends(*_: object) -> None:
+        raise OverflowError("timestamp out of range for platform time_t")
+
+    monkeypatch.setattr(time, "gmtime", ends)
+    assert http_date(2**32) == b"Sun, 07 Feb 2106 06:28:16 GMT"
+
+
 def test_years_of_two_digits() -> None:
     """A year of two digits lies at most 50 years ahead (RFC 9110 section 5.6.7)."""
     this_year = time.gmtime().tm_year

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""To add to: where the system's time_t has 32 bits, its own functions go no further than 2038."""
+
+
 def http_date(timestamp: float) -> bytes:
     """Format seconds since the epoch as an IMF-fixdate, whatever the locale is."""
-    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(timestamp)
-    text = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} GMT"
-    return text.encode("ascii")
+    at = EPOCH + timedelta(seconds=timestamp)
+    day = f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year}"
+    return f"{day} {at.hour:02}:{at.minute:02}:{at.second:02} GMT".encode("ascii")
 
 
 _HTTP_DATE = re.compile(

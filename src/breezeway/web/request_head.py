@@ -317,14 +317,14 @@ def decoded(text: str) -> str:
 
 
 def _date(value: str | None) -> datetime | None:
-    from datetime import UTC, datetime
+    from datetime import timedelta
 
-    from breezeway.semantics.dates import parse_http_date
+    from breezeway.semantics.dates import EPOCH, parse_http_date
 
     seconds = parse_http_date(value) if value else None
     try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except ValueError:  # the leap second after the last one of the year 9999
+        return None if seconds is None else EPOCH + timedelta(seconds=seconds)
+    except OverflowError:  # the leap second after the last one of the year 9999
         return None
 
 
