@@ -6,6 +6,8 @@ import gc
 import os
 import signal
 
+from hypothesis import settings
+
 
 def pytest_configure() -> None:
     """Undo what those who run the tests have done to this process, and what tests start would inherit."""
@@ -15,6 +17,9 @@ def pytest_configure() -> None:
     # pytest imports readline, which sets these; they count for more than the size of the terminal.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
+    # A machine with other things to do takes long for an example, and nothing is wrong with it.
+    settings.register_profile("unhurried", parent=settings.default, deadline=None)
+    settings.load_profile("unhurried")
 
 
 def pytest_sessionstart() -> None:

@@ -193,11 +193,33 @@ def test_errors_are_covered_within_a_window_alone():
     assert not covers_error(windowed._replace(revalidate=True), 1)
 
 
+def test_request_asks_for_cover():
+    """A request may widen the window, but not that of what must be revalidated."""
+    wishes = read_wishes("stale-if-error=9")
+    assert covers_error(RULES, 18.9, wishes)
+    assert not covers_error(RULES, 19, wishes)
+    assert not covers_error(RULES._replace(strict=True), 12, wishes)
+
+
+def test_heuristic_has_an_end():
+    """A part of the time since the last change, and a day at most (RFC 9111 section 4.2.2)."""
+    settings = Settings(heuristic=0.1)
+    for year, lifetime in (("2027", 100), ("2017", 86_400)):
+        headers = [
+            ("Date", "Fri, 15 Jan 2027 08:16:40 GMT"),
+            ("Last-Modified", f"Fri, 15 Jan {year} 08:00:00 GMT"),
+        ]
+        rules = storage_rules(200, headers, settings, NOW)
+        assert rules is not None
+        assert rules.lifetime == lifetime
+
+
 def test_vary_and_variants():
     """A missing field is not an empty one, and long values become short keys."""
     assert vary_names("B, a,b , A") == ("a", "b")
     assert vary_names(" *") is None
     assert vary_names("") == ()
+    assert len(vary_names(",".join(f"f{number}" for number in range(16)))) == 16
     assert variant({}, ("foo",)) != variant({"HTTP_FOO": ""}, ("foo",))
     assert variant({"HTTP_FOO": "-"}, ("foo",)) != variant({}, ("foo",))
     assert variant({"CONTENT_TYPE": "a"}, ("content-type",)) == "+a"
