@@ -36,6 +36,12 @@ def block(heading: str, language: str) -> str:
     return match[1]
 
 
+def said(text: str) -> str:
+    """Return code that is in the text of the page."""
+    assert f"`{text}`" in " ".join(PAGE.read_text(encoding="utf-8").split()), text
+    return text
+
+
 def settings(heading: str) -> dict[str, Any]:
     """Return the settings below a heading, by name."""
     rows = {row.name: row for row in TABLE}

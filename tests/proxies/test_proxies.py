@@ -25,7 +25,7 @@ from ..applications import PLAIN, Recorder
 from ..differential.proxies import install, need
 from ..forged import FORGED
 from ..live import eventually
-from .documented import ARRANGEMENTS, KINDS, Arrangement, Behind, Caddy, Nginx, block, running
+from .documented import ARRANGEMENTS, KINDS, Arrangement, Behind, Caddy, Nginx, block, running, said
 
 DEADLINE_SECONDS = 5.0
 
@@ -255,16 +255,63 @@ def test_proxy_is_the_first_to_close(heading: str, language: str, setting: str) 
     assert int(match[1]) < min(RETIRE_IDLE_SECONDS, Settings().keep_alive_timeout)
 
 
+LIVE = "address: { socket_address: { address: 127.0.0.1, port_value: 8000 } }"
+GONE = LIVE.replace("8000", "GONE")
+ROUTE = "                route: { cluster: breezeway, timeout: 0s, idle_timeout: 60s }"
+CONNECT = "    connect_timeout: 5s\n"
+BREAKERS = said("circuit_breakers: { thresholds: [{ max_retries: 1000 }] }")
+
+
+@pytest.mark.parametrize(
+    ("name", "server", "gone", "changes"),
+    [
+        ("nginx", "    server 127.0.0.1:8000;", "    server 127.0.0.1:GONE;", ()),
+        (
+            "HAProxy",
+            "    server breezeway 127.0.0.1:8000 check",
+            "    server gone 127.0.0.1:GONE",
+            (),
+        ),
+        pytest.param(
+            "Envoy",
+            f"        - endpoint: {{ {LIVE} }}",
+            f"        - endpoint: {{ {GONE}, health_check_config: {{ {LIVE} }} }}",
+            (
+                (ROUTE, block("### Envoy before several servers", "yaml")),
+                (CONNECT, f"{CONNECT}    {BREAKERS}\n"),
+            ),
+            marks=pytest.mark.once,
+        ),
+    ],
+    ids=["nginx", "HAProxy", "Envoy"],
+)
+def test_one_server_of_two_is_gone(
+    programs: None, name: str, server: str, gone: str, changes: tuple[tuple[str, str], ...]
+) -> None:
+    """A request that cannot connect to one server goes to another, before a check has found out."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        both = f"{gone.replace('GONE', str(nobody.getsockname()[1]))}\n{server}"
+        arrangement = ARRANGEMENTS[name]._replace(changes=(*changes, (server, both)))
+        with running_behind(arrangement) as behind:
+            behind.live.play(Recorder())
+            for _ in range(4):
+                with connect(behind) as connection:
+                    assert ask(connection, method="POST", body=b"x").status == 200
+
+
 @pytest.fixture(scope="module")
 def envoy(programs: None) -> Iterator[Behind]:
     """Run a server behind Envoy, which looks at a path as the page says."""
-    normalized = """use_remote_address: true
-          normalize_path: true
-          merge_slashes: true
-          path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT"""
+    normalized = [
+        "use_remote_address: true",
+        said("normalize_path: true"),
+        said("merge_slashes: true"),
+        said("path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT"),
+    ]
     match = "              - match: { prefix: / }"
     admin = "              - { match: { prefix: /admin }, direct_response: { status: 403 } }\n"
-    changes = (("use_remote_address: true", normalized), (match, admin + match))
+    changes = ((normalized[0], "\n          ".join(normalized)), (match, admin + match))
     with running_behind(ARRANGEMENTS["Envoy"]._replace(changes=changes)) as both:
         yield both
 
