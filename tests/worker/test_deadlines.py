@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,3 +155,31 @@ def test_long_pause() -> None:
         deadlines.schedule(task, task.due[0])
     deadlines.advance(1_000_000)
     assert all(task.looks == [1_000_000] for task in tasks)
+
+
+class Slots(dict[int, dict[int, Task]]):
+    """Slots in the middle of whose list another thread comes to take one up."""
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._late = threading.Thread(target=deadlines.schedule, args=(Task(9000), 9000))
+
+    def __iter__(self) -> Iterator[int]:
+        for slot in super().__iter__():
+            if self._late.ident is None:
+                self._late.start()
+                self._late.join(0.01)
+            yield slot
+
+
+def test_scheduled_while_the_wheel_advances() -> None:
+    """Another thread may schedule while the event loop, after a pause, looks for what is due."""
+    deadlines = Deadlines()
+    deadlines.advance(0)
+    deadlines._slots = Slots(deadlines)
+    tasks = [Task(1), Task(2), Task(3)]
+    for task in tasks:
+        deadlines.schedule(task, task.due[0])
+    deadlines.advance(5000)
+    assert [len(task.looks) for task in tasks] == [1, 1, 1]
+    deadlines._slots._late.join(5)
+    assert list(map(len, deadlines._slots.values())) == [1]

@@ -78,12 +78,10 @@ class Deadlines:
         """Look at what is due; return whether some of it is left for the next call."""
         with self._lock:
             first, self._last = self._last + 1, int(now / SLOT_SECONDS)
-        if not self._slots:
-            return False
-        if self._last - first > len(self._slots):
-            due = sorted(slot for slot in self._slots if slot <= self._last)
-        else:
-            due = [slot for slot in range(first, self._last + 1) if slot in self._slots]
+            if self._last - first > len(self._slots):
+                due = sorted(slot for slot in self._slots if slot <= self._last)
+            else:
+                due = [slot for slot in range(first, self._last + 1) if slot in self._slots]
         looks = 0
         for slot in due:
             while (timed := self._next_of(slot)) is not None:
