@@ -255,49 +255,63 @@ def test_proxy_is_the_first_to_close(heading: str, language: str, setting: str) 
     assert int(match[1]) < min(RETIRE_IDLE_SECONDS, Settings().keep_alive_timeout)
 
 
-LIVE = "address: { socket_address: { address: 127.0.0.1, port_value: 8000 } }"
-GONE = LIVE.replace("8000", "GONE")
-ROUTE = "                route: { cluster: breezeway, timeout: 0s, idle_timeout: 60s }"
-CONNECT = "    connect_timeout: 5s\n"
-BREAKERS = said("circuit_breakers: { thresholds: [{ max_retries: 1000 }] }")
+ENDPOINT = "address: { socket_address: { address: 127.0.0.1, port_value: 8000 } }"
+CHECKED = f"{ENDPOINT.replace('8000', 'GONE')}, health_check_config: {{ {ENDPOINT} }}"
+"""No check finds out that this one has gone."""
 
 
 @pytest.mark.parametrize(
-    ("name", "server", "gone", "changes"),
+    ("name", "body", "changes"),
     [
-        ("nginx", "    server 127.0.0.1:8000;", "    server 127.0.0.1:GONE;", ()),
+        ("nginx", b"x", [("server 127.0.0.1:8000;", "{}\n server 127.0.0.1:GONE;")]),
         (
             "HAProxy",
-            "    server breezeway 127.0.0.1:8000 check",
-            "    server gone 127.0.0.1:GONE",
-            (),
+            b"x",
+            [("server breezeway 127.0.0.1:8000 check", "{}\n server gone 127.0.0.1:GONE")],
+        ),
+        (
+            "Caddy",
+            b"",
+            [
+                ("127.0.0.1:8000 {", "127.0.0.1:GONE {}"),
+                (
+                    "header_up -Forwarded",
+                    f"{said('lb_try_duration 5s')}\n{said('fail_duration 5s')}\n{{}}",
+                ),
+            ],
         ),
         pytest.param(
             "Envoy",
-            f"        - endpoint: {{ {LIVE} }}",
-            f"        - endpoint: {{ {GONE}, health_check_config: {{ {LIVE} }} }}",
-            (
-                (ROUTE, block("### Envoy before several servers", "yaml")),
-                (CONNECT, f"{CONNECT}    {BREAKERS}\n"),
-            ),
+            b"x",
+            [
+                (f"- endpoint: {{ {ENDPOINT} }}", f"{{}}\n        - endpoint: {{ {CHECKED} }}"),
+                (
+                    "                route: { cluster: breezeway, timeout: 0s, idle_timeout: 60s }",
+                    block("### Envoy before several servers", "yaml"),
+                ),
+                (
+                    "connect_timeout: 5s",
+                    f"{{}}\n    {said('circuit_breakers: { thresholds: [{ max_retries: 1000 }] }')}",
+                ),
+            ],
             marks=pytest.mark.once,
         ),
     ],
-    ids=["nginx", "HAProxy", "Envoy"],
+    ids=["nginx", "HAProxy", "Caddy", "Envoy"],
 )
 def test_one_server_of_two_is_gone(
-    programs: None, name: str, server: str, gone: str, changes: tuple[tuple[str, str], ...]
+    programs: None, name: str, body: bytes, changes: list[tuple[str, str]]
 ) -> None:
     """A request that cannot connect to one server goes to another, before a check has found out."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        both = f"{gone.replace('GONE', str(nobody.getsockname()[1]))}\n{server}"
-        arrangement = ARRANGEMENTS[name]._replace(changes=(*changes, (server, both)))
-        with running_behind(arrangement) as behind:
+        port = str(nobody.getsockname()[1])
+        made = tuple((old, new.replace("{}", old).replace("GONE", port)) for old, new in changes)
+        with running_behind(ARRANGEMENTS[name]._replace(changes=made)) as behind:
             behind.live.play(Recorder())
             for _ in range(4):
                 with connect(behind) as connection:
-                    assert ask(connection, method="POST", body=b"x").status == 200
+                    assert ask(connection, method="POST", body=body).status == 200
 
 
 @pytest.fixture(scope="module")
