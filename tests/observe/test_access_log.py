@@ -10,7 +10,6 @@ import select
 import subprocess
 import sys
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from breezeway.errors import UsageError
 from breezeway.observe import access_lines, line_buffer
 from breezeway.observe.access_log import AccessLog
 from breezeway.observe.access_target import File, Stream
+from breezeway.observe.counts import Counts
 from breezeway.observe.line_buffer import BYTES, LineBuffer
 
 from ..live import eventually
@@ -95,7 +95,7 @@ def test_line_that_cannot_be_made(
     error: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     """It costs no other line, does not reach the event loop, and is told once in a while."""
-    counters: Counter[str] = Counter()
+    counters: Counts[str] = Counts()
     stream = io.StringIO()
     log = AccessLog(access_lines.combined(), Stream(stream), counters=counters)
     hostile = entry(ENVIRON, left={"REMOTE_USER": Unwritable(error)})

@@ -12,7 +12,6 @@ import socket
 import sys
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +36,7 @@ from breezeway.observe.access_log import DROPPED, AccessLog
 from breezeway.observe.access_options import Syslog
 from breezeway.observe.access_syslog import SyslogServer
 from breezeway.observe.access_target import File, Stream, Target, Unmarked, target_of
+from breezeway.observe.counts import Counts
 from breezeway.observe.line_buffer import BYTES, LineBuffer
 from breezeway.worker import scoreboard
 from breezeway.worker.process import finish
@@ -313,7 +313,7 @@ def test_dead_server_stops_nobody(
     monkeypatch.setattr(line_buffer, "HALF_BYTES", 1000)
     monkeypatch.setattr(access_syslog, "WAIT_SECONDS", 0.01)
     path = f"{short}/log"
-    counters: Counter[str] = Counter()
+    counters: Counts[str] = Counts()
     with receiver(socket.AF_UNIX, socket.SOCK_DGRAM, path) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         log = log_to(target_of(f"syslog:{path}"), counters=counters)
@@ -397,7 +397,7 @@ def test_journald_gets_notes(short: str, note: bytes) -> None:
 def test_drops_are_counted_while_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """The counter goes up while the target is broken; the log says so when it is not."""
     monkeypatch.setattr(line_buffer, "HALF_BYTES", 300)
-    counters: Counter[str] = Counter()
+    counters: Counts[str] = Counts()
     target = Two()
     target.broken = True
     log = log_to(target, counters=counters, dropped=access_log.DROPPED_OBJECT)
@@ -432,7 +432,7 @@ def test_line_that_cannot_be_made(caplog: pytest.LogCaptureFixture) -> None:
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
-    stream, counters = io.StringIO(), Counter[str]()
+    stream, counters = io.StringIO(), Counts[str]()
     log = log_to(Stream(stream), counters=counters)
     bad = entry(ENVIRON, left={**ENVIRON, "REMOTE_USER": Hostile()})
     log.write([entry(ENVIRON), bad, entry(ENVIRON)], "")

@@ -17,8 +17,11 @@ from breezeway.worker import deadlines, reactor
 from breezeway.worker.process import SWITCH_SECONDS
 
 from ..applications import PLAIN, plain
+from ..gil import needs_gil
 from ..live import Live, eventually, serving
 from .client import Client, Response, Truncated, request
+
+pytestmark = needs_gil  # threads are interrupted; without it see worker/test_gil
 
 LIMIT_SECONDS = 0.1
 LATE_SECONDS = 0.5

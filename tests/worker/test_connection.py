@@ -325,3 +325,28 @@ def test_client_that_takes_nothing_is_dropped() -> None:
     assert driven.connection.state == CLOSED
     assert driven.reactor.counters["timeout.send"] == 1
     driven.end()
+
+
+class NextRequest:
+    """A mutex after whose release the next request is under way at once, and loses its client."""
+
+    def __init__(self, driven: Driven) -> None:
+        self._driven = driven
+
+    def __enter__(self) -> None:
+        assert self._driven.connection.state == BUSY
+
+    def __exit__(self, *_: object) -> None:
+        assert self._driven.connection.state == IDLE
+        self._driven.connection.state = BUSY
+        self._driven.connection.gone = True
+
+
+def test_a_thread_lets_go_of_a_connection_at_rest(driven: Driven) -> None:
+    """What comes of the next request is not for the thread that has just answered the last one."""
+    driven.connection.state = BUSY
+    mutex = driven.reactor.mutex
+    driven.reactor.mutex = NextRequest(driven)
+    driven.connection._settle(close=False)
+    driven.reactor.mutex = mutex
+    assert driven.connection.state == BUSY

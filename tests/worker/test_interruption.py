@@ -19,6 +19,7 @@ from breezeway import RequestTimeout
 from breezeway.worker import interruption as interruptions
 from breezeway.worker.interruption import Interruption
 
+from ..gil import needs_gil
 from ..live import eventually
 
 ROUNDS = 900
@@ -97,6 +98,7 @@ def in_a_thread(function: Callable[[], None]) -> None:
         raise errors[0]
 
 
+@needs_gil
 @pytest.mark.usefixtures("restless")
 def test_nothing_comes_after_the_call() -> None:
     """The interruption coincides with the end of the call: it comes out of `call` or not at all."""
@@ -120,6 +122,7 @@ def test_nothing_comes_after_the_call() -> None:
     assert 0 < interrupted < ROUNDS
 
 
+@needs_gil
 @pytest.mark.usefixtures("restless")
 def test_nothing_comes_aside() -> None:
     """Our code that the application calls is never interrupted; the application is, once."""
@@ -175,6 +178,7 @@ class Held(list[None]):
             time.sleep(0.01)  # it may take the next step, too
 
 
+@needs_gil
 def test_interruption_at_the_last_moment() -> None:
     """The call returns while the exception is on its way: it comes before anything else."""
     for _ in range(20):
@@ -202,6 +206,7 @@ def test_interruption_at_the_last_moment() -> None:
         interruption.call(lambda: None)
 
 
+@needs_gil
 def test_what_has_not_come_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception that is still on its way when the call ends comes there, and goes no further."""
     sent: list[tuple[int, object]] = []
@@ -245,6 +250,7 @@ except RequestTimeout:
 """
 
 
+@needs_gil
 def test_no_mark_is_left() -> None:
     """After an interruption the interpreter looks for no other: a profiler gets on (CPython 3.11)."""
     done = subprocess.run(
@@ -253,6 +259,7 @@ def test_no_mark_is_left() -> None:
     assert "function calls" in done.stdout
 
 
+@needs_gil
 def test_loop_without_an_end() -> None:
     """A thread in a loop of pure Python leaves it."""
     interruption = Interruption(threading.Lock())
@@ -297,6 +304,26 @@ def test_raised_at_the_next_step() -> None:
     interruption.call(lambda: None)
 
 
+def test_without_the_gil(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There nothing is raised in the application's code: it comes when the thread goes back into it."""
+    monkeypatch.setattr(interruptions, "has_gil", lambda: False)
+    interruption = Interruption(threading.Lock())
+    interruption.begin()
+    done = []
+
+    def application() -> None:
+        assert fire(interruption)
+        assert spin(50) == 50
+        done.append("the step")
+        interruption.aside(lambda: done.append("our code"))
+
+    with pytest.raises(RequestTimeout):
+        interruption.call(application)
+    assert done == ["the step", "our code"]
+    interruption.call(lambda: done.append("after it"))
+    assert done[2:] == ["after it"]
+
+
 def test_interrupted_before_the_call() -> None:
     """What is interrupted between two calls does not make the second one."""
     interruption = Interruption(threading.Lock())
@@ -333,6 +360,7 @@ def test_our_code_within_our_code() -> None:
     assert not interruption._window
 
 
+@needs_gil
 def test_not_while_logging() -> None:
     """A thread that logs has the lock of a handler, which others need, too: it is left alone."""
     interruption = Interruption(threading.Lock())
@@ -369,6 +397,7 @@ def test_not_while_logging() -> None:
     assert outcome == [True]
 
 
+@needs_gil
 @pytest.mark.parametrize(
     ("module", "function", "left_alone"),
     [

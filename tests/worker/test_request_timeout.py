@@ -30,6 +30,7 @@ from breezeway.worker.request_timeout import Guard, TimedConnection, TimedExchan
 from breezeway.worker.stacks import stacks
 
 from ..applications import PLAIN, plain, streamed
+from ..gil import needs_gil
 from ..live import eventually
 from ..wire.client import Client, Truncated, request
 from .driven import Driven
@@ -37,6 +38,8 @@ from .parts import workers
 
 STRESS_REQUESTS = 3000
 """How many calls end just when their deadline comes."""
+
+pytestmark = needs_gil  # threads are interrupted; without it see test_gil
 
 STRESS_LIMIT = 0.003
 """Seconds; the clock of that test ticks each millisecond."""

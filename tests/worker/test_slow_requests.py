@@ -14,9 +14,12 @@ from breezeway.observe.log_format import JSONFormatter
 from breezeway.observe.throttle import LINES
 from breezeway.worker.slow_requests import SlowRequests
 
+from ..gil import needs_gil
 from ..live import eventually
 from ..wire.client import Client
 from .parts import Served, answers, asked, hello, serving
+
+pytestmark = needs_gil
 
 LOGGER = "breezeway.slow_requests"
 

@@ -11,9 +11,19 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from breezeway.testing import LiveServer
-from breezeway.worker.stacks import FRAMES_SHOWN, ThreadStack, describe, lines, places, stacks
+from breezeway.worker.stacks import (
+    FRAMES_SHOWN,
+    ThreadStack,
+    _without_gil,
+    describe,
+    lines,
+    places,
+    places_of,
+    stacks,
+)
 
 from ..applications import PLAIN
+from ..gil import needs_gil
 from ..live import eventually
 from ..wire.client import Client, request
 from .parts import answers, asked, hello, serving
@@ -24,6 +34,7 @@ def of_requests(server: LiveServer) -> list[ThreadStack]:
     return [each for each in stacks() if each.request is not None]
 
 
+@needs_gil
 def test_requests_are_named() -> None:
     """A thread in a request has its line, its time, and the application's frames alone."""
     with serving(threads=3) as (server, parts), asked(server, "/wait?a=%0A", 2) as waiting:
@@ -43,6 +54,7 @@ def test_requests_are_named() -> None:
         answers(waiting)
 
 
+@needs_gil
 def test_threads_without_a_request() -> None:
     """The leader, the warden and the spares say what they are; the one that asks, too."""
     with serving(threads=3) as (server, parts):
@@ -71,6 +83,7 @@ def test_threads_without_a_request() -> None:
             )
 
 
+@needs_gil
 def test_generator_in_the_middle() -> None:
     """A thread between two blocks is in its request, and its frames begin with the generator."""
     inside, go = threading.Event(), threading.Event()
@@ -131,3 +144,48 @@ def test_deep_recursion_is_cut() -> None:
     down(100)
     assert here[0].endswith("frames left out)")
     assert sum(line.startswith("File ") for line in here) == FRAMES_SHOWN
+
+
+def test_places_without_touching_frames() -> None:
+    """Where Python runs without the GIL, a dump of all threads tells the same."""
+    with serving(threads=2) as (server, parts), asked(server, "/wait", 1) as waiting:
+        assert parts.entered.acquire(timeout=5)
+        [ident] = parts.threads
+
+        def both() -> list[list[tuple[str, int | None, str]]]:
+            return [
+                [(each.filename, each.lineno, each.name) for each in found]
+                for found in (_without_gil()[ident], places_of(ident))
+            ]
+
+        eventually(lambda: both()[0] == both()[1], "the thread waits")
+        assert both()[0][0][0] == parts.__call__.__code__.co_filename
+        assert _without_gil()[threading.get_ident()][-1].name == "_without_gil"
+        parts.go.set()
+        answers(waiting)
+
+
+def test_threads_at_work() -> None:
+    """Stacks are taken while threads go on: without the GIL, too, that harms nobody."""
+    ends = threading.Event()
+
+    def down(left: int) -> int:
+        return down(left - 1) if left else sum(each for each in range(3))
+
+    def work() -> None:
+        while not ends.is_set():
+            down(20)
+            down(200)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for each in threads:
+        each.start()
+    try:
+        for _ in range(10):
+            idents = {each.ident for each in threads}
+            assert len(stacks()) > len(idents)
+            assert all(isinstance(places_of(ident or 0), list) for ident in idents)
+    finally:
+        ends.set()
+        for each in threads:
+            each.join(5)

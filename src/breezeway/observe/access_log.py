@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from typing import Final
 
 from breezeway.observe.access_lines import Lines
 from breezeway.observe.access_target import Target
+from breezeway.observe.counts import Counts
 from breezeway.observe.entry import Entry
 from breezeway.observe.line_buffer import LEFT, LineBuffer
 
@@ -43,7 +43,7 @@ class AccessLog:
         target: Target,
         buffer: LineBuffer | None = None,
         *,
-        counters: Counter[str] | None = None,
+        counters: Counts[str] | None = None,
         dropped: str = DROPPED_LINE,
     ) -> None:
         """Begin; to be called after a fork, for it starts a thread.
@@ -53,7 +53,7 @@ class AccessLog:
         self._lines = lines
         self._target = target
         self._buffer = buffer or LineBuffer()
-        self._counters = Counter() if counters is None else counters
+        self._counters = Counts() if counters is None else counters
         self._dropped = dropped
         self._failing = False
         self._unmade = 0
@@ -115,7 +115,7 @@ class AccessLog:
         unmade, self._unmade = self._unmade, 0
         dropped = self._buffer.take_dropped()
         if lost := dropped + unmade:
-            self._counters[DROPPED] += lost
+            self._counters.add(DROPPED, lost)
             self._lost += lost
             self._untold += dropped
 

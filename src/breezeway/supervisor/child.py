@@ -32,6 +32,7 @@ from breezeway.supervisor.channel import Channel
 from breezeway.supervisor.deployment import Deployment
 from breezeway.worker import probe, process
 from breezeway.worker.forked import keep_to_itself, on_sigterm
+from breezeway.worker.gil import warn_without_gil
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 from breezeway.worker.sampling import Sampler
@@ -202,6 +203,9 @@ class _Worker:
         if settings.after_fork is not None:
             seat.deployment.call_hook(settings.after_fork)
         application = self._load(load)
+        warn_without_gil(
+            settings
+        )  # an extension module of the application may have brought it back
         # The number of workers can change while this one lives; in development nobody does that.
         multiprocess = (settings.workers or 1) > 1 or not settings.reload
         seat.row.worker = seat.number

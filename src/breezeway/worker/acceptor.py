@@ -238,7 +238,7 @@ class Acceptors:
 
     def _note_want(self, error: OSError) -> None:
         """Note that there is no room; the log has one line for all of a time without."""
-        self.reactor.counters["accept.no_room"] += 1
+        self.reactor.counters.add("accept.no_room")
         self._short_at = time.monotonic()
         if not self._short_since:
             self._short_since = self._short_at

@@ -369,7 +369,8 @@ class Bodies(Ending):
             if self.state == AWAITED:
                 self.state = BUSY
         if isinstance(fetch, BodyFetch):
-            self.unread = self.unread or not fetch.asked
+            if not fetch.asked:
+                self.unread = True
         elif not fetch.ended:
             self.unread = True
         self._uncount(fetch)

@@ -50,6 +50,7 @@ from breezeway.worker.ending import (
     READ_SECONDS,
 )
 from breezeway.worker.forked import end_if_forked
+from breezeway.worker.gil import has_gil
 from breezeway.worker.intake import Intake, Request, fill_environ
 from breezeway.worker.layer import Channel, LayerError
 from breezeway.worker.poller import ERR, HUP, IN, OUT, RDHUP, READABLE
@@ -61,8 +62,9 @@ if TYPE_CHECKING:
 RECEIVE_BYTES: Final = 8 * 1024
 """Of one recv for a request head: most requests are smaller by far."""
 
-UNSHARED: Final = 2
-"""What `getrefcount` says of an exchange that nobody holds but its connection, and the call itself."""
+UNSHARED: Final = 2 if has_gil() else 0
+"""What `getrefcount` says of an exchange that nobody holds but its connection, and the call itself.
+0, which is never: without the GIL it adds two numbers up that other threads change in between."""
 
 LOCAL_KEY: Final = "breezeway.local"
 """Where the environ of a request that the server itself answers has what answers it."""
@@ -399,7 +401,7 @@ class Connection(Bodies):
             pass
         elif isinstance(error, LayerError):
             if error.answer is not None:
-                self.reactor.counters[error.kind] += 1
+                self.reactor.counters.add(error.kind)
                 self.refuse(error.answer)
             else:
                 self.reactor.note(error.kind, "%s: %s", self.peer, error.reason)

@@ -125,13 +125,13 @@ class Ending(Recording):
             if self.outbox:
                 self.state = DRAIN_CLOSE if close else DRAIN
                 return
-            whole = self.has_sent_all
+            whole, gone = self.has_sent_all, self.gone
             self.outbox = None
             if whole:
                 self.record(COMPLETE)
-            if not (close or self.gone):
+            if not (close or gone):  # from here on it may be closed by the event loop
                 self.state = self.state_at_rest()
-        if self.gone:
+        if gone:
             self.close() if whole else self.abort()
         elif close:
             self._hang_up()
@@ -173,7 +173,7 @@ class Ending(Recording):
 
     def abort(self) -> None:
         """Break the connection off, so that the client cannot take the response for whole."""
-        self.reactor.counters["aborted"] += 1
+        self.reactor.counters.add("aborted")
         self.record(LEFT if self.gone else ABORTED, time.monotonic())
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

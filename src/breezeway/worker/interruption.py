@@ -10,6 +10,11 @@ one element while the thread is in the application's code. Whoever pops it, whic
 - the thread has it, on the way back to us: nothing can come any more. `fire` finds the window shut,
   and the exception is raised by the thread itself if it goes back into the application.
 
+Without the GIL nobody can tell where another thread is: its frames change while they are looked at, and
+the process would crash. There `fire` leaves the window alone, and the thread raises the exception by
+itself when it next goes from our code into the application's: after `start_response`, for example, or
+before the next block.
+
 The thread takes no lock while the window is open, for the exception could come between getting the
 lock and the `try` that gives it back. Elsewhere it may.
 """
@@ -24,6 +29,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from breezeway.errors import RequestTimeout
+from breezeway.worker.gil import has_gil
 
 T = TypeVar("T")
 
@@ -96,16 +102,17 @@ class Interruption:
         with self._mutex:
             if self._due:
                 return True
-            if _in_shared_code(self._ident):
+            interrupts = has_gil()
+            if interrupts and _in_shared_code(self._ident):
                 return False
             self._due = True
             try:
-                self._window.pop()
+                if interrupts:
+                    self._window.pop()
+                    self._spent = True
+                    _set_exception(ctypes.c_ulong(self._ident), ctypes.py_object(RequestTimeout))
             except IndexError:  # it is in our code
                 pass
-            else:
-                self._spent = True
-                _set_exception(ctypes.c_ulong(self._ident), ctypes.py_object(RequestTimeout))
             self._settled = True
             return True
 

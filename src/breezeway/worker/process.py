@@ -13,6 +13,7 @@ from breezeway.config.settings import Settings
 from breezeway.gateway.types import Application
 from breezeway.worker import descriptors
 from breezeway.worker.forked import on_sigterm
+from breezeway.worker.gil import warn_without_gil
 from breezeway.worker.listener import Listener
 from breezeway.worker.reactor import Reactor
 
@@ -38,6 +39,7 @@ def run(application: Application, listeners: list[Listener], settings: Settings)
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     descriptors.warn_if_few(settings.limit_connections)
+    warn_without_gil(settings)
     reactor = Reactor(application, listeners, settings)
     stop = threading.Event()
 

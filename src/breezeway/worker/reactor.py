@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +25,7 @@ from breezeway.gateway.types import Application, Environ
 from breezeway.http1.head import Parser
 from breezeway.http1.response import Encoder
 from breezeway.observe import logs
+from breezeway.observe.counts import Counts, Refusals
 from breezeway.observe.throttle import Throttle
 from breezeway.semantics.dates import http_date
 from breezeway.worker.acceptor import Acceptors
@@ -70,9 +71,6 @@ bodies that cost much for each byte, on many connections, do not keep the others
 
 BEAT_SECONDS = 1.0
 """How often at least the event loop of a supervised worker turns, and says so."""
-
-MOST_REASONS = 100
-"""So many reasons are told apart for which requests are refused; they are texts of the server's own."""
 
 RETIRE_IDLE_SECONDS = 5.0
 """A worker that retires keeps a connection open for so long after its last request, so that a
@@ -131,12 +129,11 @@ class Reactor:
         self.unsent = Unsent(settings.limit_unsent)
         self.awaited_bodies = 0
         """Requests under way whose client sends the body after `100 Continue`."""
-        self.counters: Counter[str] = Counter()
+        self.counters: Counts[str] = Counts()
         self._recorder = recorder_of(settings, row, self.counters)
         self.recorder = self._recorder
         """Hears of each response; None while nobody wants to know, which saves its cost."""
-        self.refusals: Counter[tuple[int, str]] = Counter()
-        """Requests that were refused, by status and reason."""
+        self.refusals = Refusals()
         self._throttle = Throttle(logger)
         self._slow_requests: SlowRequests | None = None
         if settings.slow_request_log is not None:
@@ -317,19 +314,17 @@ class Reactor:
 
     def note(self, kind: str, message: str, *args: object) -> None:
         """Count what went wrong with a client, and log it, limited in rate; from any thread."""
-        self.counters[kind] += 1
+        self.counters.add(kind)
         self._throttle.log(self.now, kind, logging.WARNING, message, *args)
 
     def note_refusal(self, peer: str, status: int, reason: str, why: str = "") -> None:
         """Count and log a request that is refused; the log has `why`, if that is more than the reason."""
         self.note(f"refused.{status}", "%s refused with %d: %s", peer, status, why or reason)
-        if len(self.refusals) >= MOST_REASONS and (status, reason) not in self.refusals:
-            reason = "other"
-        self.refusals[status, reason] += 1
+        self.refusals.add((status, reason))
 
     def note_own_error(self, outcome: str = "its connection is closed") -> None:
         """Count the exception that is being handled, and log it, limited in rate."""
-        self.counters["internal_error"] += 1
+        self.counters.add("internal_error")
         message = f"internal error; {outcome}"
         self._throttle.log(self.now, message, logging.ERROR, message, exc_info=True)
 

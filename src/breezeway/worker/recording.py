@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from breezeway.observe.access_filter import filtered
 from breezeway.observe.access_log import DROPPED_LINE, DROPPED_OBJECT, AccessLog
 from breezeway.observe.access_options import JOURNALD, JSON
 from breezeway.observe.access_target import target_of
+from breezeway.observe.counts import Counts
 from breezeway.observe.entry import ABORTED, COMPLETE, LEFT, Entry
 from breezeway.observe.recorder import Recorder
 from breezeway.observe.tally import Tallies
@@ -143,7 +143,7 @@ class Recording(Sender):
         return self.introduced(Head(raw=b"", block=b"", environ=environ, length=0, flags=0))
 
 
-def recorder_of(settings: Settings, row: Row | None, counters: Counter[str]) -> Recorder | None:
+def recorder_of(settings: Settings, row: Row | None, counters: Counts[str]) -> Recorder | None:
     """Make the recorder; without an access log and a supervisor nobody needs one.
 
     Raises:
@@ -157,7 +157,7 @@ def recorder_of(settings: Settings, row: Row | None, counters: Counter[str]) -> 
     return Recorder(row.tally if row is not None else Tallies(0).row(0), access_log)
 
 
-def _access_log_of(settings: Settings, row: Row | None, counters: Counter[str]) -> AccessLog:
+def _access_log_of(settings: Settings, row: Row | None, counters: Counts[str]) -> AccessLog:
     where, form = settings.access_log_file, settings.access_log_format
     identity = {"worker": row.worker if row is not None else 0, "pid": os.getpid()}
     if where == JOURNALD:

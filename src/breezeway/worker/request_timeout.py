@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -42,7 +41,7 @@ from breezeway.worker.body_fetch import BodyFetch, BodyStream
 from breezeway.worker.connection import Connection
 from breezeway.worker.ending import BUSY, CLOSED, LINGER_SECONDS
 from breezeway.worker.interruption import Interruption
-from breezeway.worker.stacks import describe, lines, places
+from breezeway.worker.stacks import describe, lines, places_of
 
 if TYPE_CHECKING:
     import socket
@@ -289,7 +288,7 @@ class TimedExchange(Exchange):
 
     def places(self) -> list[FrameSummary]:
         """Return where the thread is."""
-        return places(sys._current_frames().get(self._interruption.ident))
+        return places_of(self._interruption.ident)
 
     def interrupt(self, now: float) -> None:
         """Interrupt the thread, as soon as that can be; write it off if it does not help."""
@@ -316,7 +315,7 @@ class TimedExchange(Exchange):
                 return
             self._written_off = True
             reactor.baton.write_off(self._interruption.ident)
-        reactor.counters["threads.written_off"] += 1
+        reactor.counters.add("threads.written_off")
         logger.error(
             "%s: %s does not come back %g s after its deadline; it does not count any more:\n  %s",
             describe(self.environ or {}),
@@ -487,7 +486,7 @@ class TimedConnection(Connection):
             self._settle(close=True)
 
     def _tell(self, exchange: TimedExchange, stack: list[FrameSummary]) -> None:
-        self.reactor.counters["timeout.request"] += 1
+        self.reactor.counters.add("timeout.request")
         logger.error(
             "%s: %s took longer than %g s: %s, and its thread %s is interrupted, which was here:\n  %s",
             self.peer,

@@ -6,6 +6,9 @@ on its stack, with the exchange and the environ among its locals; it is looked f
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import re
 import sys
 import threading
 import time
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from breezeway.gateway.current import RUN
 from breezeway.observe.request_fields import request_fields, request_line
+from breezeway.worker.gil import has_gil
 
 if TYPE_CHECKING:
     from breezeway.gateway.exchange import Exchange
@@ -24,7 +28,14 @@ if TYPE_CHECKING:
 FRAMES_SHOWN: Final = 50
 """Innermost frames of a stack; a recursion without end has a thousand."""
 
-_OURS: Final = ("breezeway.gateway.", "breezeway.worker.")
+_RUN: Final = RUN.co_filename, RUN.co_name
+_OURS: Final = tuple(os.path.dirname(each) + os.sep for each in (RUN.co_filename, __file__))
+_THREADING: Final = threading.Thread.run.__code__.co_filename
+
+_DUMPED_THREAD: Final = re.compile(r"hread 0x([0-9a-f]+)[^\n]*\n((?:  [^\n]*\n)*)")
+_DUMPED_FRAME: Final = re.compile(r'  File "([^\n]*)", line (\d+) in ([^\n]*)\n')
+
+_Seen = tuple[int, str | None, StackSummary, dict[str, Any] | None, "Exchange | None"]
 
 _AT_REST: Final = {
     ("breezeway.worker.baton", "Baton._next_job"): "waiting for work",
@@ -70,14 +81,21 @@ class ThreadStack:
 
 
 def stacks() -> list[ThreadStack]:
-    """Tell what all threads of this process are doing, those outside of the reactor too."""
+    """Tell what all threads of this process are doing, those outside of the reactor too.
+
+    Without the GIL, where they are, but not in which request.
+    """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     now = time.monotonic()
     # Threads run on: first everything is noted that changes, then source files are read.
-    seen = [
-        (ident, _at_rest(frame), places(frame), *request_of(frame))
-        for ident, frame in sys._current_frames().items()
-    ]
+    seen: list[_Seen]
+    if has_gil():
+        seen = [
+            (ident, _at_rest(frame), places(frame), *request_of(frame))
+            for ident, frame in sys._current_frames().items()
+        ]
+    else:
+        seen = [(ident, None, stack, None, None) for ident, stack in _without_gil().items()]
     found = []
     for ident, rest, stack, environ, exchange in seen:
         if ident == threading.get_ident():
@@ -105,19 +123,58 @@ def places(frame: FrameType | None) -> StackSummary:
 
     Of a thread in a request, it is the part from the application's first frame on.
     """
-    frames = list(_walk(frame))
-    inside = next((at for at, each in enumerate(frames) if each.f_code is RUN), len(frames))
+    return _of_interest(
+        [
+            FrameSummary(
+                each.f_code.co_filename, each.f_lineno, each.f_code.co_name, lookup_line=False
+            )
+            for each in _walk(frame)
+        ]
+    )
+
+
+def places_of(ident: int) -> StackSummary:
+    """Return where another thread is, as `places` does."""
+    if has_gil():
+        return places(sys._current_frames().get(ident))
+    return _without_gil().get(ident) or StackSummary.from_list([])
+
+
+def _of_interest(frames: list[FrameSummary]) -> StackSummary:
+    """Take away what is not the application's, from the innermost frame to the outermost; turn it round."""
+    inside = next(
+        (at for at, each in enumerate(frames) if (each.filename, each.name) == _RUN), len(frames)
+    )
     if inside < len(frames):
         frames = frames[:inside]
-        while len(frames) > 1 and _module(frames[-1]).startswith(_OURS):
+        while len(frames) > 1 and frames[-1].filename.startswith(_OURS):
             frames.pop()
     else:
-        while len(frames) > 1 and _module(frames[-1]) == "threading":
+        while len(frames) > 1 and frames[-1].filename == _THREADING:
             frames.pop()
-    return StackSummary.from_list(
-        FrameSummary(each.f_code.co_filename, each.f_lineno, each.f_code.co_name, lookup_line=False)
-        for each in reversed(frames)
-    )
+    return StackSummary.from_list(reversed(frames))
+
+
+def _without_gil() -> dict[int, StackSummary]:
+    """Return where all threads are, by their ident: frames that run must not be touched.
+
+    faulthandler alone stops all threads while it looks, and writes a text.
+    """
+    from tempfile import TemporaryFile  # rarely
+
+    with TemporaryFile() as file:
+        faulthandler.dump_traceback(file)
+        file.seek(0)
+        text = file.read().decode("ascii", "replace")
+    found = {}
+    for ident, stack in _DUMPED_THREAD.findall(text):
+        found[int(ident, 16)] = _of_interest(
+            [
+                FrameSummary(name, int(line), function, lookup_line=False)
+                for name, line, function in _DUMPED_FRAME.findall(stack)
+            ]
+        )
+    return found
 
 
 def lines(summaries: Sequence[FrameSummary]) -> list[str]:
@@ -135,9 +192,9 @@ def _at_rest(frame: FrameType) -> str | None:
 
 
 def request_of(frame: FrameType) -> tuple[dict[str, Any] | None, Exchange | None]:
-    """Return environ and exchange of the request in which another thread is."""
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return None, None  # without the GIL, locals of a frame that runs must not be looked at
+    """Return environ and exchange of the request in which another thread is; None without the GIL."""
+    if not has_gil():
+        return None, None
     run = next((each for each in _walk(frame) if each.f_code is RUN), None)
     if run is None:
         return None, None

@@ -111,7 +111,7 @@ def _expect_body(connection: Connection, now: float) -> float:
 def _expect(connection: Connection, due: float, now: float, what: str) -> float:
     if now < due:
         return due
-    connection.reactor.counters[f"timeout.{what}"] += 1
+    connection.reactor.counters.add(f"timeout.{what}")
     connection.refuse(ProtocolError(408, LATE[what]))
     if connection.state == LINGER:
         return now + LINGER_SECONDS
