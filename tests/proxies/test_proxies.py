@@ -370,6 +370,20 @@ def test_request_id(envoy: Behind) -> None:
 
 
 @pytest.mark.once
+def test_trailers(envoy: Behind) -> None:
+    """Trailers end at Envoy."""
+    recorder = Recorder()
+    envoy.live.play(recorder)
+    with socket.create_connection(("127.0.0.1", envoy.port), DEADLINE_SECONDS) as client:
+        client.sendall(
+            b"POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        client.sendall(b"0\r\nX-T: u\r\n\r\n")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+    assert "breezeway.trailers" not in recorder.seen[0].environ
+
+
+@pytest.mark.once
 def test_http_2(envoy: Behind) -> None:
     """A request in HTTP/2 arrives in HTTP/1.1, with the client's address and what it has not forged."""
     # RFC 7541: GET, http and / are in the table, x-forwarded-for is not.
