@@ -6,11 +6,14 @@ import gc
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Undo what those who run the tests have done to this process, and what tests start would inherit."""
+    # Hypothesis looks for who has its generator, among objects that are frozen below.
+    config.addinivalue_line("filterwarnings", "ignore:It looks like `register_random`")
     # A shell has jobs behind its back ignore interrupts, which then would come in vain.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -712,6 +712,7 @@ def _pyramid() -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # WebOb's, of cgi
+@pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")  # Pyramid's
 @pytest.mark.parametrize("make", [_flask, _falcon, _bottle, _pyramid])
 def test_nothing_to_say_of_frameworks(make: Any) -> None:
     """Nor has it anything to say of what people use."""

@@ -75,6 +75,7 @@ def imported(folder: Path, **sources: str) -> Iterator[list[ModuleType]]:
     try:
         for name, source in sources.items():
             module = sys.modules[name] = ModuleType(name)
+            del module.__spec__  # CPython 3.15 warns of one that is None
             module.__file__ = str(folder / f"{name}.py")
             exec(compile(source, module.__file__, "exec"), module.__dict__)
             modules.append(module)
