@@ -270,7 +270,7 @@ def test_exchange_serves_again(kept: str, timeout: tuple[str, ...]) -> None:
         return [b"hi"]
 
     driven = Driven(application, request_timeout=timeout)
-    for path in ("/1", "/2", "/2", "/2"):
+    for path in ("/1", *["/2"] * 50):  # often enough for the interpreter to adapt its instructions
         assert driven.event(get(path))
         assert driven.bodies(1) == [b"hi"]
     first, *others = seen
