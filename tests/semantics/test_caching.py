@@ -121,6 +121,7 @@ def test_wishes():
         (200, [("Last-Modified", "Wed, 01 Jan 2020 00:00:00 GMT")]),
         (200, [("Cache-Control", "max-age=0")]),
         (200, [("Cache-Control", "no-cache")]),
+        (200, [("Cache-Control", "no-cache, max-age=5")]),
         (200, [("Cache-Control", "public")]),
         (199, [("Cache-Control", "max-age=5")]),
         (206, [("Cache-Control", "max-age=5")]),
@@ -135,6 +136,35 @@ def test_wishes():
 def test_not_stored(status, headers):
     """What is forbidden, says nothing, or would be of no use is not stored."""
     assert storage_rules(status, headers, Settings(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "lifetime"),
+    [
+        ({"Cache-Control": "max-age=5"}, 5),
+        ({"Cache-Control": "public", "ETag": '"a"'}, 0),
+        ({"Cache-Control": "max-age=0", "Last-Modified": "Fri, 15 Jan 2027 07:00:00 GMT"}, 0),
+        ({"Cache-Control": "max-age=0, stale-while-revalidate=5"}, 0),
+        ({"Cache-Control": "max-age=0, stale-if-error=5"}, 0),
+        ({"Expires": "Fri, 15 Jan 2027 08:00:09 GMT"}, 9),
+        ({"Expires": "Fri, 15 Jan 2027 07:00:00 GMT", "ETag": '"a"'}, 0),
+        ({"Expires": "0", "ETag": '"a"'}, 0),
+        ({"Expires": "Fri, 15 Jan 2027 08:00:09 GMT", "Edge-Control": "public", "ETag": '"a"'}, 0),
+        ({"Cache-Control": "max-age=5", "Edge-Control": "max-age=9"}, 9),
+        ({"Date": "Fri, 15 Jan 2027 08:00:00 GMT"}, None),
+    ],
+)
+def test_lifetime(fields, lifetime):
+    """The first that says something counts, and what is stale at once is stored if it is of use."""
+    rules = storage_rules(200, [*fields.items()], Settings(("edge-control",), 0.1), NOW)
+    assert (None if rules is None else rules.lifetime) == lifetime
+
+
+def test_what_is_strict():
+    """What a shared cache has to revalidate when it is stale no request can have so."""
+    for value in ("max-age=5, must-revalidate", "max-age=5, proxy-revalidate", "s-maxage=5"):
+        assert storage_rules(200, [("Cache-Control", value)], Settings(), NOW).strict, value
+    assert not storage_rules(200, [("Cache-Control", "max-age=5")], Settings(), NOW).strict
 
 
 def test_a_cookie_that_is_not_stored_does_not_forbid_the_rest():
@@ -155,6 +185,7 @@ def test_defaults_of_the_operator_stop_where_the_response_says_otherwise():
         ("s-maxage=5", (0, 0)),
         ("s-maxage=5, stale-while-revalidate=9", (9, 0)),
         ("max-age=5, must-revalidate, stale-if-error=9", (0, 0)),
+        ("no-cache", (0, 0)),
     ):
         rules = storage_rules(200, [("Cache-Control", value), ("ETag", '"a"')], settings, NOW)
         assert (rules.stale_while_revalidate, rules.stale_if_error) == expected, value
@@ -177,6 +208,8 @@ def test_defaults_of_the_operator_stop_where_the_response_says_otherwise():
         ({"stale_while_revalidate": 5}, 14.9, "", Verdict.REFRESH),
         ({"stale_while_revalidate": 5}, 15, "", Verdict.VALIDATE),
         ({"stale_while_revalidate": 5}, 11, "no-cache", Verdict.VALIDATE),
+        ({"stale_while_revalidate": 5}, 11, "min-fresh=1", Verdict.VALIDATE),
+        ({}, 11, "min-fresh=1, max-stale", Verdict.VALIDATE),
     ],
 )
 def test_judge(changes, age, wishes, verdict):
@@ -233,6 +266,13 @@ def test_values_cannot_move_from_one_field_to_another():
     """The parts of a key cannot run into one another."""
     one = variant({"HTTP_A": "1", "HTTP_B": "2"}, ("a", "b"))
     assert one != variant({"HTTP_A": "1+2"}, ("a", "b"))
+    assert variant({"HTTP_A": "1"}, ("a", "b")) != variant({"HTTP_B": "1"}, ("a", "b"))
+
+
+def test_case_within_quotes_is_kept():
+    """In a list such as Accept it says nothing, but within quotes."""
+    one, other = ({"HTTP_ACCEPT": f'a/b;c="{text}"'} for text in ("d", "D"))
+    assert variant(one, ("accept",)) != variant(other, ("accept",))
 
 
 def environ(**changes):
@@ -259,6 +299,7 @@ def environ(**changes):
         ({"HTTP_HOST": "shop.example:8443"}, "https://shop.example:8443/a?b=1"),
         ({"HTTP_HOST": ""}, "https://server:8443/a?b=1"),
         ({"HTTP_HOST": "[::1]:443"}, "https://[::1]/a?b=1"),
+        ({"wsgi.url_scheme": "http", "HTTP_HOST": "a:80"}, "http://a/a?b=1"),
         ({"PATH_INFO": "/caf\u00c3\u00a9"}, "https://shop.example/caf%C3%A9?b=1"),
         ({"PATH_INFO": "/a?b"}, "https://shop.example/a%3Fb?b=1"),
     ],
@@ -311,12 +352,14 @@ def test_invalidation_stays_with_the_origin(location, url):
     """A Location of the same origin goes with the URL; one of another does not."""
     keys = invalidated_keys(environ(), [("LOCATION", location)])
     assert keys == [cache_key(environ()), *([url_key(url)] if url else [])]
+    assert invalidated_keys(environ(), [("Link", location)]) == [cache_key(environ())]
 
 
 def test_age():
     """The larger one of what Date and what Age say, and the time that it took."""
     assert initial_age([], NOW, NOW) == 0
     assert initial_age([], NOW - 5, NOW) == 5
+    assert initial_age([("Age", "3")], NOW, NOW - 5) == 3
     assert initial_age([("Age", "7")], NOW - 5, NOW) == 12
     assert initial_age([("Date", "Fri, 15 Jan 2027 07:59:00 GMT")], NOW, NOW) == 60
     assert initial_age([("Date", "Fri, 15 Jan 2027 09:00:00 GMT")], NOW, NOW) == 0
