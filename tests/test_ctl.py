@@ -11,10 +11,11 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from breezeway import ctl_view
+from breezeway import ctl, ctl_view
 
 from .fake_supervisor import DEADLINE, STACKS, STATUS, TRACEBACK, Fake
 
@@ -235,6 +236,13 @@ class TestTerminal:
     def test_sentence(self, supervisor, on_terminal, args, sentence):
         """Each operation ends with a sentence."""
         assert sentence in on_terminal(*args)[1]
+
+    def test_time_of_an_upgrade(self, monkeypatch):
+        """The time of an upgrade is that from its beginning, too."""
+        now = iter([10.0, 12.5])
+        monkeypatch.setattr(ctl, "time", SimpleNamespace(monotonic=lambda: next(now)))
+        monkeypatch.setattr(ctl, "_run", lambda request, common, view: view({"pid": 7}))
+        assert ctl._upgrade() == "Upgraded to supervisor 7 in 2.5s."
 
     def test_closed_output(self, supervisor, directory):
         """Where nobody can read the result, the exit status tells."""

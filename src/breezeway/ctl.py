@@ -123,11 +123,11 @@ def _recycle(worker: int | None, **common: Any) -> int:
 
 
 def _upgrade(**common: Any) -> int:
-    def view(result: Answer) -> str:
+    def what(result: Answer) -> str:
         pid = result.get("pid")
-        return _done("Upgraded" if pid is None else f"Upgraded to supervisor {pid}")(result)
+        return "Upgraded" if pid is None else f"Upgraded to supervisor {pid}"
 
-    return _run({"command": "upgrade"}, common, view=view)
+    return _run({"command": "upgrade"}, common, view=_done(what))
 
 
 def _telemetry(**common: Any) -> int:
@@ -154,14 +154,15 @@ def _request(command: str, **arguments: Any) -> dict[str, Any]:
     return {"command": command, **given}
 
 
-def _done(what: str) -> View:
+def _done(what: str | View) -> View:
     """Return a view that says that `what` was done, and how long it took from now on."""
     began = time.monotonic()
 
-    def view(_: Answer) -> str:
+    def view(result: Answer) -> str:
         from breezeway import ctl_view
 
-        return f"{what} in {ctl_view.duration(time.monotonic() - began)}."
+        done = what if isinstance(what, str) else what(result)
+        return f"{done} in {ctl_view.duration(time.monotonic() - began)}."
 
     return view
 
