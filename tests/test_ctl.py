@@ -239,9 +239,14 @@ class TestTerminal:
 
     def test_time_of_an_upgrade(self, monkeypatch):
         """The time of an upgrade is that from its beginning, too."""
-        now = iter([10.0, 12.5])
-        monkeypatch.setattr(ctl, "time", SimpleNamespace(monotonic=lambda: next(now)))
-        monkeypatch.setattr(ctl, "_run", lambda request, common, view: view({"pid": 7}))
+        clock = SimpleNamespace(now=10.0, monotonic=lambda: clock.now)
+
+        def run(request, common, view):
+            clock.now += 2.5
+            return view({"pid": 7})
+
+        monkeypatch.setattr(ctl, "time", clock)
+        monkeypatch.setattr(ctl, "_run", run)
         assert ctl._upgrade() == "Upgraded to supervisor 7 in 2.5s."
 
     def test_closed_output(self, supervisor, directory):
