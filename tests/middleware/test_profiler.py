@@ -127,6 +127,16 @@ def test_strangers_get_the_response(query: str, environ: dict[str, str]) -> None
     assert result["Content-Type"] == "text/plain"
 
 
+def test_without_the_gil(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said at the start that CPython's profilers are not made for that yet."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
+    Profiler(token=TOKEN)
+    assert not caplog.records
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False)
+    Profiler(token=TOKEN)
+    assert "without the GIL" in caplog.text
+
+
 def test_never_open(tmp_path: Path) -> None:
     """Without a token nobody can ask, whatever they send."""
     application = Profiler(working, every=1000, directory=tmp_path, networks=["*"])

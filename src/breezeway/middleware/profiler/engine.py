@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import logging
 import os
 import sys
 import threading
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import Any, Final, Protocol
+
+log = logging.getLogger("breezeway.middleware")
 
 MOST_NODES: Final = 5_000
 """Of a tree; a page with more is slow, and the rest is too narrow to be seen."""
@@ -205,11 +208,13 @@ class Pyinstrument:
 
 
 def engine_of(name: str) -> type[CProfile] | type[Pyinstrument]:
-    """Return the engine of that name.
+    """Return the engine of that name; warn where taking a profile may end the process.
 
     Raises:
         ValueError: there is none, or its package is not installed.
     """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        log.warning("Profiler: Python runs without the GIL, and a profile may crash this process")
     if name == "cprofile":
         return CProfile
     if name != "pyinstrument":
