@@ -19,26 +19,6 @@ from breezeway.worker.gil import has_gil, warn_without_gil
 from ..applications import PLAIN
 from ..live import eventually
 from ..wire.client import Client
-from .driven import Driven, echo, get
-
-
-def test_an_exchange_serves_again_with_the_gil_alone() -> None:
-    """With it, the next request of a connection has the same exchange; without it, a new one."""
-    driven = Driven(echo)
-    try:
-        driven.event(get("/aa"))
-        driven.event(get("/bb"))
-        first = driven.connection.exchange
-        address = id(first)
-        del first
-        driven.event(get("/cc"))
-        assert driven.bodies(3) == [b"/a", b"/b", b"/c"]
-        kept = driven.connection.exchange  # from here on somebody else has it, too
-        assert (id(kept) == address) == has_gil()
-        driven.event(get("/dd"))
-        assert driven.connection.exchange is not kept
-    finally:
-        driven.end()
 
 
 def test_told_by_the_interpreter() -> None:
