@@ -203,9 +203,7 @@ class _Worker:
         if settings.after_fork is not None:
             seat.deployment.call_hook(settings.after_fork)
         application = self._load(load)
-        warn_without_gil(
-            settings
-        )  # an extension module of the application may have brought it back
+        warn_without_gil(settings)  # what the application imports may have brought it back
         # The number of workers can change while this one lives; in development nobody does that.
         multiprocess = (settings.workers or 1) > 1 or not settings.reload
         seat.row.worker = seat.number
