@@ -38,8 +38,8 @@ def test_address_that_could_not_be_had_is_tried_again():
 
 
 def free_port():
-    """Return a port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
+    """Return a port that nobody has, on any address."""
+    with socket.create_server(("", 0)) as found:
         return found.getsockname()[1]
 
 
