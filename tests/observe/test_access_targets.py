@@ -588,6 +588,21 @@ def test_lines_that_nobody_can_write_take_no_row_for_good(monkeypatch: pytest.Mo
     assert board.lost_lines() == 0
 
 
+def test_lines_that_are_left_at_the_end() -> None:
+    """Without a worker to follow, the supervisor writes what killed ones have left."""
+    board, target = Scoreboard(), Two()
+    for line in (b"one\n", b"two\n"):
+        board.take().line_buffer().put(line, 1)
+    target.broken = True
+    with pytest.raises(OSError, match="broken"):
+        board.write_lines(target)
+    assert board.lost_lines() == 2
+    target.broken = False
+    board.write_lines(target)
+    assert target.lines == [b"one\n", b"two\n"]
+    assert board.lost_lines() == 0
+
+
 def test_lines_that_are_left_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is for workers that serve."""
     monkeypatch.setattr(scoreboard, "MOST_LEFT_BYTES", 7)

@@ -93,15 +93,19 @@ def test_grace_has_an_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGQUIT, 131)])
 def test_quit_at_once(tmp_path: Path, number: signal.Signals, status: int) -> None:
-    """INT and QUIT end everything at once, with the status that a shell has for them."""
-    with serving(tmp_path, workers=2) as server:
+    """INT and QUIT end everything at once, with the status that a shell has; the access log is whole."""
+    access = tmp_path / "access.log"
+    with serving(tmp_path, "--access-log-file", str(access), workers=2) as server:
         client = server.sleep(60)
+        server.get("/last")
         began = time.monotonic()
         server.signal(number)
         assert server.end() == status
         assert time.monotonic() - began < 2
         server.wait_until_gone()
         client.close()
+    assert '"GET /last HTTP/1.1" 200' in access.read_text()
+    assert "lost" not in server.log.text
 
 
 def test_polite_interrupt(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import logging
 import os
 import selectors
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,6 +53,9 @@ AT_START: Final = ("control_socket", "pid_file", "reload", "reload_dirs")
 
 AT_BIND: Final = ("backlog", "unix_mode")
 """Settings that are taken when an address is opened; reloads and upgrades leave it open."""
+
+WRITE_SECONDS: Final = 1.0
+"""How long the end waits for the lines of the access log that killed workers have left."""
 
 SHORT_GRACE_SECONDS: Final = 1.0
 """The grace after a second SIGTERM."""
@@ -315,8 +319,25 @@ class _Service:
         if self._watcher is not None:
             self._watcher.close()
         self._events.close()
+        if self._supervisor.board.lost_lines():
+            self._write_lines()
         if lost := self._supervisor.board.lost_lines():
             logger.error(LEFT, lost)
+
+    def _write_lines(self) -> None:
+        """Write the lines of the access log that workers have left which were killed in the end."""
+        from breezeway.observe.access_target import target_of  # rarely
+
+        board, where = self._supervisor.board, self._supervisor.settings.access_log_file
+
+        def write() -> None:
+            with contextlib.suppress(OSError, UserError):  # they are lost, which is told
+                board.write_lines(target_of(where))
+
+        # In a thread: whoever reads the log may have stopped to.
+        writer = threading.Thread(target=write, name="breezeway-access-log", daemon=True)
+        writer.start()
+        writer.join(WRITE_SECONDS)
 
     def _hand_over(self, *, admin: bool) -> None:
         """Let another supervisor have what is there once; `admin`: it has our admin listener."""

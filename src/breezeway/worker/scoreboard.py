@@ -18,6 +18,7 @@ from breezeway.observe.line_buffer import LineBuffer, LineBuffers
 from breezeway.observe.tally import Tallies, Tally, Totals
 
 if TYPE_CHECKING:
+    from breezeway.observe.access_target import Target
     from breezeway.observe.application_metrics_families import Family
 
 ROWS: Final = 256
@@ -100,6 +101,16 @@ class Scoreboard:
     def lost_lines(self) -> int:
         """Count the lines of the access log that are lost with this server."""
         return sum(map(self._buffers.left, range(ROWS)))
+
+    def write_lines(self, target: Target) -> None:
+        """Write what workers that have ended have left of the access log, when no other one follows.
+
+        Raises:
+            OSError: the target takes nothing more.
+        """
+        for number in range(ROWS):
+            if self._buffers.holds_lines(number):
+                self._buffers.open(number).drain(target)
 
     def hand_on_lines(self, heirs: Sequence[int]) -> None:
         """Have workers in some of these rows write what killed ones have left of the access log."""
